@@ -1,0 +1,52 @@
+using Dbt.Translator.Memory;
+
+namespace Dbt.Translator;
+
+/// <summary>
+/// Which machine frames hold translated code. Everything that writes guest memory outside translated code asks
+/// <see cref="HasCode(uint)"/> and, where true, calls <see cref="Written"/> after the bytes have changed. Thread-safe.
+/// </summary>
+public sealed unsafe class CodeMap
+{
+    private readonly byte* _flags;
+    private readonly byte* _memoryBase;
+
+    /// <param name="memoryBase">Host address of machine frame 0.</param>
+    /// <param name="frames">Number of machine frames.</param>
+    public CodeMap(byte* memoryBase, uint frames)
+    {
+        _memoryBase = memoryBase;
+        _flags = HostMemory.Reserve((frames + 4095u) & ~4095u);
+    }
+
+    /// <summary>Raised by <see cref="Written"/>, on the writer's thread: frame, first byte offset, length within the frame.</summary>
+    public event Action<uint, int, int>? CodeWritten;
+
+    /// <summary>Whether a frame holds translated code.</summary>
+    public bool HasCode(uint frame) => _flags[frame] != 0;
+
+    /// <summary>Whether the frame of a host address holds translated code.</summary>
+    public bool HasCode(byte* host) => _flags[(ulong)(host - _memoryBase) >> 12] != 0;
+
+    /// <summary>Marks or unmarks a frame. Called by the code cache.</summary>
+    public void Mark(uint frame, bool hasCode) => Volatile.Write(ref _flags[frame], hasCode ? (byte)1 : (byte)0);
+
+    /// <summary>Tells that <paramref name="length"/> bytes at <paramref name="host"/> (any length, may span frames) were written.</summary>
+    public void Written(byte* host, int length)
+    {
+        ulong start = (ulong)(host - _memoryBase);
+        ulong end = start + (ulong)length;
+        while (start < end)
+        {
+            uint frame = (uint)(start >> 12);
+            int offset = (int)(start & 0xFFF);
+            int count = (int)Math.Min(end - start, (ulong)(4096 - offset));
+            if (HasCode(frame))
+            {
+                CodeWritten?.Invoke(frame, offset, count);
+            }
+
+            start += (ulong)count;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+using Dbt.Translator.State;
+
+namespace Dbt.Translator;
+
+/// <summary>How guest code is executed.</summary>
+public enum EngineKind
+{
+    /// <summary>Interpreter, then quick, then optimised translations, as code gets hot.</summary>
+    Tiered,
+
+    /// <summary>One instruction at a time from decoded blocks; no translation.</summary>
+    Interpreter,
+
+    /// <summary>Every block is translated at once with RyuJIT's MinOpts.</summary>
+    Quick,
+
+    /// <summary>Every region is translated at once with full optimisation.</summary>
+    Optimized,
+}
+
+/// <summary>What a user may set of an engine. Defaults are break-even figures; see docs/PERFORMANCE.md.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>Which tiers run.</summary>
+    public EngineKind Kind { get; init; } = EngineKind.Tiered;
+
+    /// <summary>Executions of a block in the interpreter before the quick translation.</summary>
+    public int QuickThreshold { get; init; } = 500;
+
+    /// <summary>Executions of a quick block before its region is optimised.</summary>
+    public int OptimizeThreshold { get; init; } = 8000;
+
+    /// <summary>Guest instructions an optimised region holds at most (RyuJIT's linear range, 300 to 450).</summary>
+    public int MaxRegionInstructions { get; init; } = 350;
+
+    /// <summary>Optimised regions are compiled on a background thread in the tiered engine.</summary>
+    public bool BackgroundCompile { get; init; } = true;
+
+    /// <summary>Blocks are linked by tail calls.</summary>
+    public bool LinkBlocks { get; init; } = true;
+}
+
+/// <summary>
+/// Executes guest code on one virtual processor's thread. Every engine gives the same architectural result.
+/// </summary>
+public abstract unsafe class Engine : IDisposable
+{
+    /// <summary>Runs until <see cref="Platform.Attend"/> says to leave.</summary>
+    public abstract void Run(CpuState* cpu);
+
+    /// <summary>Counters so far; may be read from another thread while the engine runs (values are then approximate).</summary>
+    public abstract EngineStatistics Statistics { get; }
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+}

@@ -1,0 +1,35 @@
+namespace Dbt.Translator;
+
+/// <summary>Counters of one engine, written as JSON by <c>--stats</c>.</summary>
+public sealed class EngineStatistics
+{
+    /// <summary>Guest instructions retired in the interpreter, in quick blocks and in optimised regions.</summary>
+    public ulong InterpretedInstructions { get; set; }
+
+    /// <summary>Guest instructions retired in quick blocks.</summary>
+    public ulong QuickInstructions { get; set; }
+
+    /// <summary>Guest instructions retired in optimised regions.</summary>
+    public ulong OptimizedInstructions { get; set; }
+
+    /// <summary>Blocks decoded for the interpreter.</summary>
+    public long BlocksDecoded { get; set; }
+
+    /// <summary>Quick blocks compiled.</summary>
+    public long BlocksCompiled { get; set; }
+
+    /// <summary>Optimised regions compiled.</summary>
+    public long RegionsCompiled { get; set; }
+
+    /// <summary>Blocks and regions thrown away because their code was written.</summary>
+    public long Invalidations { get; set; }
+
+    /// <summary>Milliseconds spent building IL and in RyuJIT, all threads.</summary>
+    public double CompileMilliseconds { get; set; }
+
+    /// <summary>Bytes of IL emitted.</summary>
+    public long IlBytes { get; set; }
+
+    /// <summary>Exits from translated code that one interpreted instruction followed, by reason.</summary>
+    public Dictionary<string, long> SideExits { get; } = [];
+}

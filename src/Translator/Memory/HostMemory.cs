@@ -1,0 +1,39 @@
+using System.Runtime.InteropServices;
+
+namespace Dbt.Translator.Memory;
+
+/// <summary>Page-granular host memory straight from the operating system: reserved now, committed when touched.</summary>
+public static unsafe partial class HostMemory
+{
+    private const int ProtRead = 1, ProtWrite = 2, ProtExecute = 4;
+    private const int MapPrivate = 2, MapAnonymous = 0x20, MapNoReserve = 0x4000;
+    private const int MadviseDontNeed = 4;
+
+    /// <summary>Reserves zeroed, writable memory that the host commits lazily.</summary>
+    /// <param name="bytes">Length, a multiple of 4096.</param>
+    /// <param name="executable">Also executable, for native thunks.</param>
+    /// <exception cref="OutOfMemoryException">The host refuses.</exception>
+    public static byte* Reserve(nuint bytes, bool executable = false)
+    {
+        int protection = ProtRead | ProtWrite | (executable ? ProtExecute : 0);
+        nint address = Map(0, bytes, protection, MapPrivate | MapAnonymous | MapNoReserve, -1, 0);
+        return address == -1
+            ? throw new OutOfMemoryException($"The host refused {bytes >> 20} MiB of address space; raise its limit (ulimit -v) or give the guest less memory.")
+            : (byte*)address;
+    }
+
+    /// <summary>Gives the pages back to the host; they read as zero afterwards.</summary>
+    public static void Discard(byte* address, nuint bytes) => _ = Advise((nint)address, bytes, MadviseDontNeed);
+
+    /// <summary>Ends a reservation.</summary>
+    public static void Release(byte* address, nuint bytes) => _ = Unmap((nint)address, bytes);
+
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    private static partial nint Map(nint address, nuint length, int protection, int flags, int fd, long offset);
+
+    [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
+    private static partial int Unmap(nint address, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "madvise", SetLastError = true)]
+    private static partial int Advise(nint address, nuint length, int advice);
+}

@@ -1,0 +1,154 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Dbt.Translator.Memory;
+
+/// <summary>What an access wants to do.</summary>
+public enum MemoryAccess
+{
+    /// <summary>Data read.</summary>
+    Read = 0,
+
+    /// <summary>Data write, or the read of a read-modify-write.</summary>
+    Write = 1,
+
+    /// <summary>Instruction fetch.</summary>
+    Execute = 2,
+}
+
+/// <summary>
+/// The software MMU's fast path: a direct table per address space with one 8-byte entry per 4-KiB linear page,
+/// separately for reading, writing and executing, and for supervisor (CPL 0 to 2) and user (CPL 3).
+/// An entry is <c>host address - guest linear address</c> of the page, so host = entry + linear; 0 means "ask
+/// <see cref="Platform.TryResolve"/>". Layout from <see cref="Root"/>: supervisor read, write, execute tables of
+/// <see cref="TableBytes"/> each, then the same for user. The memory is reserved, not committed, until touched.
+/// </summary>
+public sealed unsafe class SoftwareTlb : IDisposable
+{
+    /// <summary>Bytes of one table: 2^20 entries of 8 bytes.</summary>
+    public const int TableBytes = 8 << 20;
+
+    /// <summary>Distance from the supervisor tables to the user tables.</summary>
+    public const int HalfBytes = 3 * TableBytes;
+
+    private const int TotalBytes = 2 * HalfBytes;
+    private const int TrackedPages = 1 << 15;
+
+    private readonly List<uint> _filled = [];
+    private bool _overflowed;
+
+    /// <summary>Reserves the tables, all entries 0.</summary>
+    /// <exception cref="OutOfMemoryException">The host refuses the reservation.</exception>
+    public SoftwareTlb() => Root = (nint)HostMemory.Reserve(TotalBytes);
+
+    /// <summary>Host address of the tables.</summary>
+    public nint Root { get; private set; }
+
+    /// <summary>Entries filled since construction, for statistics.</summary>
+    public long Fills { get; private set; }
+
+    /// <summary>The entry for a page; <paramref name="page"/> is linear >> 12.</summary>
+    public ref long Entry(uint page, MemoryAccess access, bool user) =>
+        ref Unsafe.AsRef<long>((void*)(Root + (user ? HalfBytes : 0) + ((nint)access * TableBytes) + ((nint)page * 8)));
+
+    /// <summary>Fills one entry. <paramref name="hostPage"/> is the host address of the page's first byte.</summary>
+    public void Set(uint page, MemoryAccess access, bool user, byte* hostPage)
+    {
+        Fills++;
+        if (!_overflowed)
+        {
+            if (_filled.Count < TrackedPages)
+            {
+                _filled.Add(page);
+            }
+            else
+            {
+                _overflowed = true;
+            }
+        }
+
+        Volatile.Write(ref Entry(page, access, user), (nint)hostPage - (long)((ulong)page << 12));
+    }
+
+    /// <summary>Drops all six entries of a page.</summary>
+    public void Drop(uint page)
+    {
+        for (int half = 0; half < 2; half++)
+        {
+            for (int access = 0; access < 3; access++)
+            {
+                Volatile.Write(ref Entry(page, (MemoryAccess)access, half != 0), 0);
+            }
+        }
+    }
+
+    /// <summary>Drops the write entries of a page, so that the next write is seen.</summary>
+    public void DropWrite(uint page)
+    {
+        Volatile.Write(ref Entry(page, MemoryAccess.Write, false), 0);
+        Volatile.Write(ref Entry(page, MemoryAccess.Write, true), 0);
+    }
+
+    /// <summary>Drops the entries of <paramref name="count"/> pages from <paramref name="first"/> on.</summary>
+    public void DropRange(uint first, uint count)
+    {
+        if (count > 4096)
+        {
+            Clear();
+            return;
+        }
+
+        for (uint i = 0; i < count; i++)
+        {
+            Drop((first + i) & 0xFFFFF);
+        }
+    }
+
+    /// <summary>Drops every entry that leads to the 4-KiB host page at <paramref name="hostPage"/> for writing.</summary>
+    public void DropWritesTo(byte* hostPage)
+    {
+        if (_overflowed)
+        {
+            Clear();
+            return;
+        }
+
+        foreach (uint page in _filled)
+        {
+            long entry = (nint)hostPage - (long)((ulong)page << 12);
+            if (Entry(page, MemoryAccess.Write, false) == entry || Entry(page, MemoryAccess.Write, true) == entry)
+            {
+                DropWrite(page);
+            }
+        }
+    }
+
+    /// <summary>Drops everything.</summary>
+    public void Clear()
+    {
+        if (_overflowed)
+        {
+            HostMemory.Discard((byte*)Root, TotalBytes);
+        }
+        else
+        {
+            foreach (uint page in _filled)
+            {
+                Drop(page);
+            }
+        }
+
+        _filled.Clear();
+        _overflowed = false;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (Root != 0)
+        {
+            HostMemory.Release((byte*)Root, TotalBytes);
+            Root = 0;
+        }
+    }
+}

@@ -1,0 +1,42 @@
+namespace Dbt.Translator.State;
+
+/// <summary>
+/// What a translation depends on besides the code bytes: part of every block's key.
+/// Recomputed by <see cref="CpuState.RefreshMode"/> when a segment register, the CPL or TF changes.
+/// </summary>
+[Flags]
+public enum CpuMode : uint
+{
+    /// <summary>16-bit code, 16-bit stack, ring 0, segments not flat.</summary>
+    None = 0,
+
+    /// <summary>CPL is 3: the software TLB's user half is in force.</summary>
+    User = 1,
+
+    /// <summary>CS.D: 32-bit operands and addresses by default.</summary>
+    Code32 = 2,
+
+    /// <summary>SS.B: the stack pointer is ESP, not SP.</summary>
+    Stack32 = 4,
+
+    /// <summary>CS, DS, ES, SS have base 0 and a 4-GiB limit, DS, ES and SS are writable.</summary>
+    Flat = 8,
+
+    /// <summary>FS spans 4 GiB and is writable (any base).</summary>
+    FsSimple = 16,
+
+    /// <summary>GS spans 4 GiB and is writable (any base).</summary>
+    GsSimple = 32,
+
+    /// <summary>EFLAGS.TF: only the interpreter runs.</summary>
+    SingleStep = 64,
+
+    /// <summary>CR0.TS or CR0.EM: FPU instructions must fault, so they are not translated.</summary>
+    FpuTrap = 128,
+
+    /// <summary>Privilege levels 1 and 2 (bit 8..9 hold the CPL itself).</summary>
+    CplShift0 = 256,
+
+    /// <summary>Second bit of the CPL.</summary>
+    CplShift1 = 512,
+}

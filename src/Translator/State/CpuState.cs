@@ -1,0 +1,165 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Dbt.Translator.State;
+
+/// <summary>Index of a general register, in the order of the instruction encoding.</summary>
+public enum Gpr
+{
+#pragma warning disable CS1591 // the manual's own names
+    Eax, Ecx, Edx, Ebx, Esp, Ebp, Esi, Edi,
+#pragma warning restore CS1591
+}
+
+/// <summary>
+/// One virtual processor's architectural state, in native memory so that translated code reaches it through a pointer.
+/// Only the processor's own thread writes it, but for <see cref="Attention"/>, which any thread may raise.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct CpuState
+{
+    /// <summary>EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI.</summary>
+    public fixed uint Gpr[8];
+
+    /// <summary>Offset in CS of the next instruction; during one, of that instruction.</summary>
+    public uint Eip;
+
+    /// <summary>Who holds the status flags: <see cref="FlagOperation"/> in bits 0..7, operand size in bytes (1, 2, 4) in bits 8..15.</summary>
+    public uint FlagOp;
+
+    /// <summary>First operand of the last flag-setting operation.</summary>
+    public uint FlagA;
+
+    /// <summary>Second operand of the last flag-setting operation.</summary>
+    public uint FlagB;
+
+    /// <summary>Result of the last flag-setting operation.</summary>
+    public uint FlagResult;
+
+    /// <summary>EFLAGS. The status bits count only where FlagOp is <see cref="FlagOperation.Materialised"/>; all others always.</summary>
+    public uint Eflags;
+
+    /// <summary>Non-zero asks the processor to leave guest code at the next block boundary or loop back edge. Any thread may set it.</summary>
+    public volatile int Attention;
+
+    /// <summary><see cref="CpuMode"/>, derived.</summary>
+    public CpuMode Mode;
+
+    /// <summary>Software TLB in force for the present CPL and address space: see <see cref="Memory.SoftwareTlb"/>.</summary>
+    public nint Tlb;
+
+    /// <summary>Host address of machine frame 0; frame number = (host - MemoryBase) >> 12.</summary>
+    public byte* MemoryBase;
+
+    /// <summary>Both halves of the software TLB: supervisor at this address, user at this address + <see cref="Memory.SoftwareTlb.HalfBytes"/>.</summary>
+    public nint TlbRoot;
+
+    /// <summary>Set by a write into translated code while an instruction runs: the current block must not go on. Cleared by the dispatcher.</summary>
+    public int CodeChanged;
+
+    /// <summary>Current privilege level, 0 to 3.</summary>
+    public int Cpl;
+
+    /// <summary>Vector of the fault that stopped the last instruction: see <see cref="Fault"/>.</summary>
+    public Fault Fault;
+
+    /// <summary>1 after an instruction that holds off interrupts and single-step traps for one more (MOV SS, POP SS, STI).</summary>
+    public int InterruptShadow;
+
+    /// <summary>Segment registers.</summary>
+    public SegmentFile Segments;
+
+    /// <summary>Local descriptor table register.</summary>
+    public Segment Ldtr;
+
+    /// <summary>Task register.</summary>
+    public Segment Tr;
+
+    /// <summary>Descriptor tables: base and limit.</summary>
+    public uint GdtrBase, GdtrLimit, IdtrBase, IdtrLimit;
+
+    /// <summary>Control registers.</summary>
+    public uint Cr0, Cr2, Cr3, Cr4;
+
+    /// <summary>Debug registers 0 to 7 (4 and 5 unused).</summary>
+    public fixed uint Dr[8];
+
+    /// <summary>Guest instructions retired, by tier.</summary>
+    public ulong RetiredInterpreted, RetiredQuick, RetiredOptimized;
+
+    /// <summary>x87, MMX and SSE state in FXSAVE's 512-byte layout (SDM vol. 1, 10.5.1), 16-byte aligned through the state's own alignment.</summary>
+    public FxArea Fx;
+
+    /// <summary>Where translated code leaves what the dispatcher wants to know: see the code cache.</summary>
+    public nint ExitInfo;
+
+    /// <summary>The current CPL and mode bits from the segment registers and EFLAGS; also selects the TLB half.</summary>
+    public void RefreshMode()
+    {
+        ref Segment cs = ref Segments[SegmentIndex.Cs], ss = ref Segments[SegmentIndex.Ss];
+        ref Segment ds = ref Segments[SegmentIndex.Ds], es = ref Segments[SegmentIndex.Es];
+        ref Segment fs = ref Segments[SegmentIndex.Fs], gs = ref Segments[SegmentIndex.Gs];
+        CpuMode mode = (CpuMode)((uint)Cpl << 8);
+        if (Cpl == 3)
+        {
+            mode |= CpuMode.User;
+        }
+
+        if (cs.Is32Bit)
+        {
+            mode |= CpuMode.Code32;
+        }
+
+        if (ss.Is32Bit)
+        {
+            mode |= CpuMode.Stack32;
+        }
+
+        if (cs.IsFlat && ds.IsFlat && es.IsFlat && ss.IsFlat && ds.Writable && es.Writable && ss.Writable && cs.Readable)
+        {
+            mode |= CpuMode.Flat;
+        }
+
+        if (fs.Low == 0 && fs.High == uint.MaxValue && fs.Writable)
+        {
+            mode |= CpuMode.FsSimple;
+        }
+
+        if (gs.Low == 0 && gs.High == uint.MaxValue && gs.Writable)
+        {
+            mode |= CpuMode.GsSimple;
+        }
+
+        if ((Eflags & Flags.Tf) != 0)
+        {
+            mode |= CpuMode.SingleStep;
+        }
+
+        if ((Cr0 & 0xC) != 0)
+        {
+            mode |= CpuMode.FpuTrap;
+        }
+
+        Mode = mode;
+        Tlb = TlbRoot + (Cpl == 3 ? Memory.SoftwareTlb.HalfBytes : 0);
+    }
+
+    /// <summary>Allocates a zeroed state, 64-byte aligned; free with <see cref="Free"/>.</summary>
+    public static CpuState* Allocate()
+    {
+        var state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
+        Unsafe.InitBlock(state, 0, (uint)sizeof(CpuState));
+        state->Eflags = Flags.Fixed;
+        return state;
+    }
+
+    /// <summary>Frees a state from <see cref="Allocate"/>.</summary>
+    public static void Free(CpuState* state) => NativeMemory.AlignedFree(state);
+}
+
+/// <summary>512 bytes in FXSAVE's layout.</summary>
+[InlineArray(64)]
+public struct FxArea
+{
+    private ulong _first;
+}

@@ -1,0 +1,137 @@
+using Dbt.Runtime;
+using Dbt.Translator;
+using Dbt.Xen.Events;
+using Dbt.Xen.Grants;
+using Dbt.Xen.Memory;
+
+namespace Dbt.Xen;
+
+/// <summary>Why a domain stopped (public/sched.h, SHUTDOWN_*).</summary>
+public enum ShutdownReason
+{
+    /// <summary>Clean power-off.</summary>
+    Poweroff = 0,
+
+    /// <summary>Clean reboot.</summary>
+    Reboot = 1,
+
+    /// <summary>Clean state for a save.</summary>
+    Suspend = 2,
+
+    /// <summary>The guest crashed, by its own word or the hypervisor's.</summary>
+    Crash = 3,
+
+    /// <summary>The watchdog expired.</summary>
+    Watchdog = 4,
+
+    /// <summary>Soft reset.</summary>
+    SoftReset = 5,
+}
+
+/// <summary>One guest: its memory, processors, event channels and grants. A guest's breach of the ABI ends here, never beyond.</summary>
+public sealed unsafe class Domain : IDisposable
+{
+    private readonly TaskCompletionSource<ShutdownReason> _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    internal Domain(Hypervisor hypervisor, ushort id, string name, EngineOptions engine)
+    {
+        Hypervisor = hypervisor;
+        Id = id;
+        Name = name;
+        EngineOptions = engine;
+        Memory = new DomainMemory(this);
+        Events = new EventChannels(this);
+        Grants = new GrantTable(this);
+    }
+
+    /// <summary>The machine this domain lives on.</summary>
+    public Hypervisor Hypervisor { get; }
+
+    /// <summary>Domain id, from 1.</summary>
+    public ushort Id { get; }
+
+    /// <summary>Name from the configuration.</summary>
+    public string Name { get; }
+
+    /// <summary>How its code is executed.</summary>
+    public EngineOptions EngineOptions { get; }
+
+    /// <summary>UUID, xen_version's and xenstore's.</summary>
+    public Guid Uuid { get; init; } = Guid.NewGuid();
+
+    /// <summary>What <c>dbt dmesg</c> shows.</summary>
+    public GuestLog Log { get; } = new();
+
+    /// <summary>Frames, page types, page tables.</summary>
+    public DomainMemory Memory { get; }
+
+    /// <summary>Event channels.</summary>
+    public EventChannels Events { get; }
+
+    /// <summary>Grant table.</summary>
+    public GrantTable Grants { get; }
+
+    /// <summary>Virtual processors; index is the VCPU id.</summary>
+    public List<Vcpu> Vcpus { get; } = [];
+
+    /// <summary>MFN of the shared_info page; 0 until built.</summary>
+    public uint SharedInfoMfn { get; set; }
+
+    /// <summary>Host address of the shared_info page.</summary>
+    public byte* SharedInfo => Hypervisor.Machine.Frame(SharedInfoMfn);
+
+    /// <summary>MFNs and guest ports of the xenstore and console rings, set by the builder for the devices.</summary>
+    public uint StoreMfn { get; set; }
+
+    /// <summary>MFN of the console ring.</summary>
+    public uint ConsoleMfn { get; set; }
+
+    /// <summary>Guest's port of the xenstore ring.</summary>
+    public uint StorePort { get; set; }
+
+    /// <summary>Guest's port of the console ring.</summary>
+    public uint ConsolePort { get; set; }
+
+    /// <summary>Completes once, when the domain stops for whatever reason.</summary>
+    public Task<ShutdownReason> Stopped => _stopped.Task;
+
+    /// <summary>Why the hypervisor crashed it; null where it stopped by itself.</summary>
+    public CrashReport? CrashReport { get; private set; }
+
+    /// <summary>Whether the domain has stopped.</summary>
+    public bool IsStopped => _stopped.Task.IsCompleted;
+
+    /// <summary>Stops the domain by its own wish. Later calls change nothing.</summary>
+    public void Shutdown(ShutdownReason reason)
+    {
+        _stopped.TrySetResult(reason);
+        foreach (Vcpu vcpu in Vcpus)
+        {
+            vcpu.Kick();
+        }
+    }
+
+    /// <summary>Crashes this domain alone, with a reason a person can act on. The first reason counts.</summary>
+    public void Crash(Vcpu? vcpu, string reason)
+    {
+        if (CrashReport is null)
+        {
+            CrashReport = CrashReport.Capture(this, vcpu, reason);
+            Log.Add($"domain {Id} crashed: {reason}");
+        }
+
+        Shutdown(ShutdownReason.Crash);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Shutdown(ShutdownReason.Poweroff);
+        foreach (Vcpu vcpu in Vcpus)
+        {
+            vcpu.Dispose();
+        }
+
+        Memory.Dispose();
+    }
+}

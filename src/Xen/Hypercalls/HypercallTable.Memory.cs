@@ -1,0 +1,6 @@
+namespace Dbt.Xen.Hypercalls;
+
+public static partial class HypercallTable
+{
+    private static partial IEnumerable<HypercallRow> MemoryRows() => [];
+}

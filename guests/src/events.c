@@ -1,0 +1,98 @@
+/* Event channels, two levels of bits in shared_info, and sleeping until something happens. */
+#include "kernel.h"
+
+static event_handler handlers[1024];
+static uint32_t seen;
+
+int event_op(int op, void *argument)
+{
+    return hypercall(HC_event_channel_op, op, argument);
+}
+
+void event_send(uint32_t port)
+{
+    struct evtchn_port argument = { port };
+    event_op(EVTCHN_send, &argument);
+}
+
+void event_bind(uint32_t port, event_handler handler)
+{
+    struct evtchn_port argument = { port };
+    handlers[port] = handler;
+    event_op(EVTCHN_unmask, &argument);
+}
+
+void event_unbind(uint32_t port)
+{
+    struct evtchn_port argument = { port };
+    asm volatile("lock; btsl %1, %0" : "+m"(shared->mask[port / 32]) : "r"(port % 32) : "memory", "cc");
+    handlers[port] = 0;
+    event_op(EVTCHN_close, &argument);
+}
+
+void events_disable(void)
+{
+    ((volatile struct vcpu_info *)shared->vcpu)->upcall_mask = 1;
+    barrier();
+}
+
+void events_enable(void)
+{
+    volatile struct vcpu_info *vcpu = shared->vcpu;
+    barrier();
+    vcpu->upcall_mask = 0;
+    barrier();
+    if (vcpu->upcall_pending)
+        hypercall(HC_xen_version, 0, 0);    /* any hypercall delivers what came in between */
+}
+
+/* Called with the event mask set, by the upcall. */
+void events_handle(void)
+{
+    volatile struct vcpu_info *vcpu = shared->vcpu;
+    while (vcpu->upcall_pending) {
+        vcpu->upcall_pending = 0;
+        uint32_t words = 0;
+        asm volatile("xchgl %0, %1" : "+r"(words), "+m"(vcpu->pending_sel) : : "memory");
+        for (; words; words &= words - 1) {
+            uint32_t word = __builtin_ctz(words);
+            uint32_t ports;
+            while ((ports = ((volatile uint32_t *)shared->pending)[word] & ~((volatile uint32_t *)shared->mask)[word])) {
+                uint32_t bit = __builtin_ctz(ports), port = word * 32 + bit;
+                asm volatile("lock; btrl %1, %0" : "+m"(shared->pending[word]) : "r"(bit) : "memory", "cc");
+                seen++;
+                if (handlers[port])
+                    handlers[port](port);
+            }
+        }
+    }
+}
+
+uint32_t events_seen(void)
+{
+    return seen;
+}
+
+int wait_for(int (*condition)(void *), void *argument, uint64_t timeout_ns)
+{
+    uint64_t deadline = timeout_ns ? system_time() + timeout_ns : 0;
+    int result;
+    for (;;) {
+        events_disable();
+        result = condition(argument);
+        if (result || (deadline && system_time() >= deadline))
+            break;
+        if (deadline)
+            timer_set(deadline);
+        hypercall(HC_sched_op, SCHEDOP_block);  /* unmasks and blocks at once: nothing gets lost */
+    }
+    events_enable();
+    return result;
+}
+
+void events_init(void)
+{
+    for (int i = 0; i < 32; i++)
+        shared->mask[i] = ~0u;
+    events_enable();
+}

@@ -1,0 +1,26 @@
+namespace Dbt.Xen.Builder;
+
+/// <summary>What a domain is to be built from.</summary>
+public sealed record BuildRequest
+{
+    /// <summary>The kernel file's contents: ELF, compressed ELF, or bzImage.</summary>
+    public required byte[] Kernel { get; init; }
+
+    /// <summary>What errors call the kernel: its path.</summary>
+    public string KernelName { get; init; } = "kernel";
+
+    /// <summary>The ramdisk's contents, passed as they are; null where there is none.</summary>
+    public byte[]? Ramdisk { get; init; }
+
+    /// <summary>The kernel's command line, at most 1023 bytes.</summary>
+    public string CommandLine { get; init; } = "";
+
+    /// <summary>Memory in MiB (memory=).</summary>
+    public required int MemoryMiB { get; init; }
+
+    /// <summary>What it may grow to, in MiB (maxmem=); not below <see cref="MemoryMiB"/>. 0: the same.</summary>
+    public int MaxMemoryMiB { get; init; }
+
+    /// <summary>Virtual processors, 1 to 32; all but the first wait until the guest brings them up.</summary>
+    public int Vcpus { get; init; } = 1;
+}

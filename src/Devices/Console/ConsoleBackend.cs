@@ -1,0 +1,165 @@
+namespace Dbt.Devices.Console;
+
+/// <summary>
+/// Serves a guest's console: one thread takes output to a stream and input to the ring, another reads the input stream. Output is taken
+/// at once, because guests spin until the ring is drained; it is taken a last time when the back end stops, so that nothing a guest said
+/// before it shut down is lost. Input waits, in the stream it comes from, until the guest has room.
+/// </summary>
+internal sealed class ConsoleBackend : IDisposable
+{
+    private readonly IFrontend _frontend;
+    private readonly ISharedPage _page;
+    private readonly ConsoleRing _ring;
+    private readonly Stream _output;
+    private readonly IEventLink _link;
+    private readonly AutoResetEvent _wake = new(true);
+    private readonly SemaphoreSlim _inputTaken = new(0);
+    private readonly byte[] _outputBuffer = new byte[ConsoleRing.OutputSize];
+    private readonly byte[] _inputBuffer = new byte[4096];
+    private readonly Thread _thread;
+
+    // The reader thread owns the input buffer while this is 0, the console's thread else.
+    private int _inputLength;
+    private int _inputOffset;
+    private bool _outputFailed;
+    private volatile bool _stopping;
+
+    /// <summary>Starts to serve the ring.</summary>
+    /// <exception cref="InvalidOperationException">The port isn't one that was made for this back end.</exception>
+    public ConsoleBackend(IFrontend frontend, ISharedPage page, uint port, Stream? input, Stream output)
+    {
+        _frontend = frontend;
+        _page = page;
+        _ring = new ConsoleRing(page);
+        _output = output;
+        if (!frontend.TryConnect(port, () => _wake.Set(), out IEventLink? link))
+        {
+            throw new InvalidOperationException($"console port {port} can't be connected");
+        }
+
+        _link = link;
+        _thread = new Thread(Run) { Name = $"console {frontend.DomainId}", IsBackground = true };
+        _thread.Start();
+        if (input is not null)
+        {
+            new Thread(() => ReadInput(input)) { Name = $"console input {frontend.DomainId}", IsBackground = true }.Start();
+        }
+    }
+
+    /// <summary>Takes the last output, then stops. The input's thread ends when its read returns.</summary>
+    public void Dispose()
+    {
+        _stopping = true;
+        _wake.Set();
+        _thread.Join();
+        _inputTaken.Release();
+        _link.Dispose();
+        _page.Dispose();
+    }
+
+    private void Run()
+    {
+        var idle = new BackOff();
+        while (!_stopping)
+        {
+            bool moved = TakeOutput() | GiveInput();
+            TellOfCorruption();
+            if (moved)
+            {
+                idle.Reset();
+                _link.Notify();
+                continue;
+            }
+
+            // A guest may take input without an event.
+            _wake.WaitOne(Volatile.Read(ref _inputLength) != 0 ? idle.Next() : Timeout.Infinite);
+        }
+
+        // Bounded, for a guest that goes on writing while it is being stopped.
+        for (int i = 0; i < 16 && TakeOutput(); i++)
+        {
+            _link.Notify();
+        }
+    }
+
+    private bool TakeOutput()
+    {
+        int count = _ring.Peek(_outputBuffer);
+        if (count == 0)
+        {
+            return false;
+        }
+
+        if (!_outputFailed)
+        {
+            try
+            {
+                _output.Write(_outputBuffer, 0, count);
+                _output.Flush();
+            }
+            catch (Exception error) when (error is IOException or ObjectDisposedException)
+            {
+                // Whoever read the output has gone. The guest must not hang for that.
+                _outputFailed = true;
+                _frontend.Log.Add($"console: output can't be written any more: {error.Message}");
+            }
+        }
+
+        _ring.Consume(count);
+        return true;
+    }
+
+    private bool GiveInput()
+    {
+        int length = Volatile.Read(ref _inputLength);
+        if (length == 0)
+        {
+            return false;
+        }
+
+        int count = _ring.Offer(_inputBuffer.AsSpan(_inputOffset, length - _inputOffset));
+        _inputOffset += count;
+        if (_inputOffset == length)
+        {
+            _inputOffset = 0;
+            Volatile.Write(ref _inputLength, 0);
+            _inputTaken.Release();
+        }
+
+        return count > 0;
+    }
+
+    private void ReadInput(Stream input)
+    {
+        while (!_stopping)
+        {
+            int count;
+            try
+            {
+                count = input.Read(_inputBuffer, 0, _inputBuffer.Length);
+            }
+            catch (Exception error) when (error is IOException or ObjectDisposedException)
+            {
+                _frontend.Log.Add($"console: input can't be read any more: {error.Message}");
+                return;
+            }
+
+            if (count <= 0)
+            {
+                return;
+            }
+
+            Volatile.Write(ref _inputLength, count);
+            _wake.Set();
+            _inputTaken.Wait();
+        }
+    }
+
+    private void TellOfCorruption()
+    {
+        if (_ring.WasCorrupt)
+        {
+            _frontend.Log.AddOnce("console: the guest's ring indices make no sense; nothing is taken or given until they do");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+using Dbt.Devices.Block;
+using Dbt.Devices.Store;
+
+namespace Dbt.Devices;
+
+/// <summary>What a guest sees a disk as.</summary>
+public enum DiskType
+{
+    /// <summary>A fixed disk.</summary>
+    Disk,
+
+    /// <summary>A CD-ROM: read-only, removable.</summary>
+    Cdrom,
+}
+
+/// <summary>One virtual disk.</summary>
+/// <param name="Path">Raw image file on the host.</param>
+/// <param name="Device">Name and number the guest sees.</param>
+/// <param name="ReadOnly">Writes are refused, and the image may be shared by several readers.</param>
+/// <param name="Type">Disk or CD-ROM; a CD-ROM is always read-only.</param>
+public sealed record DiskConfiguration(string Path, VirtualDevice Device, bool ReadOnly = false, DiskType Type = DiskType.Disk);
+
+/// <summary>A domain's devices, for <see cref="DeviceHost.Attach"/>.</summary>
+public sealed class DeviceConfiguration
+{
+    /// <summary>
+    /// Where the console's input comes from; null for none. It is read on its own background thread, which can't be interrupted within
+    /// a read: after <see cref="DeviceHost.Dispose"/> one more chunk may be swallowed.
+    /// </summary>
+    public Stream? ConsoleInput { get; init; }
+
+    /// <summary>Where the console's output goes; flushed after each write. Not disposed.</summary>
+    public required Stream ConsoleOutput { get; init; }
+
+    /// <summary>Disks, in the order in which the guest finds them.</summary>
+    public IReadOnlyList<DiskConfiguration> Disks { get; init; } = [];
+
+    /// <summary>The store to use, where several domains share one; null makes a new one.</summary>
+    public XenStore? Store { get; init; }
+}

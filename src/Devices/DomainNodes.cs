@@ -1,0 +1,80 @@
+using System.Globalization;
+using Dbt.Devices.Store;
+using Dbt.Xen;
+
+namespace Dbt.Devices;
+
+/// <summary>What the toolstack writes into xenstore for a domain: the nodes, values and permissions of xl.</summary>
+internal static class DomainNodes
+{
+    /// <summary>Creates the domain's home and its <c>/vm</c> node.</summary>
+    public static void Create(XenStore store, Domain domain)
+    {
+        string home = StorePath.Home(domain.Id);
+        string vm = Vm(domain);
+        string id = domain.Id.ToString(CultureInfo.InvariantCulture);
+        StorePermission[] guestReads = [new(0, StoreAccess.None), new(domain.Id, StoreAccess.Read)];
+        StorePermission[] guestOwns = [new(domain.Id, StoreAccess.None)];
+        Make(store, home, guestReads);
+        Make(store, vm, guestReads);
+        Make(store, $"/libxl/{id}", [new StorePermission(0, StoreAccess.None)]);
+        foreach (string directory in (string[])["cpu", "memory", "device", "control", "console", "store"])
+        {
+            Make(store, $"{home}/{directory}", guestReads);
+        }
+
+        foreach (string node in (string[])["control/shutdown", "control/feature-poweroff", "control/feature-reboot", "control/feature-suspend",
+            "control/sysrq", "device/suspend/event-channel", "data", "drivers", "feature", "attr", "error"])
+        {
+            Make(store, $"{home}/{node}", guestOwns);
+        }
+
+        store.Write($"{vm}/uuid", domain.Uuid.ToString());
+        store.Write($"{vm}/name", domain.Name);
+        store.Write($"{home}/vm", vm);
+        store.Write($"{home}/name", domain.Name);
+        store.Write($"{home}/domid", id);
+        store.Write($"{home}/control/platform-feature-multiprocessor-suspend", "1");
+        store.Write($"{home}/control/platform-feature-xs_reset_watches", "1");
+        store.Write($"{home}/memory/target", Kibibytes(domain.Memory.PageCount));
+        store.Write($"{home}/memory/static-max", Kibibytes(Math.Max(domain.Memory.MaxPages, domain.Memory.PageCount)));
+        store.Write($"{home}/memory/videoram", "0");
+        for (int cpu = 0; cpu < domain.Vcpus.Count; cpu++)
+        {
+            store.Write($"{home}/cpu/{cpu.ToString(CultureInfo.InvariantCulture)}/availability", "online");
+        }
+
+        store.Write($"{home}/store/port", Number(domain.StorePort));
+        store.Write($"{home}/store/ring-ref", Number(domain.StoreMfn));
+        store.Write($"{home}/console/backend-id", "0");
+        store.Write($"{home}/console/limit", "1048576");
+        store.Write($"{home}/console/type", "xenconsoled");
+        store.Write($"{home}/console/output", "pty");
+        store.Write($"{home}/console/tty", "");
+        store.Write($"{home}/console/port", Number(domain.ConsolePort));
+        store.Write($"{home}/console/ring-ref", Number(domain.ConsoleMfn));
+    }
+
+    /// <summary>Removes everything of the domain.</summary>
+    public static void Remove(XenStore store, Domain domain)
+    {
+        string id = domain.Id.ToString(CultureInfo.InvariantCulture);
+        store.Remove(StorePath.Home(domain.Id));
+        store.Remove(Vm(domain));
+        store.Remove($"/libxl/{id}");
+        store.Remove($"/local/domain/0/backend/vbd/{id}");
+        store.Remove($"/local/domain/0/error/backend/vbd/{id}");
+    }
+
+    private static string Vm(Domain domain) => "/vm/" + domain.Uuid.ToString();
+
+    private static string Number(uint value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static string Kibibytes(uint pages) => ((ulong)pages * 4).ToString(CultureInfo.InvariantCulture);
+
+    private static void Make(XenStore store, string path, StorePermission[] permissions)
+    {
+        store.Mkdir(path);
+        store.SetPermissions(path, permissions);
+    }
+}

@@ -87,6 +87,8 @@ struct start_info {
     uint32_t first_p2m_pfn, nr_p2m_frames;
 };
 
+#define SIF_INITDOMAIN 2
+
 struct trap_info { uint8_t vector, flags; uint16_t cs; uint32_t address; };
 struct mmu_update { uint64_t ptr, val; };
 struct mmuext_op { uint32_t cmd, arg1, arg2; };

@@ -83,8 +83,8 @@ static void woken(uint32_t port)
 
 void console_init(void)
 {
-    if (!start_info->console_mfn)
-        return;
+    if (start_info->flags & SIF_INITDOMAIN || !start_info->console_mfn)
+        return;                         /* the first domain has no ring: the hypervisor's console it is */
     ring = mfn_to_virt(start_info->console_mfn);
     event_bind(start_info->console_evtchn, woken);
 }

@@ -32,13 +32,12 @@ void event_unbind(uint32_t port)
 
 void events_disable(void)
 {
-    ((volatile struct vcpu_info *)shared->vcpu)->upcall_mask = 1;
+    vcpu->upcall_mask = 1;
     barrier();
 }
 
 void events_enable(void)
 {
-    volatile struct vcpu_info *vcpu = shared->vcpu;
     barrier();
     vcpu->upcall_mask = 0;
     barrier();
@@ -49,7 +48,6 @@ void events_enable(void)
 /* Called with the event mask set, by the upcall. */
 void events_handle(void)
 {
-    volatile struct vcpu_info *vcpu = shared->vcpu;
     while (vcpu->upcall_pending) {
         vcpu->upcall_pending = 0;
         uint32_t words = 0;

@@ -60,8 +60,9 @@ void shutdown(int reason) __attribute__((noreturn));
 /* memory.c */
 extern struct start_info *start_info;
 extern struct shared_info *shared;
+extern volatile struct vcpu_info *vcpu;      /* ours; in shared_info until it is registered elsewhere */
 extern uint32_t *p2m;
-#define m2p ((const uint32_t *)HYPERVISOR_START)
+extern const uint32_t *m2p;                  /* machine to pseudo-physical, the hypervisor's, read-only */
 void memory_init(void);
 void *page_alloc(void);                       /* zeroed, mapped writable at its own address */
 void page_free(void *page);

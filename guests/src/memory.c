@@ -8,7 +8,9 @@
 
 struct start_info *start_info;
 struct shared_info *shared;
+volatile struct vcpu_info *vcpu;
 uint32_t *p2m;
+const uint32_t *m2p = (const uint32_t *)HYPERVISOR_START;
 static void *free_list;
 static uint32_t next_pfn, end_pfn, mapped_pfn, freed;
 
@@ -152,6 +154,9 @@ static uint32_t highest(uint32_t a, uint32_t b)
 
 void memory_init(void)
 {
+    struct machphys_mapping mapping;
+    if (!hypercall(HC_memory_op, XENMEM_machphys_mapping, &mapping))
+        m2p = (const uint32_t *)mapping.start;      /* a 64-bit hypervisor may put it higher */
     p2m = (uint32_t *)start_info->mfn_list;
     end_pfn = start_info->nr_pages < LOWMEM_LIMIT >> 12 ? start_info->nr_pages : LOWMEM_LIMIT >> 12;
 
@@ -173,6 +178,7 @@ void memory_init(void)
     if (map_page(VIRT_BASE + LOWMEM_LIMIT, (pte_t)start_info->shared_info | PTE_P | PTE_RW | PTE_A | PTE_D))
         panic("shared_info could not be mapped");
     shared = (struct shared_info *)(VIRT_BASE + LOWMEM_LIMIT);
+    vcpu = shared->vcpu;
 }
 
 void memory_report(void)

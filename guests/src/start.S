@@ -18,7 +18,7 @@
         NOTE 2, .long hypercall_page
         NOTE 3, .long VIRT_BASE
         NOTE 4, .long 0
-        NOTE 9, .asciz "yes,extended-cr3"
+        NOTE 9, .asciz "yes"
         NOTE 10, .asciz "pae_pgdir_above_4gb"
         NOTE 12, .long HYPERVISOR_START
         NOTE 13, .quad 1, 1

@@ -16,7 +16,7 @@ uint32_t timer_events(void)
 /* Nanoseconds since the domain's start. An odd version, or a changed one, means that the record was being written. */
 uint64_t system_time(void)
 {
-    volatile struct vcpu_time *time = &shared->vcpu[0].time;
+    volatile struct vcpu_time *time = &vcpu->time;
     uint32_t version;
     uint64_t result;
     do {

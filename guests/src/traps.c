@@ -10,7 +10,7 @@ extern int user_trap(struct regs *regs);
 static void dump(struct regs *regs)
 {
     printf("trap %u, error %x at %04x:%08x, flags %08x, cr2 %08x\n", regs->vector, regs->error, regs->cs & 0xFFFF,
-           regs->eip, regs->eflags, shared->vcpu[0].cr2);
+           regs->eip, regs->eflags, vcpu->cr2);
     printf("eax %08x ebx %08x ecx %08x edx %08x esi %08x edi %08x ebp %08x\n", regs->eax, regs->ebx, regs->ecx,
            regs->edx, regs->esi, regs->edi, regs->ebp);
 }
@@ -22,7 +22,7 @@ void trap_handler(struct regs *regs)
         events_handle();
         return;
     }
-    uint32_t cr2 = shared->vcpu[0].cr2;
+    uint32_t cr2 = vcpu->cr2;
     if (trap_hook && trap_hook(regs))
         return;
     if (fault_resume) {

@@ -64,7 +64,7 @@ static void system_call(struct regs *regs)
 /* Every trap from ring 3; nonzero where the process can go on. */
 int user_trap(struct regs *regs)
 {
-    uint32_t cr2 = shared->vcpu[0].cr2;
+    uint32_t cr2 = vcpu->cr2;
     if (regs->vector == 0x80) {
         system_call(regs);
         return 1;

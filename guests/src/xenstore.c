@@ -100,7 +100,7 @@ int xs_available(void)
 
 void xs_init(void)
 {
-    if (!start_info->store_mfn)
+    if (!start_info->store_mfn || start_info->flags & SIF_INITDOMAIN)
         return;
     ring = mfn_to_virt(start_info->store_mfn);
     event_bind(start_info->store_evtchn, woken);

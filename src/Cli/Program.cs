@@ -1,1 +1,1 @@
-return 0;
+return await Dbt.Cli.CommandLine.RunAsync(args);

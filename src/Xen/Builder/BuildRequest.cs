@@ -3,6 +3,12 @@ namespace Dbt.Xen.Builder;
 /// <summary>What a domain is to be built from.</summary>
 public sealed record BuildRequest
 {
+    /// <summary>Bounds of memory=, in MiB: what the smallest guests need, and what the machine-to-phys table covers.</summary>
+    public const int LeastMemoryMiB = 1, MostMemoryMiB = 16 << 10;
+
+    /// <summary>Virtual processors that shared_info has room for (XEN_LEGACY_MAX_VCPUS).</summary>
+    public const int MostVcpus = 32;
+
     /// <summary>The kernel file's contents: ELF, compressed ELF, or bzImage.</summary>
     public required byte[] Kernel { get; init; }
 

@@ -1,0 +1,65 @@
+using System.CommandLine;
+using Dbt.Cli.Commands;
+using Dbt.Cli.Config;
+using Dbt.Cli.Packages;
+using Dbt.Xen.Builder;
+
+namespace Dbt.Cli;
+
+/// <summary>The <c>dbt</c> command: words to commands, errors to one line and an exit status.</summary>
+internal static class CommandLine
+{
+    /// <summary>Runs the command.</summary>
+    /// <returns>See <see cref="ExitStatus"/>.</returns>
+    public static async Task<int> RunAsync(string[] words)
+    {
+        RootCommand root = CreateRoot();
+        ParseResult result = root.Parse(words);
+        if (result.Errors.Count > 0)
+        {
+            Console.Error.WriteLine($"dbt: {result.Errors[0].Message}");
+            Console.Error.WriteLine($"See: {Usage(result)} --help");
+            return ExitStatus.Usage;
+        }
+
+        try
+        {
+            return await result.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is ConfigException or DomainBuildException or PackageException)
+        {
+            Console.Error.WriteLine($"dbt: {exception.Message}");
+            return ExitStatus.Usage;
+        }
+        catch (Exception exception) when (exception is IOException or OutOfMemoryException or UnauthorizedAccessException)
+        {
+            Console.Error.WriteLine($"dbt: {exception.Message}");
+            return ExitStatus.Failure;
+        }
+    }
+
+    private static RootCommand CreateRoot()
+    {
+        var global = new GlobalOptions();
+        var root = new RootCommand("Runs 32-bit Xen PV guests in an ordinary process, translating their code.")
+        {
+            global.Verbose,
+            global.DryRun,
+
+            DiskCommand.Create(),
+            VersionCommand.Create(),
+        };
+        foreach (Command command in UnsupportedCommands.Create())
+        {
+            root.Add(command);
+        }
+
+        return root;
+    }
+
+    private static string Usage(ParseResult result)
+    {
+        string words = result.CommandResult.Command is RootCommand ? "" : $" {result.CommandResult.Command.Name}";
+        return $"dbt{words}";
+    }
+}

@@ -1,0 +1,45 @@
+using System.CommandLine;
+
+namespace Dbt.Cli.Commands;
+
+/// <summary>The commands of xl that don't exist here: each says so and why, instead of being unknown.</summary>
+internal static class UnsupportedCommands
+{
+    private const string NoDaemon = "guests don't run in the background yet; `dbt run FILE.cfg` runs one in the foreground";
+    private const string NoSave = "saving, restoring and migrating guests is not there yet";
+    private const string NoHotplug = "a running guest's devices, processors and memory can't be changed yet; set them in the configuration file";
+    private const string NoHost = "this hypervisor is an ordinary process and owns neither processors, pools nor devices of the host";
+
+    private static readonly (string Reason, string[] Names)[] All =
+    [
+        (NoDaemon, ["create", "list", "console", "vncviewer", "pause", "unpause", "shutdown", "reboot", "destroy", "dmesg", "info", "uptime", "top", "domid",
+            "domname", "rename", "vcpu-list", "vm-list", "block-list", "network-list", "debug-keys", "trigger", "sysrq", "dump-core", "config-update",
+            "xenstore-ls", "xenstore-read", "xenstore-write", "xenstore-list", "xenstore-rm", "xenstore-watch", "xenstore-chmod", "xenstore-exists", "claims"]),
+        (NoSave, ["save", "restore", "migrate", "migrate-receive", "suspend", "resume", "remus"]),
+        (NoHotplug, ["vcpu-set", "vcpu-pin", "mem-set", "mem-max", "block-attach", "block-detach", "network-attach", "network-detach", "channel-list",
+            "cd-insert", "cd-eject", "vkb-list", "vkb-attach", "vkb-detach"]),
+        (NoHost, ["sched-credit", "sched-credit2", "sched-rtds", "cpupool-create", "cpupool-destroy", "cpupool-list", "cpupool-rename", "cpupool-cpu-add",
+            "cpupool-cpu-remove", "cpupool-migrate", "cpupool-numa-split", "pci-attach", "pci-detach", "pci-list", "pci-assignable-add",
+            "pci-assignable-remove", "pci-assignable-list", "usbctrl-attach", "usbctrl-detach", "usbdev-attach", "usbdev-detach", "usb-list",
+            "vtpm-list", "vtpm-attach", "vtpm-detach", "tmem-list", "psr-hwinfo", "psr-cmt-attach", "psr-cmt-detach", "psr-cmt-show", "psr-cat-set",
+            "psr-cat-show", "psr-mba-set", "psr-mba-show", "getenforce", "setenforce", "loadpolicy", "devd", "set-parameters", "qemu-monitor-command"]),
+    ];
+
+    /// <summary>Makes them, hidden from the help.</summary>
+    public static IEnumerable<Command> Create()
+    {
+        foreach ((string reason, string[] names) in All)
+        {
+            foreach (string name in names)
+            {
+                var command = new Command(name) { Hidden = true, TreatUnmatchedTokensAsErrors = false };
+                command.SetAction(_ =>
+                {
+                    Console.Error.WriteLine($"dbt: {name} is not supported: {reason}");
+                    return ExitStatus.Failure;
+                });
+                yield return command;
+            }
+        }
+    }
+}

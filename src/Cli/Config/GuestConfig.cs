@@ -1,0 +1,43 @@
+using Dbt.Devices;
+
+namespace Dbt.Cli.Config;
+
+/// <summary>A guest as its configuration describes it, checked.</summary>
+internal sealed record GuestConfig
+{
+    /// <summary>name=; else the file's name without its extension.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>uuid=; null for a new one.</summary>
+    public Guid? Uuid { get; init; }
+
+    /// <summary>memory=, MiB.</summary>
+    public int MemoryMiB { get; init; } = DefaultMemoryMiB;
+
+    /// <summary>maxmem=, MiB.</summary>
+    public int MaxMemoryMiB { get; init; } = DefaultMemoryMiB;
+
+    /// <summary>maxvcpus=, or vcpus=.</summary>
+    public int Vcpus { get; init; } = 1;
+
+    /// <summary>Path of the kernel file; null for the embedded guest.</summary>
+    public string? KernelPath { get; init; }
+
+    /// <summary>Path of the ramdisk; null where there is none.</summary>
+    public string? RamdiskPath { get; init; }
+
+    /// <summary>cmdline=, or made of root= and extra=.</summary>
+    public string CommandLine { get; init; } = "";
+
+    /// <summary>disk=, in its order.</summary>
+    public IReadOnlyList<DiskConfiguration> Disks { get; init; } = [];
+
+    /// <summary>on_*=.</summary>
+    public ShutdownActions Actions { get; init; } = new();
+
+    /// <summary>What to tell the user: keys that do nothing, by name.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>Memory of a guest whose configuration doesn't say.</summary>
+    public const int DefaultMemoryMiB = 128;
+}

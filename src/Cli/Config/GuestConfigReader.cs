@@ -1,0 +1,301 @@
+using Dbt.Devices;
+using Dbt.Xen.Builder;
+
+namespace Dbt.Cli.Config;
+
+/// <summary>Reads a guest's settings out of a configuration file, checking each.</summary>
+internal sealed class GuestConfigReader
+{
+    private readonly ConfigFile _file;
+    private readonly string _folder;
+    private readonly string _defaultName;
+    private readonly List<string> _warnings = [];
+
+    private GuestConfigReader(ConfigFile file, string folder, string defaultName)
+    {
+        _file = file;
+        _folder = folder;
+        _defaultName = defaultName;
+    }
+
+    /// <summary>Reads a file and what the command line says beside it.</summary>
+    /// <param name="path">The file; null for a guest that is described by <paramref name="overrides"/> alone.</param>
+    /// <param name="overrides">key=value.</param>
+    /// <exception cref="ConfigException">The file can't be read, or says what can't be done.</exception>
+    public static GuestConfig Read(string? path, IEnumerable<string> overrides)
+    {
+        ConfigFile file = path is null ? new ConfigFile() : ConfigFile.Parse(path, ReadText(path));
+        foreach (string setting in overrides)
+        {
+            file.Override(setting);
+        }
+
+        string folder = path is null ? "." : Path.GetDirectoryName(Path.GetFullPath(path)) ?? ".";
+        return new GuestConfigReader(file, folder, path is null ? "dbt-guest" : Path.GetFileNameWithoutExtension(path)).Read(needsKernel: path is not null);
+    }
+
+    private static string ReadText(string path)
+    {
+        try
+        {
+            const long mostBytes = 16 << 20;
+            return new FileInfo(path).Length <= mostBytes ? File.ReadAllText(path) : throw new ConfigException($"{path}: too large for a configuration file");
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new ConfigException(Directory.Exists(path) ? $"{path}: is a folder, not a configuration file" : $"{path}: no such file");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigException($"{path}: can't be read: {exception.Message}");
+        }
+    }
+
+    private GuestConfig Read(bool needsKernel)
+    {
+        WarnOfKeys();
+        CheckType();
+        int memory = Number("memory", BuildRequest.LeastMemoryMiB, BuildRequest.MostMemoryMiB) ?? GuestConfig.DefaultMemoryMiB;
+        int maxMemory = Number("maxmem", BuildRequest.LeastMemoryMiB, BuildRequest.MostMemoryMiB) ?? memory;
+        if (maxMemory < memory)
+        {
+            throw Error("maxmem", $"maxmem={maxMemory} is less than memory={memory}");
+        }
+
+        int vcpus = Number("vcpus", 1, BuildRequest.MostVcpus) ?? Number("maxvcpus", 1, BuildRequest.MostVcpus) ?? 1;
+        int maxVcpus = Number("maxvcpus", 1, BuildRequest.MostVcpus) ?? vcpus;
+        if (maxVcpus < vcpus)
+        {
+            throw Error("maxvcpus", $"maxvcpus={maxVcpus} is less than vcpus={vcpus}");
+        }
+
+        string? kernel = Text("kernel");
+        if (needsKernel && string.IsNullOrEmpty(kernel))
+        {
+            throw new ConfigException(_file["bootloader"] is null
+                ? "the configuration names no kernel (kernel=\"PATH\")"
+                : "bootloader= is not supported yet; name the kernel itself (kernel=\"PATH\")");
+        }
+
+        return new GuestConfig
+        {
+            Name = CheckedName(Text("name") ?? _defaultName),
+            Uuid = Uuid(),
+            MemoryMiB = memory,
+            MaxMemoryMiB = maxMemory,
+            Vcpus = maxVcpus,
+            KernelPath = string.IsNullOrEmpty(kernel) ? null : Existing("kernel", kernel),
+            RamdiskPath = Text("ramdisk") is { Length: > 0 } ramdisk ? Existing("ramdisk", ramdisk) : null,
+            CommandLine = CommandLine(),
+            Disks = Disks(),
+            Actions = Actions(),
+            Warnings = _warnings,
+        };
+    }
+
+    private void WarnOfKeys()
+    {
+        foreach (string key in _file.Keys)
+        {
+            if (ConfigKeys.Used.Contains(key) || _file[key] is ConfigList { Items.Count: 0 })
+            {
+                continue;
+            }
+
+            string place = _file[key]!.Position.ToString();
+            _warnings.Add(ConfigKeys.NotYet.Contains(key) ? $"{place}: {key} is not supported yet and has no effect"
+                : ConfigKeys.Meaningless.Contains(key) ? $"{place}: {key} means nothing here and has no effect"
+                : $"{place}: unknown key {key} has no effect");
+        }
+    }
+
+    private void CheckType()
+    {
+        string? builder = Text("builder");
+        string type = Text("type") ?? (builder == "hvm" ? "hvm" : "pv");
+        switch (type)
+        {
+            case "pv" or "generic" or "linux":
+                return;
+            case "pvh":
+                throw Error("type", "type=\"pvh\" is not supported yet; only PV guests (type=\"pv\") run");
+            case "hvm":
+                throw Error(_file["type"] is null ? "builder" : "type", "fully virtualised guests (hvm) are not supported, nor will be; only PV guests run");
+            default:
+                throw Error("type", $"type=\"{type}\" is neither pv nor pvh");
+        }
+    }
+
+    private string CheckedName(string name) =>
+        name.Length > 0 && !name.Any(c => char.IsControl(c) || c == '/') ? name : throw Error("name", $"name=\"{name}\" is not a name");
+
+    private Guid? Uuid() => Text("uuid") is not string text ? null
+        : Guid.TryParse(text, out Guid uuid) ? uuid
+        : throw Error("uuid", $"uuid=\"{text}\" is not a UUID");
+
+    private string CommandLine()
+    {
+        string? whole = Text("cmdline"), root = Text("root"), extra = Extra();
+        if (whole is not null)
+        {
+            if (root is not null || extra is not null)
+            {
+                _warnings.Add($"{(_file["root"] ?? _file["extra"])!.Position}: root and extra have no effect beside cmdline");
+            }
+
+            return whole;
+        }
+
+        return string.Join(' ', new[] { root is null ? null : $"root={root}", extra }.Where(part => !string.IsNullOrEmpty(part)));
+    }
+
+    private string? Extra() => _file["extra"] is ConfigList list ? string.Join(' ', list.Items.Select(item => TextOf("extra", item))) : Text("extra");
+
+    private List<DiskConfiguration> Disks()
+    {
+        var disks = new List<DiskConfiguration>();
+        if (_file["disk"] is not ConfigValue value)
+        {
+            return disks;
+        }
+
+        if (value is not ConfigList list)
+        {
+            throw Error("disk", "disk must be a list: disk = [ \"PATH,raw,xvda,rw\" ]");
+        }
+
+        foreach (ConfigValue item in list.Items)
+        {
+            ConfigString element = item as ConfigString ?? throw new ConfigException(item.Position, "disk: each element must be a string");
+            DiskConfiguration disk = DiskSpecification.Parse(element);
+            disk = disk with { Path = Resolve(disk.Path) };
+            CheckDisk(element.Position, disk, disks);
+            disks.Add(disk);
+        }
+
+        return disks;
+    }
+
+    private static void CheckDisk(ConfigPosition position, DiskConfiguration disk, List<DiskConfiguration> others)
+    {
+        if (!File.Exists(disk.Path))
+        {
+            throw new ConfigException(position, Directory.Exists(disk.Path)
+                ? $"disk image {disk.Path} is a folder; make an image of it with: dbt disk create IMAGE --from {disk.Path}"
+                : $"disk image {disk.Path}: no such file");
+        }
+
+        if (others.Find(other => other.Device.Number == disk.Device.Number) is not null)
+        {
+            throw new ConfigException(position, $"disk {disk.Device.Name} is named twice");
+        }
+
+        string canonical = Canonical(disk.Path);
+        DiskConfiguration? same = others.Find(other => Canonical(other.Path) == canonical);
+        if (same is not null && !(same.ReadOnly && disk.ReadOnly))
+        {
+            throw new ConfigException(position, $"disk image {disk.Path} is named twice, as {same.Device.Name} and {disk.Device.Name}; it can be shared only if both are read-only");
+        }
+
+        CheckAccess(position, disk);
+    }
+
+    private static void CheckAccess(ConfigPosition position, DiskConfiguration disk)
+    {
+        try
+        {
+            using var stream = new FileStream(disk.Path, FileMode.Open, disk.ReadOnly ? FileAccess.Read : FileAccess.ReadWrite, FileShare.ReadWrite);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigException(position, disk.ReadOnly
+                ? $"disk image {disk.Path} can't be read: {exception.Message}"
+                : $"disk image {disk.Path} can't be written (access ro would only read it): {exception.Message}");
+        }
+    }
+
+    private static string Canonical(string path)
+    {
+        string full = Path.GetFullPath(path);
+        return new FileInfo(full).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? full;
+    }
+
+    private ShutdownActions Actions()
+    {
+        var defaults = new ShutdownActions();
+        return new ShutdownActions
+        {
+            Poweroff = Action("on_poweroff", defaults.Poweroff),
+            Reboot = Action("on_reboot", defaults.Reboot),
+            Crash = Action("on_crash", defaults.Crash),
+            Watchdog = Action("on_watchdog", defaults.Watchdog),
+            SoftReset = Action("on_soft_reset", defaults.SoftReset),
+        };
+    }
+
+    private ShutdownAction Action(string key, ShutdownAction whenAbsent)
+    {
+        if (Text(key) is not string word)
+        {
+            return whenAbsent;
+        }
+
+        ShutdownAction action = ShutdownActions.Parse(word)
+            ?? throw Error(key, $"{key}=\"{word}\" is not one of destroy, restart, rename-restart, preserve, coredump-destroy, coredump-restart, soft-reset");
+        string? instead = action switch
+        {
+            ShutdownAction.RenameRestart or ShutdownAction.CoredumpRestart => "restart",
+            ShutdownAction.Preserve or ShutdownAction.CoredumpDestroy => "destroy",
+            _ => null,
+        };
+        if (instead is not null)
+        {
+            _warnings.Add($"{_file[key]!.Position}: {key}=\"{word}\" is not supported yet; \"{instead}\" is done instead");
+        }
+
+        return action;
+    }
+
+    /// <summary>A file named by the configuration: as it stands, or from the configuration's folder.</summary>
+    private string Resolve(string path)
+    {
+        if (Packages.PackageReference.TryParse(path, out Packages.PackageReference? reference))
+        {
+            return Packages.PackageCache.Default.Obtain(reference);
+        }
+
+        string beside = Path.Combine(_folder, path);
+        return !File.Exists(path) && File.Exists(beside) ? beside : path;
+    }
+
+    private string Existing(string key, string path)
+    {
+        string resolved = Resolve(path);
+        return File.Exists(resolved) ? resolved
+            : throw Error(key, Directory.Exists(resolved) ? $"{key} {path} is a folder" : $"{key} {path}: no such file");
+    }
+
+    private string? Text(string key) => _file[key] is ConfigValue value ? TextOf(key, value) : null;
+
+    private static string TextOf(string key, ConfigValue value) => value switch
+    {
+        ConfigString text => text.Text,
+        ConfigNumber number => number.Value.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        _ => throw new ConfigException(value.Position, $"{key} must be a string"),
+    };
+
+    private int? Number(string key, int least, int most)
+    {
+        long? number = _file[key] switch
+        {
+            null => null,
+            ConfigNumber value => value.Value,
+            ConfigString text when long.TryParse(text.Text, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out long value) => value,
+            _ => throw Error(key, $"{key} must be a number"),
+        };
+        return number is null || (number >= least && number <= most) ? (int?)number : throw Error(key, $"{key}={number} is outside {least} to {most}");
+    }
+
+    private ConfigException Error(string key, string message) =>
+        _file[key] is ConfigValue value ? new ConfigException(value.Position, message) : new ConfigException(message);
+}

@@ -1,0 +1,25 @@
+using Dbt.Translator;
+
+namespace Dbt.Cli.Running;
+
+/// <summary>How a guest is run, as the command line says.</summary>
+internal sealed record RunOptions
+{
+    /// <summary>--engine.</summary>
+    public EngineKind Engine { get; init; } = EngineKind.Tiered;
+
+    /// <summary>--timeout; null for none.</summary>
+    public TimeSpan? Timeout { get; init; }
+
+    /// <summary>--stats; null for none.</summary>
+    public string? StatisticsPath { get; init; }
+
+    /// <summary>--log; null for none.</summary>
+    public string? LogPath { get; init; }
+
+    /// <summary>-v: the guest's log goes to standard error.</summary>
+    public bool Verbose { get; init; }
+
+    /// <summary>-N: everything is checked, nothing is run.</summary>
+    public bool DryRun { get; init; }
+}

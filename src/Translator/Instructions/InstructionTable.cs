@@ -9,6 +9,9 @@ namespace Dbt.Translator.Instructions;
 /// </summary>
 internal static partial class InstructionTable
 {
+    private const RowTraits Flow = RowTraits.SetsEip | RowTraits.EndsBlock;
+    private const RowTraits Privileged = Flow | RowTraits.KeepsInstruction;
+
     private static readonly InstructionRow?[] ByMnemonic = new InstructionRow?[(int)Enum.GetValues<Mnemonic>().Max() + 1];
     private static readonly Dictionary<(Mnemonic, InstructionForm), InstructionRow> ByForm = [];
 
@@ -34,6 +37,13 @@ internal static partial class InstructionTable
         }
 
         Add("Arithmetic", ArithmeticRows());
+        Add("Logic", LogicRows());
+        Add("Shift", ShiftRows());
+        Add("Move", MoveRows());
+        Add("Bit", BitRows());
+        Add("Stack", StackRows());
+        Add("ControlFlow", ControlFlowRows());
+        Add("Flag", FlagRows());
         Rows = rows.ToImmutable();
     }
 

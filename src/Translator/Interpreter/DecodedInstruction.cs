@@ -21,8 +21,11 @@ internal unsafe struct DecodedInstruction
     /// <summary>Immediate, sign-extended to 32 bits where the encoding says so; a branch's target EIP; a far pointer's offset.</summary>
     public uint Immediate;
 
-    /// <summary>Second immediate (ENTER's level, a far pointer's selector), the thunk's number, or the index of the kept instruction.</summary>
+    /// <summary>Second immediate: ENTER's level, a far pointer's selector; or the thunk's number.</summary>
     public uint Extra;
+
+    /// <summary>Index of Iced's form in the block, for rows that keep it.</summary>
+    public ushort Kept;
 
     /// <summary>Bytes of the instruction, 1 to 15.</summary>
     public byte Length;
@@ -96,4 +99,7 @@ internal enum DecodedFlags : ushort
 
     /// <summary>The stack pointer is SP, not ESP.</summary>
     Stack16 = 64,
+
+    /// <summary>The stack segment is flat and 32-bit.</summary>
+    FlatStack = 128,
 }

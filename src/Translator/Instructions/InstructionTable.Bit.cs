@@ -1,0 +1,23 @@
+using Dbt.Translator.Interpretation.Operations;
+using Dbt.Translator.State;
+using Iced.Intel;
+
+namespace Dbt.Translator.Instructions;
+
+// Bit tests, scans and counts.
+internal static unsafe partial class InstructionTable
+{
+    private static InstructionRow[] BitRows() =>
+    [
+        new(Mnemonic.Bt, "BT", TestClass.Bit, &BitStringOperations.Test<BitTest>, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Bts, "BTS", TestClass.Bit, &BitStringOperations.Test<BitSet>, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Btr, "BTR", TestClass.Bit, &BitStringOperations.Test<BitReset>, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Btc, "BTC", TestClass.Bit, &BitStringOperations.Test<BitComplement>, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Bsf, "BSF", TestClass.Bit, &BitStringOperations.Bsf, undefinedFlags: Flags.Cf | Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Bsr, "BSR", TestClass.Bit, &BitStringOperations.Bsr, undefinedFlags: Flags.Cf | Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Popcnt, "POPCNT", TestClass.Bit, &BitStringOperations.Popcnt),
+        new(Mnemonic.Lzcnt, "LZCNT", TestClass.Bit, &BitStringOperations.Lzcnt, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Tzcnt, "TZCNT", TestClass.Bit, &BitStringOperations.Tzcnt, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Crc32, "CRC32", TestClass.Bit, &BitStringOperations.Crc32),
+    ];
+}

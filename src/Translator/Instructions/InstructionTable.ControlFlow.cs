@@ -1,0 +1,43 @@
+using Dbt.Translator.Interpretation.Operations;
+using Iced.Intel;
+
+namespace Dbt.Translator.Instructions;
+
+// Near transfers, loops, software interrupts.
+internal static unsafe partial class InstructionTable
+{
+    private static InstructionRow[] ControlFlowRows() =>
+    [
+        new(Mnemonic.Jmp, "JMP", TestClass.ControlFlow, &FlowOperations.Jmp, traits: Flow),
+        new(Mnemonic.Jo, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jno, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jb, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jae, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Je, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jne, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jbe, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Ja, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Js, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jns, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jp, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jnp, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jl, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jge, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jle, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jg, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcc, traits: Flow),
+        new(Mnemonic.Jcxz, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcxz, traits: Flow),
+        new(Mnemonic.Jecxz, "Jcc", TestClass.ControlFlow, &FlowOperations.Jcxz, traits: Flow),
+        new(Mnemonic.Loop, "LOOP/LOOPcc", TestClass.ControlFlow, &FlowOperations.Loop, traits: Flow),
+        new(Mnemonic.Loope, "LOOP/LOOPcc", TestClass.ControlFlow, &FlowOperations.Loope, traits: Flow),
+        new(Mnemonic.Loopne, "LOOP/LOOPcc", TestClass.ControlFlow, &FlowOperations.Loopne, traits: Flow),
+        new(Mnemonic.Call, "CALL", TestClass.ControlFlow, &FlowOperations.Call, traits: Flow),
+        new(Mnemonic.Ret, "RET", TestClass.ControlFlow, &FlowOperations.Ret, traits: Flow),
+        new(Mnemonic.Int, "INT n/INTO/INT3/INT1", TestClass.ControlFlow, &FlowOperations.Int, traits: Flow),
+        new(Mnemonic.Int3, "INT n/INTO/INT3/INT1", TestClass.ControlFlow, &FlowOperations.Int3, traits: Flow),
+        new(Mnemonic.Into, "INT n/INTO/INT3/INT1", TestClass.ControlFlow, &FlowOperations.Into, traits: Flow),
+        new(Mnemonic.Bound, "BOUND", TestClass.ControlFlow, &FlowOperations.Bound),
+        new(Mnemonic.Ud0, "UD", TestClass.System, &FlowOperations.Ud, traits: Flow),
+        new(Mnemonic.Ud1, "UD", TestClass.System, &FlowOperations.Ud, traits: Flow),
+        new(Mnemonic.Ud2, "UD", TestClass.System, &FlowOperations.Ud, traits: Flow),
+    ];
+}

@@ -1,0 +1,23 @@
+using Dbt.Translator.Interpretation.Operations;
+using Dbt.Translator.State;
+using Iced.Intel;
+
+namespace Dbt.Translator.Instructions;
+
+// Shifts and rotates. OF is defined only for a count of 1; CF of SHL and SHR only for counts below the operand size.
+internal static unsafe partial class InstructionTable
+{
+    private static InstructionRow[] ShiftRows() =>
+    [
+        new(Mnemonic.Shl, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Sal, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Shr, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShrShift>, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Sar, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<SarShift>, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Rol, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RolShift>, undefinedFlags: Flags.Of),
+        new(Mnemonic.Ror, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RorShift>, undefinedFlags: Flags.Of),
+        new(Mnemonic.Rcl, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RclShift>, undefinedFlags: Flags.Of),
+        new(Mnemonic.Rcr, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RcrShift>, undefinedFlags: Flags.Of),
+        new(Mnemonic.Shld, "SHLD", TestClass.Shift, &ShiftOperations.Shld, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Shrd, "SHRD", TestClass.Shift, &ShiftOperations.Shrd, undefinedFlags: Flags.Af | Flags.Of),
+    ];
+}

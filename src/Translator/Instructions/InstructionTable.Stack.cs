@@ -1,0 +1,20 @@
+using Dbt.Translator.Interpretation.Operations;
+using Iced.Intel;
+
+namespace Dbt.Translator.Instructions;
+
+// Stack.
+internal static unsafe partial class InstructionTable
+{
+    private static InstructionRow[] StackRows() =>
+    [
+        new(Mnemonic.Push, "PUSH", TestClass.Stack, &StackOperations.Push),
+        new(Mnemonic.Pop, "POP", TestClass.Stack, &StackOperations.Pop),
+        new(Mnemonic.Pusha, "PUSHA/PUSHAD", TestClass.Stack, &StackOperations.Pusha),
+        new(Mnemonic.Pushad, "PUSHA/PUSHAD", TestClass.Stack, &StackOperations.Pusha),
+        new(Mnemonic.Popa, "POPA/POPAD", TestClass.Stack, &StackOperations.Popa),
+        new(Mnemonic.Popad, "POPA/POPAD", TestClass.Stack, &StackOperations.Popa),
+        new(Mnemonic.Enter, "ENTER", TestClass.Stack, &StackOperations.Enter),
+        new(Mnemonic.Leave, "LEAVE", TestClass.Stack, &StackOperations.Leave),
+    ];
+}

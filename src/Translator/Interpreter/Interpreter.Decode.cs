@@ -1,0 +1,192 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using Dbt.Translator.Instructions;
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+using Iced.Intel;
+
+namespace Dbt.Translator.Interpretation;
+
+internal sealed unsafe partial class Interpreter
+{
+    private readonly List<DecodedInstruction> _decoded = [];
+    private readonly List<Instruction> _keptList = [];
+
+    /// <summary>Host address of the code byte at EIP.</summary>
+    /// <returns>False for #GP(0) outside CS, or #PF.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryFetch(CpuState* cpu, out byte* host)
+    {
+        uint eip = cpu->Eip;
+        ref Segment cs = ref cpu->Segments[SegmentIndex.Cs];
+        if (eip > cs.High || eip < cs.Low)
+        {
+            host = null;
+            return GeneralProtection(cpu);
+        }
+
+        return TryResolve(cpu, cs.Base + eip, MemoryAccess.Execute, out host);
+    }
+
+    /// <summary>Whether all of a block's bytes are within CS's limit (the first is).</summary>
+    public static bool InsideCodeSegment(CpuState* cpu, DecodedBlock block)
+    {
+        ref Segment cs = ref cpu->Segments[SegmentIndex.Cs];
+        return block.Eip <= cs.High && cs.High - block.Eip >= (uint)(block.Length - 1);
+    }
+
+    /// <summary>
+    /// Decodes a block at EIP, for this mode, and marks its frame as holding code.
+    /// </summary>
+    /// <param name="cpu">The processor.</param>
+    /// <param name="maxInstructions">Instructions at most.</param>
+    /// <param name="block">The block. Not to be cached where <see cref="DecodedBlock.CrossesPage"/>.</param>
+    /// <returns>False where not even the first instruction can be fetched: the fault is set.</returns>
+    public bool TryDecodeBlock(CpuState* cpu, int maxInstructions, [NotNullWhen(true)] out DecodedBlock? block)
+    {
+        block = null;
+        if (!TryFetch(cpu, out byte* host))
+        {
+            return false;
+        }
+
+        // Marked before the bytes are read: a write that comes later is announced.
+        uint frame = (uint)((ulong)(host - cpu->MemoryBase) >> 12);
+        if (!_codeMap.HasCode(frame))
+        {
+            _codeMap.Mark(frame, true);
+            Platform.ProtectCode(frame);
+        }
+
+        return TryDecode(cpu, host, maxInstructions, out block);
+    }
+
+    private bool TryDecode(CpuState* cpu, byte* host, int maxInstructions, [NotNullWhen(true)] out DecodedBlock? block)
+    {
+        block = null;
+        _decoded.Clear();
+        _keptList.Clear();
+        bool code32 = (cpu->Mode & CpuMode.Code32) != 0;
+        byte* pageEnd = (byte*)(((ulong)host | 0xFFF) + 1);
+        byte* position = host;
+        uint eip = cpu->Eip;
+        uint last = cpu->Segments[SegmentIndex.Cs].High;
+        bool crosses = false;
+        do
+        {
+            DecoderError error = Decoder.Read(position, pageEnd, eip, code32, out Instruction instruction);
+            if (error == DecoderError.NoMoreBytes)
+            {
+                if (_decoded.Count != 0)
+                {
+                    break;
+                }
+
+                crosses = true;
+                if (!TryReadAcross(cpu, position, pageEnd, code32, out instruction, out error))
+                {
+                    return false;
+                }
+            }
+
+            bool tooLong = error != DecoderError.None && Decoder.Bytes.Length > 14;
+            if (tooLong || eip > last || last - eip < (uint)(instruction.Length - 1))
+            {
+                if (_decoded.Count != 0)
+                {
+                    break;
+                }
+
+                return GeneralProtection(cpu);
+            }
+
+            bool ends = Append(cpu, instruction);
+            position += instruction.Length;
+            eip += (uint)instruction.Length;
+            if (ends)
+            {
+                break;
+            }
+        }
+        while (!crosses && position < pageEnd && _decoded.Count < maxInstructions);
+
+        block = new DecodedBlock
+        {
+            Eip = cpu->Eip,
+            Mode = cpu->Mode,
+            Host = host,
+            Length = (int)(position - host),
+            Instructions = [.. _decoded],
+            Kept = _keptList.Count == 0 ? [] : [.. _keptList],
+            CrossesPage = crosses,
+        };
+        return true;
+    }
+
+    // An instruction whose first bytes end a page. The second page is asked for only now: it may be absent.
+    private bool TryReadAcross(CpuState* cpu, byte* first, byte* pageEnd, bool code32, out Instruction instruction, out DecoderError error)
+    {
+        int room = (int)(pageEnd - first);
+        instruction = default;
+        error = DecoderError.None;
+        uint next = cpu->Segments[SegmentIndex.Cs].Base + cpu->Eip + (uint)room;
+        if (cpu->Segments[SegmentIndex.Cs].High - cpu->Eip < (uint)room)
+        {
+            return GeneralProtection(cpu);
+        }
+
+        if (!TryResolve(cpu, next, MemoryAccess.Execute, out byte* second))
+        {
+            return false;
+        }
+
+        byte* buffer = _scratch;
+        Unsafe.CopyBlockUnaligned(buffer, first, (uint)room);
+        Unsafe.CopyBlockUnaligned(buffer + room, second, 16);
+        error = Decoder.Read(buffer, buffer + room + 16, cpu->Eip, code32, out instruction);
+        return true;
+    }
+
+    private bool Append(CpuState* cpu, in Instruction instruction)
+    {
+        if (instruction.IsInvalid)
+        {
+            _decoded.Add(Stub(instruction, &UndefinedOpcode));
+            return true;
+        }
+
+        InstructionRow? row = InstructionTable.Lookup(instruction);
+        if (row == null || row.Execute == null)
+        {
+            var missing = Stub(instruction, &NotImplemented);
+            missing.Extra = (uint)instruction.Mnemonic;
+            _decoded.Add(missing);
+            return true;
+        }
+
+        DecodedInstruction d = InstructionDecoder.Compact(instruction, row, cpu->Mode);
+        if ((row.Traits & RowTraits.KeepsInstruction) != 0)
+        {
+            d.Kept = (ushort)_keptList.Count;
+            _keptList.Add(instruction);
+        }
+
+        _decoded.Add(d);
+        return (row.Traits & RowTraits.EndsBlock) != 0;
+    }
+
+    private static DecodedInstruction Stub(in Instruction instruction, delegate*<Interpreter, CpuState*, in DecodedInstruction, bool> handler) => new()
+    {
+        Handler = handler,
+        Length = (byte)instruction.Length,
+        NextEip = instruction.NextIP32,
+    };
+
+    private static bool UndefinedOpcode(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Undefined(cpu);
+
+    private static bool NotImplemented(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        interpreter.Platform.ReportUnimplemented(cpu, ((Mnemonic)d.Extra).ToString());
+        return Undefined(cpu);
+    }
+}

@@ -1,0 +1,144 @@
+using System.Runtime.CompilerServices;
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Interpretation.Operations;
+
+/// <summary>Near transfers, LOOP, and software interrupts. Every routine here sets EIP itself.</summary>
+internal static unsafe class FlowOperations
+{
+    /// <summary>JMP near, direct or indirect.</summary>
+    public static bool Jmp(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        interpreter.TryOperand0(cpu, in d, d.Size, out uint target) && Go(cpu, target);
+
+    /// <summary>Jcc.</summary>
+    public static bool Jcc(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        Go(cpu, LazyFlags.Condition(cpu, d.Condition) ? d.Immediate : d.NextEip);
+
+    /// <summary>CALL near, direct or indirect.</summary>
+    public static bool Call(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        if (!interpreter.TryOperand0(cpu, in d, d.Size, out uint target))
+        {
+            return false;
+        }
+
+        if (target > cpu->Segments[SegmentIndex.Cs].High)
+        {
+            return Interpreter.GeneralProtection(cpu);
+        }
+
+        if (!interpreter.Push(cpu, in d, d.Size, d.NextEip))
+        {
+            return false;
+        }
+
+        cpu->Eip = target;
+        return true;
+    }
+
+    /// <summary>RET near, with or without a count of bytes to release.</summary>
+    public static bool Ret(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        int size = d.Size;
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), size, MemoryAccess.Read);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        uint target = Interpreter.Load(stack, size);
+        if (!Go(cpu, target))
+        {
+            return false;
+        }
+
+        Interpreter.MoveStack(cpu, in d, (uint)size + d.Immediate);
+        return true;
+    }
+
+    /// <summary>LOOP.</summary>
+    public static bool Loop(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => CountDown(cpu, in d, true);
+
+    /// <summary>LOOPE.</summary>
+    public static bool Loope(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        CountDown(cpu, in d, (LazyFlags.Status(cpu) & Flags.Zf) != 0);
+
+    /// <summary>LOOPNE.</summary>
+    public static bool Loopne(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        CountDown(cpu, in d, (LazyFlags.Status(cpu) & Flags.Zf) == 0);
+
+    /// <summary>JCXZ, JECXZ: ECX or CX by the address size.</summary>
+    public static bool Jcxz(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        uint count = cpu->Gpr[(int)Gpr.Ecx];
+        if ((d.Flags & DecodedFlags.Address16) != 0)
+        {
+            count &= 0xFFFF;
+        }
+
+        return Go(cpu, count == 0 ? d.Immediate : d.NextEip);
+    }
+
+    /// <summary>INT n.</summary>
+    public static bool Int(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interrupt(interpreter, cpu, in d, (int)d.Immediate & 0xFF);
+
+    /// <summary>INT3.</summary>
+    public static bool Int3(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interrupt(interpreter, cpu, in d, (int)Vector.Breakpoint);
+
+    /// <summary>INTO.</summary>
+    public static bool Into(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        (LazyFlags.Status(cpu) & Flags.Of) != 0 ? Interrupt(interpreter, cpu, in d, (int)Vector.Overflow) : Go(cpu, d.NextEip);
+
+    /// <summary>BOUND.</summary>
+    public static bool Bound(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        int size = d.Size;
+        byte* pointer = interpreter.Open(cpu, in d, size * 2, MemoryAccess.Read);
+        if (pointer == null)
+        {
+            return false;
+        }
+
+        int index = Interpreter.SignExtend(Interpreter.Load(Interpreter.Register(cpu, d.Register0), size), size);
+        int low = Interpreter.SignExtend(Interpreter.Load(pointer, size), size);
+        int high = Interpreter.SignExtend(Interpreter.Load(pointer + size, size), size);
+        return (index >= low && index <= high) || Interpreter.Raise(cpu, Vector.BoundRange);
+    }
+
+    /// <summary>UD0, UD1, UD2, and instructions that this processor is not to have.</summary>
+    public static bool Ud(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interpreter.Undefined(cpu);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool Go(CpuState* cpu, uint target)
+    {
+        if (target > cpu->Segments[SegmentIndex.Cs].High)
+        {
+            return Interpreter.GeneralProtection(cpu);
+        }
+
+        cpu->Eip = target;
+        return true;
+    }
+
+    private static bool CountDown(CpuState* cpu, in DecodedInstruction d, bool condition)
+    {
+        bool short16 = (d.Flags & DecodedFlags.Address16) != 0;
+        uint count = cpu->Gpr[(int)Gpr.Ecx] - 1;
+        uint seen = short16 ? count & 0xFFFF : count;
+        if (!Go(cpu, seen != 0 && condition ? d.Immediate : d.NextEip))
+        {
+            return false;
+        }
+
+        Interpreter.Store((byte*)(cpu->Gpr + (int)Gpr.Ecx), short16 ? 2 : 4, count);
+        return true;
+    }
+
+    private static bool Interrupt(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, int vector)
+    {
+        interpreter.Transferred = true;
+        interpreter.Platform.SoftwareInterrupt(cpu, vector, d.NextEip);
+        return true;
+    }
+}

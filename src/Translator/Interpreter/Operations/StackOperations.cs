@@ -1,0 +1,150 @@
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Interpretation.Operations;
+
+/// <summary>PUSH, POP, PUSHA, POPA, ENTER, LEAVE.</summary>
+internal static unsafe class StackOperations
+{
+    /// <summary>PUSH of a register, immediate or memory.</summary>
+    public static bool Push(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        interpreter.TryOperand0(cpu, in d, d.Size, out uint value) && interpreter.Push(cpu, in d, d.Size, value);
+
+    /// <summary>POP. A memory operand's address is computed after ESP has grown.</summary>
+    public static bool Pop(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        int size = d.Size;
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), size, MemoryAccess.Read);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        uint value = Interpreter.Load(stack, size);
+        uint before = cpu->Gpr[(int)Gpr.Esp];
+        Interpreter.MoveStack(cpu, in d, (uint)size);
+        if (interpreter.TryStore0(cpu, in d, size, value))
+        {
+            return true;
+        }
+
+        cpu->Gpr[(int)Gpr.Esp] = before;
+        return false;
+    }
+
+    /// <summary>PUSHA, PUSHAD.</summary>
+    public static bool Pusha(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        int size = d.Size;
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)(-8 * size)), 8 * size, MemoryAccess.Write);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < 8; i++)
+        {
+            Interpreter.Store(stack + (i * size), size, cpu->Gpr[7 - i]);
+        }
+
+        interpreter.Commit(cpu);
+        Interpreter.MoveStack(cpu, in d, (uint)(-8 * size));
+        return true;
+    }
+
+    /// <summary>POPA, POPAD; ESP's place is skipped.</summary>
+    public static bool Popa(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        int size = d.Size;
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), 8 * size, MemoryAccess.Read);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < 8; i++)
+        {
+            if (7 - i != (int)Gpr.Esp)
+            {
+                Interpreter.Store((byte*)(cpu->Gpr + 7 - i), size, Interpreter.Load(stack + (i * size), size));
+            }
+        }
+
+        Interpreter.MoveStack(cpu, in d, (uint)(8 * size));
+        return true;
+    }
+
+    /// <summary>LEAVE.</summary>
+    public static bool Leave(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        int size = d.Size;
+        bool stack16 = (d.Flags & DecodedFlags.Stack16) != 0;
+        uint frame = cpu->Gpr[(int)Gpr.Ebp];
+        uint offset = stack16 ? frame & 0xFFFF : frame;
+        byte* stack = interpreter.OpenStack(cpu, in d, offset, size, MemoryAccess.Read);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        uint value = Interpreter.Load(stack, size);
+        Interpreter.Store((byte*)(cpu->Gpr + (int)Gpr.Esp), stack16 ? 2 : 4, offset + (uint)size);
+        Interpreter.Store((byte*)(cpu->Gpr + (int)Gpr.Ebp), size, value);
+        return true;
+    }
+
+    /// <summary>ENTER, with up to 31 outer frame pointers.</summary>
+    public static bool Enter(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        int size = d.Size;
+        int level = (int)d.Extra & 31;
+        bool stack16 = (d.Flags & DecodedFlags.Stack16) != 0;
+        uint ebp = cpu->Gpr[(int)Gpr.Ebp];
+        Span<uint> pushed = stackalloc uint[33];
+        int count = 0;
+        pushed[count++] = ebp;
+        uint frame = Interpreter.StackOffset(cpu, in d, (uint)-size);
+        for (int i = 1; i < level; i++)
+        {
+            uint outer = ebp - (uint)(i * size);
+            byte* pointer = interpreter.OpenStack(cpu, in d, stack16 ? outer & 0xFFFF : outer, size, MemoryAccess.Read);
+            if (pointer == null)
+            {
+                return false;
+            }
+
+            pushed[count++] = Interpreter.Load(pointer, size);
+        }
+
+        if (level != 0)
+        {
+            pushed[count++] = frame;
+        }
+
+        // The last access of ENTER checks that the new top of the stack can be written (SDM, ENTER, operation).
+        uint down = (uint)(count * size);
+        uint locals = d.Immediate & 0xFFFF;
+        uint top = Interpreter.StackOffset(cpu, in d, (uint)-(int)(down + locals));
+        if (interpreter.OpenStack(cpu, in d, top, size, MemoryAccess.Write) == null)
+        {
+            return false;
+        }
+
+        interpreter.AbandonWrite();
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)-(int)down), (int)down, MemoryAccess.Write);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < count; i++)
+        {
+            Interpreter.Store(stack + ((count - 1 - i) * size), size, pushed[i]);
+        }
+
+        interpreter.Commit(cpu);
+        Interpreter.MoveStack(cpu, in d, (uint)-(int)(down + locals));
+        Interpreter.Store((byte*)(cpu->Gpr + (int)Gpr.Ebp), size == 2 ? 2 : 4, frame);
+        return true;
+    }
+}

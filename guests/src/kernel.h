@@ -31,6 +31,7 @@ int hypercall(uint32_t number, ...);          /* through the hypercall page */
 int hypercall_int82(uint32_t number, ...);    /* by INT 0x82, any number */
 int enter_user(uint32_t eip, uint32_t esp);   /* returns when exit_user is called */
 void exit_user(int code) __attribute__((noreturn));
+extern uint32_t native_iret;                  /* enter_user executes IRET instead of the hypercall */
 void iret_hypercall(uint32_t *frame);         /* leaves through the iret hypercall with the frame given */
 extern char hypercall_page[], upcall_entry[], failsafe_entry[], trap_stack_top[], trap_stubs[];
 extern char _start[], _text_end[], _end[];
@@ -89,8 +90,8 @@ void trap_handler(struct regs *regs);
  * Executes instructions of which one is expected to fault; where it does, execution goes on behind them and
  * fault.vector tells which fault it was (-1: none).
  */
-#define TRY(insns, ...) do { fault.vector = -1; \
-    asm volatile("movl $771f, fault_resume\n\t" insns "\n771:\tmovl $0, fault_resume" __VA_ARGS__); } while (0)
+#define TRY(insns, ...) do { fault.vector = -1; barrier(); \
+    asm volatile("movl $771f, fault_resume\n\t" insns "\n771:\tmovl $0, fault_resume" __VA_ARGS__); barrier(); } while (0)
 
 /* events.c */
 typedef void (*event_handler)(uint32_t port);

@@ -100,7 +100,10 @@ enter_user:
         xorl %esi, %esi
         xorl %edi, %edi
         xorl %ebp, %ebp
+        cmpl $0, %ss:native_iret
+        jne 1f
         jmp hypercall_page + HC_iret * 32
+1:      iret
 exit_user:
         movl 4(%esp), %eax
         movl resume_esp, %esp
@@ -167,5 +170,8 @@ boot_stack_top:
         .globl trap_stack_top
 trap_stack_top:
 resume_esp:
+        .long 0
+        .globl native_iret
+native_iret:
         .long 0
         .section .note.GNU-stack, "", @progbits

@@ -38,9 +38,9 @@ internal sealed class ConfigFile
             throw new ConfigException($"{commandLine}: '{setting}' is not key=value");
         }
 
-        string value = setting[(equals + 1)..].Trim();
-        bool structured = value.Length > 0 && (value[0] is '[' or '"' or '\'');
-        bool number = value.Length > 0 && char.IsAsciiDigit(value[0]) && value.All(char.IsAsciiLetterOrDigit);
+        string value = setting[(equals + 1)..], word = value.Trim();
+        bool structured = word.Length > 0 && (word[0] is '[' or '"' or '\'');
+        bool number = word.Length > 0 && char.IsAsciiDigit(word[0]) && word.All(char.IsAsciiLetterOrDigit);
         if (structured || number)
         {
             try

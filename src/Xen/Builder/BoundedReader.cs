@@ -10,7 +10,7 @@ internal static class BoundedReader
 
     /// <summary>Everything that <paramref name="stream"/> still gives.</summary>
     /// <exception cref="KernelFormatException">More than <paramref name="limit"/> bytes.</exception>
-    public static byte[] ReadAll(Stream stream, int limit = MaxImageBytes)
+    public static byte[] ReadAll(Stream stream, int limit)
     {
         using var result = new MemoryStream();
         byte[] chunk = new byte[ChunkBytes];

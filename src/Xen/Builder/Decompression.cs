@@ -14,6 +14,9 @@ internal static class Decompression
     private static readonly byte[] Bzip2 = "BZh"u8.ToArray(), Lz4Legacy = [0x02, 0x21, 0x4C, 0x18], Zstd = [0x28, 0xB5, 0x2F, 0xFD];
     private static readonly byte[] Lzo = [0x89, 0x4C, 0x5A, 0x4F, 0x00, 0x0D, 0x0A, 0x1A, 0x0A];
 
+    // The uncompressed size behind a bzImage's payload.
+    private const int SizeBytes = 4;
+
     // LZMA alone: properties byte, dictionary size, uncompressed size.
     private const int LzmaHeaderBytes = 13, LzmaPropertyBytes = 5;
 
@@ -23,9 +26,10 @@ internal static class Decompression
     /// <summary>Decompresses, or gives <paramref name="data"/> back where it is an ELF file already.</summary>
     /// <param name="data">Compressed bytes.</param>
     /// <param name="insideBzImage">Linux's build appends the uncompressed size, 4 bytes, to every format but gzip.</param>
+    /// <param name="limit">Most bytes that may come out.</param>
     /// <returns>Null where the compression isn't known.</returns>
     /// <exception cref="KernelFormatException">The data is damaged, too large, or of a compression that isn't supported.</exception>
-    public static byte[]? Expand(ReadOnlySpan<byte> data, bool insideBzImage)
+    public static byte[]? Expand(ReadOnlySpan<byte> data, bool insideBzImage, int limit)
     {
         if (ElfImage.HasMagic(data))
         {
@@ -39,57 +43,69 @@ internal static class Decompression
 
         if (data.StartsWith(Gzip))
         {
-            return Run("gzip", data, stream => new GZipStream(stream, CompressionMode.Decompress));
+            return Run("gzip", data, limit, stream => new GZipStream(stream, CompressionMode.Decompress));
         }
 
         if (data.StartsWith(Xz))
         {
-            return Run("xz", data, OneXzStream);
+            return Run("xz", data, limit, stream => new XZStream(stream));
         }
 
         if (data.StartsWith(Bzip2))
         {
-            return Run("bzip2", data, stream => BZip2Stream.Create(stream, SharpCompress.Compressors.CompressionMode.Decompress, false));
+            return Run("bzip2", data, limit, stream => BZip2Stream.Create(stream, SharpCompress.Compressors.CompressionMode.Decompress, false));
         }
 
         if (data.StartsWith(Zstd))
         {
-            return Run("zstd", data, stream => new ZstdSharp.DecompressionStream(stream));
+            return ExpandZstd(data, insideBzImage, limit);
         }
 
         if (data.StartsWith(Lz4Legacy))
         {
-            return ExpandLz4(data, insideBzImage);
+            return ExpandLz4(insideBzImage && data.Length > SizeBytes + Lz4Legacy.Length ? data[..^SizeBytes] : data, limit);
         }
 
-        return data.StartsWith(Lzma) && data.Length > LzmaHeaderBytes ? ExpandLzma(data) : null;
+        return data.StartsWith(Lzma) && data.Length > LzmaHeaderBytes ? ExpandLzma(data, limit) : null;
     }
 
-    private static XZStream OneXzStream(Stream stream) => new(stream);
+    private static byte[] ExpandZstd(ReadOnlySpan<byte> data, bool insideBzImage, int limit)
+    {
+        // The library takes what follows a frame for another frame, so the size has to go; a payload made without it is whole as it is.
+        if (insideBzImage && data.Length > SizeBytes)
+        {
+            try
+            {
+                return Run("zstd", data[..^SizeBytes], limit, Open);
+            }
+            catch (KernelFormatException exception) when (exception.InnerException is not null)
+            {
+            }
+        }
 
-    private static byte[] ExpandLzma(ReadOnlySpan<byte> data)
+        return Run("zstd", data, limit, Open);
+
+        static Stream Open(Stream stream) => new ZstdSharp.DecompressionStream(stream);
+    }
+
+    private static byte[] ExpandLzma(ReadOnlySpan<byte> data, int limit)
     {
         byte[] properties = data[..LzmaPropertyBytes].ToArray();
         long size = BinaryPrimitives.ReadInt64LittleEndian(data[LzmaPropertyBytes..]);
         uint dictionary = BinaryPrimitives.ReadUInt32LittleEndian(properties.AsSpan(1));
-        if (dictionary > BoundedReader.MaxImageBytes || size > BoundedReader.MaxImageBytes)
+        if (dictionary > BoundedReader.MaxImageBytes || size > limit)
         {
-            throw BoundedReader.TooLarge(BoundedReader.MaxImageBytes);
+            throw BoundedReader.TooLarge(limit);
         }
 
-        return Run("lzma", data[LzmaHeaderBytes..], stream => LzmaStream.Create(properties, stream, -1, size));
+        return Run("lzma", data[LzmaHeaderBytes..], limit, stream => LzmaStream.Create(properties, stream, -1, size));
     }
 
-    private static byte[] ExpandLz4(ReadOnlySpan<byte> data, bool insideBzImage)
+    private static byte[] ExpandLz4(ReadOnlySpan<byte> data, int limit)
     {
         using var result = new MemoryStream();
         byte[] block = new byte[Lz4BlockBytes];
         ReadOnlySpan<byte> rest = data[Lz4Legacy.Length..];
-        if (insideBzImage)
-        {
-            rest = rest[..Math.Max(0, rest.Length - 4)];
-        }
-
         while (rest.Length >= 4)
         {
             uint size = BinaryPrimitives.ReadUInt32LittleEndian(rest);
@@ -105,9 +121,9 @@ internal static class Decompression
                 throw Damaged("lz4", null);
             }
 
-            if (result.Length + count > BoundedReader.MaxImageBytes)
+            if (result.Length + count > limit)
             {
-                throw BoundedReader.TooLarge(BoundedReader.MaxImageBytes);
+                throw BoundedReader.TooLarge(limit);
             }
 
             result.Write(block, 0, count);
@@ -117,7 +133,7 @@ internal static class Decompression
         return result.ToArray();
     }
 
-    private static unsafe byte[] Run(string name, ReadOnlySpan<byte> data, Func<Stream, Stream> open)
+    private static unsafe byte[] Run(string name, ReadOnlySpan<byte> data, int limit, Func<Stream, Stream> open)
     {
         fixed (byte* start = data)
         {
@@ -125,7 +141,7 @@ internal static class Decompression
             try
             {
                 using Stream stream = open(source);
-                return BoundedReader.ReadAll(stream);
+                return BoundedReader.ReadAll(stream, limit);
             }
             catch (Exception exception) when (exception is not (KernelFormatException or OutOfMemoryException))
             {

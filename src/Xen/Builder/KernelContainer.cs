@@ -18,8 +18,10 @@ internal static class KernelContainer
     private const int MaxDepth = 4;
 
     /// <summary>The ELF file within a kernel file.</summary>
+    /// <param name="file">The file's contents.</param>
+    /// <param name="limit">Most bytes that it may decompress to.</param>
     /// <exception cref="KernelFormatException">No kernel is in it.</exception>
-    public static byte[] Unwrap(byte[] file)
+    public static byte[] Unwrap(byte[] file, int limit = BoundedReader.MaxImageBytes)
     {
         byte[] image = file;
         for (int depth = 0; depth < MaxDepth; depth++)
@@ -31,12 +33,12 @@ internal static class KernelContainer
 
             if (IsBzImage(image))
             {
-                image = Decompression.Expand(Payload(image), insideBzImage: true)
+                image = Decompression.Expand(Payload(image), insideBzImage: true, limit)
                     ?? throw new KernelFormatException("the bzImage's payload is neither an ELF file nor compressed in a known way");
                 continue;
             }
 
-            image = Decompression.Expand(image, insideBzImage: false) ?? throw NotAKernel(file.Length, depth);
+            image = Decompression.Expand(image, insideBzImage: false, limit) ?? throw NotAKernel(file.Length, depth);
         }
 
         throw new KernelFormatException("not a kernel: compressed more than three times over");

@@ -86,8 +86,8 @@ internal static class HarnessProgram
         Map(a, Shared, SharedBytes, 3, 0);
         for (int i = 0; i < Pages.Length; i++)
         {
-            PageRights rights = Pages[i].Rights;
-            uint protection = 1u | (rights.HasFlag(PageRights.Write) ? 2u : 0) | (rights.HasFlag(PageRights.Execute) ? 4u : 0);
+            OracleRights rights = Pages[i].Rights;
+            uint protection = 1u | (rights.HasFlag(OracleRights.Write) ? 2u : 0) | (rights.HasFlag(OracleRights.Execute) ? 4u : 0);
             Map(a, Pages[i].Linear, 4096, protection, Live + ((uint)i * 4096));
         }
 

@@ -2,7 +2,7 @@ namespace Dbt.Tests.Translator.Oracle;
 
 /// <summary>What a test vector may do with a page of its memory.</summary>
 [Flags]
-internal enum PageRights
+internal enum OracleRights
 {
     /// <summary>Read only.</summary>
     Read = 0,
@@ -17,7 +17,7 @@ internal enum PageRights
 /// <summary>One mapped page of a vector's memory; pages that are not listed are absent.</summary>
 /// <param name="Linear">Linear address.</param>
 /// <param name="Rights">What is permitted at CPL 3.</param>
-internal readonly record struct OraclePage(uint Linear, PageRights Rights);
+internal readonly record struct OraclePage(uint Linear, OracleRights Rights);
 
 /// <summary>
 /// The memory that a test vector sees, the same natively and in the guest:
@@ -51,12 +51,12 @@ internal static class OracleLayout
     /// <summary>The mapped pages; index n of the live memory is page n of this list.</summary>
     public static readonly OraclePage[] Pages =
     [
-        new(Data, PageRights.Write),
-        new(Data + 0x1000, PageRights.Write),
-        new(ReadOnly, PageRights.Read),
-        new(Island, PageRights.Write),
-        new(Code, PageRights.Write | PageRights.Execute),
-        new(Code + 0x1000, PageRights.Write | PageRights.Execute),
+        new(Data, OracleRights.Write),
+        new(Data + 0x1000, OracleRights.Write),
+        new(ReadOnly, OracleRights.Read),
+        new(Island, OracleRights.Write),
+        new(Code, OracleRights.Write | OracleRights.Execute),
+        new(Code + 0x1000, OracleRights.Write | OracleRights.Execute),
     ];
 
     /// <summary>Bytes of live memory.</summary>

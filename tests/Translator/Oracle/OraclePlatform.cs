@@ -1,0 +1,194 @@
+using Dbt.Translator;
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+using static Dbt.Tests.Translator.Oracle.OracleLayout;
+
+namespace Dbt.Tests.Translator.Oracle;
+
+/// <summary>
+/// The guest side's surroundings: the vectors' pages at the same linear addresses, Linux's descriptors as a user's program
+/// sees them, and every fault, trap or interrupt ends the run.
+/// </summary>
+internal sealed unsafe class OraclePlatform : Platform, IDisposable
+{
+    // Linux's GDT on x86-64: kernel segments, user code, user data, 64-bit user code; 12 to 14 are the thread's own.
+    private static readonly ulong[] Gdt =
+    [
+        0, 0x00CF9B000000FFFF, 0x00AF9B000000FFFF, 0x00CF93000000FFFF, 0x00CFFB000000FFFF, 0x00CFF3000000FFFF, 0x00AFFB000000FFFF, 0,
+        0, 0, 0, 0, Thread(Data, 0xFFFFF, true), Thread(Data + 0x1000, 0x7FF, false), Thread(0, 0xFFFFF, true), 0,
+    ];
+
+    private readonly SoftwareTlb _tlb = new();
+
+    public OraclePlatform()
+    {
+        Memory = HostMemory.Reserve((nuint)LiveBytes);
+        CodeMap = new CodeMap(Memory, (uint)Pages.Length);
+        Cpu = CpuState.Allocate();
+        Cpu->MemoryBase = Memory;
+        Cpu->TlbRoot = _tlb.Root;
+        Cpu->Cr0 = 0x80050033;                      // PE MP ET NE WP AM PG
+        Cpu->Cr4 = 0x6B0;                           // PSE PAE PGE OSFXSR OSXMMEXCPT
+        Cpu->Cpl = 3;
+        Cpu->GdtrLimit = 127;
+        Load(SegmentIndex.Cs, 0x23);
+        Load(SegmentIndex.Ss, 0x2B);
+    }
+
+    /// <summary>The processor.</summary>
+    public CpuState* Cpu { get; private set; }
+
+    /// <summary>The vectors' memory, in the order of <see cref="Pages"/>.</summary>
+    public byte* Memory { get; private set; }
+
+    /// <summary>Vector that ended the run; null while it runs.</summary>
+    public uint? Ended { get; private set; }
+
+    /// <summary>Error code of that.</summary>
+    public uint Error { get; private set; }
+
+    /// <summary>Linear address of a page fault.</summary>
+    public uint Cr2 { get; private set; }
+
+    /// <summary>The vector reached for memory that only the native harness has.</summary>
+    public bool TouchedHarness { get; private set; }
+
+    /// <summary>Raised by a watchdog: the run is to end at the next opportunity.</summary>
+    public volatile bool GiveUp;
+
+    /// <summary>Names of instructions that were reported as not implemented.</summary>
+    public HashSet<string> Unimplemented { get; } = [];
+
+    /// <inheritdoc/>
+    public override CodeMap CodeMap { get; }
+
+    /// <summary>Ready for the next run.</summary>
+    public void Begin()
+    {
+        Ended = null;
+        Error = 0;
+        Cr2 = 0;
+        TouchedHarness = false;
+        GiveUp = false;
+    }
+
+    /// <summary>Loads a segment register without checks, as Linux's own values are.</summary>
+    public void Load(SegmentIndex index, ushort selector) =>
+        Cpu->Segments[index] = selector < 4 ? Segment.Null(selector) : Segment.FromDescriptor(selector, Gdt[selector >> 3]);
+
+    /// <inheritdoc/>
+    public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
+    {
+        host = null;
+        error = PageFaultCode.User | access switch
+        {
+            MemoryAccess.Write => PageFaultCode.Write,
+            MemoryAccess.Execute => PageFaultCode.Fetch,
+            _ => PageFaultCode.None,
+        };
+        TouchedHarness |= IsHarness(linear);
+        int offset = LiveOffset(linear);
+        if (offset < 0)
+        {
+            return false;
+        }
+
+        OracleRights rights = Pages[offset >> 12].Rights;
+        OracleRights wanted = access switch
+        {
+            MemoryAccess.Write => OracleRights.Write,
+            MemoryAccess.Execute => OracleRights.Execute,
+            _ => OracleRights.Read,
+        };
+        if ((rights & wanted) != wanted)
+        {
+            error |= PageFaultCode.Protection;
+            return false;
+        }
+
+        error = PageFaultCode.None;
+        host = Memory + offset;
+        if (access != MemoryAccess.Write || !CodeMap.HasCode((uint)offset >> 12))
+        {
+            _tlb.Set(linear >> 12, access, user, Memory + (offset & ~0xFFF));
+        }
+
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public override bool TryReadDescriptor(CpuState* cpu, ushort selector, out ulong descriptor)
+    {
+        bool inside = (selector & 4) == 0 && (selector >> 3) < Gdt.Length;
+        descriptor = inside ? Gdt[selector >> 3] : 0;
+        return inside;
+    }
+
+    /// <inheritdoc/>
+    public override void DeliverFault(CpuState* cpu) => End((uint)cpu->Fault.Vector, cpu->Fault.HasErrorCode ? cpu->Fault.ErrorCode : 0, cpu->Fault.Address);
+
+    /// <inheritdoc/>
+    public override void SoftwareInterrupt(CpuState* cpu, int vector, uint nextEip)
+    {
+        // Linux opens vectors 3 and 4 (and 0x80, which no test uses) to user programs.
+        if (vector is 3 or 4)
+        {
+            cpu->Eip = nextEip;
+            End((uint)vector, 0, 0);
+        }
+        else
+        {
+            End(13, ((uint)vector * 8) + 2, 0);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Cpuid(CpuState* cpu, uint leaf, uint subleaf, out uint eax, out uint ebx, out uint ecx, out uint edx) =>
+        eax = ebx = ecx = edx = 0;
+
+    /// <inheritdoc/>
+    public override ulong ReadTsc(CpuState* cpu) => 0;
+
+    /// <inheritdoc/>
+    public override bool ExecutePrivileged(CpuState* cpu, in Iced.Intel.Instruction instruction) => false;
+
+    /// <inheritdoc/>
+    public override bool Attend(CpuState* cpu)
+    {
+        cpu->Attention = 0;
+        return Ended is null && !GiveUp;
+    }
+
+    /// <inheritdoc/>
+    public override void ProtectCode(uint frame) => _tlb.DropWritesTo(Memory + (frame * 4096));
+
+    /// <inheritdoc/>
+    public override void ReportUnimplemented(CpuState* cpu, string name) => Unimplemented.Add(name);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (Cpu is not null)
+        {
+            CpuState.Free(Cpu);
+            HostMemory.Release(Memory, (nuint)LiveBytes);
+            Cpu = null;
+            Memory = null;
+            _tlb.Dispose();
+        }
+    }
+
+    private void End(uint vector, uint error, uint address)
+    {
+        if (Ended is null)
+        {
+            (Ended, Error, Cr2) = (vector, error, address);
+        }
+
+        Cpu->Attention = 1;
+    }
+
+    private static ulong Thread(uint @base, uint limit, bool pages) =>
+        (limit & 0xFFFF) | ((ulong)(@base & 0xFFFFFF) << 16) | (0xF3UL << 40) | ((ulong)(limit >> 16) << 48)
+        | (pages ? 0xC0UL << 48 : 0x40UL << 48) | ((ulong)(@base >> 24) << 56);
+}

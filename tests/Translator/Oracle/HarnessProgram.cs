@@ -161,13 +161,21 @@ internal static class HarnessProgram
         a.cmp(Variable(Record), Shared + OutputLimit);
         a.ja(done);
 
-        // The code goes to its place through the shared view, the registers to theirs.
+        // Code and registers go to their places.
         a.mov(edx, Variable(Slot));
         a.lea(esi, __[edx + 64]);
-        a.mov(edi, __dword_ptr[edx + 40]);
-        a.add(edi, Shared + Live);
+        a.mov(edi, __dword_ptr[edx + 36]);
         a.mov(ecx, __dword_ptr[edx + 44]);
         a.rep.movsb();
+
+        // IRET serialises: the handler restored the code pages through another linear address.
+        Label serialised = a.CreateLabel();
+        a.pushfd();
+        a.push(cs);
+        a.call(serialised);
+        a.Label(ref serialised);
+        a.add(__dword_ptr[esp], 5);                                   // behind the IRET
+        a.iretd();
         a.mov(esi, edx);
         a.mov(edi, HarnessData + RegisterFile);
         a.mov(ecx, 16);

@@ -1,0 +1,85 @@
+using Dbt.Translator.Instructions;
+using Iced.Intel;
+
+namespace Dbt.Tests.Translator.Oracle;
+
+/// <summary>One encoding of a row of the instruction table.</summary>
+/// <param name="Code">Iced's name of the encoding.</param>
+/// <param name="Row">The row.</param>
+internal readonly record struct Candidate(Code Code, InstructionRow Row)
+{
+    /// <summary>
+    /// What is not compared with the host: its answers are the kernel's or the machine's (CPUID, time stamps, the tables'
+    /// addresses, which Linux makes up under UMIP), or it enters the kernel.
+    /// </summary>
+    private static readonly HashSet<Mnemonic> Banned =
+    [
+        Mnemonic.Syscall, Mnemonic.Sysenter, Mnemonic.Sysexit, Mnemonic.Sysret, Mnemonic.Cpuid, Mnemonic.Rdtsc, Mnemonic.Rdtscp,
+        Mnemonic.Rdpmc, Mnemonic.Sgdt, Mnemonic.Sidt, Mnemonic.Smsw, Mnemonic.Str, Mnemonic.Sldt, Mnemonic.Xgetbv, Mnemonic.Rdrand,
+        Mnemonic.Rdseed, Mnemonic.Rdpid,
+    ];
+
+    /// <summary>The encodings of every row that the oracle compares, row by row.</summary>
+    public static Candidate[][] All(Func<InstructionRow, bool> wanted)
+    {
+        var byRow = new Dictionary<InstructionRow, List<Candidate>>();
+        foreach (Code code in Enum.GetValues<Code>())
+        {
+            OpCodeInfo info = code.ToOpCode();
+            if (!info.IsInstruction || !info.Mode32 || info.Encoding is not (EncodingKind.Legacy or EncodingKind.VEX)
+                || info.DecoderOption != DecoderOptions.None || Banned.Contains(code.Mnemonic()))
+            {
+                continue;
+            }
+
+            InstructionRow? row = RowOf(code, info);
+            if (row is not null && row.TestClass != TestClass.NotTested && wanted(row))
+            {
+                if (!byRow.TryGetValue(row, out List<Candidate>? list))
+                {
+                    byRow[row] = list = [];
+                }
+
+                list.Add(new Candidate(code, row));
+            }
+        }
+
+        return [.. byRow.Values.Select(list => list.ToArray())];
+    }
+
+    /// <summary>Whether an instruction may be put before the host's processor and its answer compared.</summary>
+    public static bool MayRun(in Instruction instruction) =>
+        !Banned.Contains(instruction.Mnemonic)
+        && !(instruction.Mnemonic == Mnemonic.Int && instruction.Immediate8 == 0x80)
+        && !(instruction.Op0Kind is OpKind.FarBranch16 or OpKind.FarBranch32 && (instruction.FarBranchSelector & ~3) == 0x30);
+
+    private static InstructionRow? RowOf(Code code, OpCodeInfo info)
+    {
+        // A specimen is enough for the table to tell the forms of a mnemonic apart.
+        var specimen = new Instruction { Code = code };
+        for (int i = 0; i < info.OpCount; i++)
+        {
+            OpCodeOperandKind kind = info.GetOpKind(i);
+            Register register = kind switch
+            {
+                OpCodeOperandKind.seg_reg or OpCodeOperandKind.ds => Register.DS,
+                OpCodeOperandKind.es => Register.ES,
+                OpCodeOperandKind.cs => Register.CS,
+                OpCodeOperandKind.ss => Register.SS,
+                OpCodeOperandKind.fs => Register.FS,
+                OpCodeOperandKind.gs => Register.GS,
+                OpCodeOperandKind.cr_reg => Register.CR0,
+                OpCodeOperandKind.dr_reg => Register.DR0,
+                OpCodeOperandKind.tr_reg => Register.TR3,
+                _ => Register.None,
+            };
+            if (register != Register.None)
+            {
+                specimen.SetOpKind(i, OpKind.Register);
+                specimen.SetOpRegister(i, register);
+            }
+        }
+
+        return InstructionTable.Lookup(specimen);
+    }
+}

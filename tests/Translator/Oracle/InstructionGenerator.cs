@@ -1,0 +1,383 @@
+using Iced.Intel;
+using static Dbt.Tests.Translator.Oracle.OracleLayout;
+using Decoder = Iced.Intel.Decoder;
+using Encoder = Iced.Intel.Encoder;
+
+namespace Dbt.Tests.Translator.Oracle;
+
+/// <summary>Draws operands for an encoding and assembles it.</summary>
+internal sealed class InstructionGenerator(Random random)
+{
+    private static readonly Register[] Registers8 = [Register.AL, Register.CL, Register.DL, Register.BL, Register.AH, Register.CH, Register.DH, Register.BH];
+    private static readonly Register[] Registers16 = [Register.AX, Register.CX, Register.DX, Register.BX, Register.SP, Register.BP, Register.SI, Register.DI];
+    private static readonly Register[] Registers32 = [Register.EAX, Register.ECX, Register.EDX, Register.EBX, Register.ESP, Register.EBP, Register.ESI, Register.EDI];
+    private static readonly Register[] Segments = [Register.ES, Register.CS, Register.SS, Register.DS, Register.FS, Register.GS];
+    private static readonly ushort[] FarSelectors = [0x23, 0x23, 0x23, 0x2B, 0, 0x08, 0x63, 0x103];
+
+    /// <summary>The registers' values before the vector; memory operands are computed from them.</summary>
+    public uint[] Gpr { get; set; } = new uint[8];
+
+    /// <summary>Registers (bit n) that hold pointers and are seldom written.</summary>
+    public int Pinned { get; set; }
+
+    /// <summary>Whether operands should mostly not fault, because more instructions follow.</summary>
+    public bool Careful { get; set; }
+
+    /// <summary>Assembles one instruction of an encoding; null where the drawn operands do not go together.</summary>
+    public byte[]? Generate(Code code)
+    {
+        OpCodeInfo info = code.ToOpCode();
+        var instruction = new Instruction { Code = code };
+        for (int i = 0; i < info.OpCount; i++)
+        {
+            if (!Operand(ref instruction, info, i))
+            {
+                return null;
+            }
+        }
+
+        Prefixes(ref instruction, info);
+        var writer = new CodeWriterList();
+        var encoder = Encoder.Create(32, writer);
+        if (!encoder.TryEncode(instruction, 0, out _, out _))
+        {
+            return null;
+        }
+
+        if (random.Next(50) == 0)
+        {
+            // A prefix too many: without meaning, with another one, or illegal.
+            byte[] prefixes = [0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3];
+            writer.Bytes.Insert(0, prefixes[random.Next(prefixes.Length)]);
+        }
+
+        return [.. writer.Bytes];
+    }
+
+    private bool Operand(ref Instruction instruction, OpCodeInfo info, int index)
+    {
+        OpCodeOperandKind kind = info.GetOpKind(index);
+        switch (kind)
+        {
+            case OpCodeOperandKind.r8_or_mem or OpCodeOperandKind.r16_or_mem or OpCodeOperandKind.r32_or_mem
+                or OpCodeOperandKind.mm_or_mem or OpCodeOperandKind.xmm_or_mem:
+                if (random.Next(2) == 0)
+                {
+                    Memory(ref instruction, info, index);
+                }
+                else
+                {
+                    Reg(ref instruction, index, kind);
+                }
+
+                return true;
+            case OpCodeOperandKind.mem or OpCodeOperandKind.mem_mib or OpCodeOperandKind.sibmem:
+                Memory(ref instruction, info, index);
+                return true;
+            case OpCodeOperandKind.mem_offs:
+                instruction.SetOpKind(index, OpKind.Memory);
+                instruction.MemoryDisplSize = random.Next(20) == 0 ? 2 : 4;
+                instruction.MemoryDisplacement32 = Target(info);
+                if (instruction.MemoryDisplSize == 2)
+                {
+                    instruction.MemoryDisplacement32 &= 0xFFFF;
+                }
+
+                Segment(ref instruction);
+                return true;
+            case OpCodeOperandKind.farbr2_2 or OpCodeOperandKind.farbr4_2:
+                bool wide = kind == OpCodeOperandKind.farbr4_2;
+                instruction.SetOpKind(index, wide ? OpKind.FarBranch32 : OpKind.FarBranch16);
+                instruction.FarBranchSelector = FarSelectors[random.Next(FarSelectors.Length)];
+                if (wide)
+                {
+                    instruction.FarBranch32 = Backgrounds.ReturnTarget;
+                }
+                else
+                {
+                    instruction.FarBranch16 = (ushort)random.Next(65536);
+                }
+
+                return true;
+            case OpCodeOperandKind.br16_1 or OpCodeOperandKind.br16_2:
+                instruction.SetOpKind(index, OpKind.NearBranch16);
+                instruction.NearBranch16 = 16;
+                return true;
+            case OpCodeOperandKind.br32_1 or OpCodeOperandKind.br32_4:
+                instruction.SetOpKind(index, OpKind.NearBranch32);
+                instruction.NearBranch32 = 16;
+                return true;
+            case OpCodeOperandKind.seg_rSI:
+                instruction.SetOpKind(index, Address16() ? OpKind.MemorySegSI : OpKind.MemorySegESI);
+                Segment(ref instruction);
+                return true;
+            case OpCodeOperandKind.es_rDI:
+                bool small = index > 0 ? instruction.Op0Kind == OpKind.MemorySegSI : Address16();
+                instruction.SetOpKind(index, small ? OpKind.MemoryESDI : OpKind.MemoryESEDI);
+                return true;
+            case OpCodeOperandKind.seg_rDI:
+                instruction.SetOpKind(index, Address16() ? OpKind.MemorySegDI : OpKind.MemorySegEDI);
+                Segment(ref instruction);
+                return true;
+            case OpCodeOperandKind.seg_rBX_al:
+                instruction.SetOpKind(index, OpKind.Memory);
+                instruction.MemoryBase = Address16() ? Register.BX : Register.EBX;
+                instruction.MemoryIndex = Register.AL;
+                Segment(ref instruction);
+                return true;
+            default:
+                return Immediate(ref instruction, index, kind) || Reg(ref instruction, index, kind);
+        }
+    }
+
+    private bool Immediate(ref Instruction instruction, int index, OpCodeOperandKind kind)
+    {
+        uint value = Backgrounds.Value(random);
+        switch (kind)
+        {
+            case OpCodeOperandKind.imm8 or OpCodeOperandKind.imm4_m2z:
+                instruction.SetOpKind(index, index > 0 && instruction.GetOpKind(index - 1) is OpKind.Immediate8 or OpKind.Immediate16 ? OpKind.Immediate8_2nd : OpKind.Immediate8);
+                if (instruction.GetOpKind(index) == OpKind.Immediate8_2nd)
+                {
+                    // ENTER's level: high ones copy much.
+                    instruction.Immediate8_2nd = (byte)(random.Next(2) == 0 ? 0 : value);
+                }
+                else
+                {
+                    instruction.Immediate8 = (byte)value;
+                }
+
+                return true;
+            case OpCodeOperandKind.imm8_const_1:
+                instruction.SetOpKind(index, OpKind.Immediate8);
+                instruction.Immediate8 = 1;
+                return true;
+            case OpCodeOperandKind.imm8sex16:
+                instruction.SetOpKind(index, OpKind.Immediate8to16);
+                instruction.Immediate8to16 = (sbyte)value;
+                return true;
+            case OpCodeOperandKind.imm8sex32:
+                instruction.SetOpKind(index, OpKind.Immediate8to32);
+                instruction.Immediate8to32 = (sbyte)value;
+                return true;
+            case OpCodeOperandKind.imm16:
+                instruction.SetOpKind(index, OpKind.Immediate16);
+                instruction.Immediate16 = (ushort)(Careful ? value & 0xFF : value);
+                return true;
+            case OpCodeOperandKind.imm32:
+                instruction.SetOpKind(index, OpKind.Immediate32);
+                instruction.Immediate32 = value;
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private bool Reg(ref Instruction instruction, int index, OpCodeOperandKind kind)
+    {
+        Register register = kind switch
+        {
+            OpCodeOperandKind.r8_or_mem or OpCodeOperandKind.r8_reg or OpCodeOperandKind.r8_opcode => Registers8[General8(index)],
+            OpCodeOperandKind.r16_or_mem or OpCodeOperandKind.r16_reg or OpCodeOperandKind.r16_reg_mem or OpCodeOperandKind.r16_rm
+                or OpCodeOperandKind.r16_opcode => Registers16[General(index)],
+            OpCodeOperandKind.r32_or_mem or OpCodeOperandKind.r32_reg or OpCodeOperandKind.r32_reg_mem or OpCodeOperandKind.r32_rm
+                or OpCodeOperandKind.r32_opcode or OpCodeOperandKind.r32_vvvv => Registers32[General(index)],
+            OpCodeOperandKind.mm_reg or OpCodeOperandKind.mm_rm or OpCodeOperandKind.mm_or_mem => Register.MM0 + random.Next(8),
+            OpCodeOperandKind.xmm_reg or OpCodeOperandKind.xmm_rm or OpCodeOperandKind.xmm_or_mem => Register.XMM0 + random.Next(8),
+            OpCodeOperandKind.seg_reg => Segments[random.Next(6)],
+            OpCodeOperandKind.cr_reg => Register.CR0 + random.Next(5),
+            OpCodeOperandKind.dr_reg => Register.DR0 + random.Next(8),
+            OpCodeOperandKind.sti_opcode => Register.ST0 + random.Next(8),
+            OpCodeOperandKind.st0 => Register.ST0,
+            OpCodeOperandKind.es => Register.ES,
+            OpCodeOperandKind.cs => Register.CS,
+            OpCodeOperandKind.ss => Register.SS,
+            OpCodeOperandKind.ds => Register.DS,
+            OpCodeOperandKind.fs => Register.FS,
+            OpCodeOperandKind.gs => Register.GS,
+            OpCodeOperandKind.al => Register.AL,
+            OpCodeOperandKind.cl => Register.CL,
+            OpCodeOperandKind.ax => Register.AX,
+            OpCodeOperandKind.dx => Register.DX,
+            OpCodeOperandKind.eax => Register.EAX,
+            _ => Register.None,
+        };
+        if (register == Register.None)
+        {
+            return false;
+        }
+
+        instruction.SetOpKind(index, OpKind.Register);
+        instruction.SetOpRegister(index, register);
+        return true;
+    }
+
+    private int General(int operand)
+    {
+        // The first operand is mostly the destination: pointers are spared.
+        for (int tries = 0; ; tries++)
+        {
+            int register = random.Next(8);
+            if (operand != 0 || (Pinned >> register & 1) == 0 || tries == 4)
+            {
+                return register;
+            }
+        }
+    }
+
+    private int General8(int operand)
+    {
+        for (int tries = 0; ; tries++)
+        {
+            int register = random.Next(8);
+            if (operand != 0 || (Pinned >> (register & 3) & 1) == 0 || tries == 4)
+            {
+                return register;
+            }
+        }
+    }
+
+    private bool Address16() => random.Next(Careful ? 60 : 12) == 0;
+
+    private void Segment(ref Instruction instruction)
+    {
+        if (random.Next(6) == 0)
+        {
+            instruction.SegmentPrefix = Segments[Careful && random.Next(4) != 0 ? random.Next(4) : random.Next(6)];
+        }
+    }
+
+    private void Memory(ref Instruction instruction, OpCodeInfo info, int index)
+    {
+        instruction.SetOpKind(index, OpKind.Memory);
+        Segment(ref instruction);
+        uint target = Target(info);
+        if (Address16())
+        {
+            Memory16(ref instruction);
+            return;
+        }
+
+        int form = random.Next(8);
+        int @base = form == 0 ? -1 : form < 6 && Pinned != 0 ? PinnedRegister() : random.Next(8);
+        int indexRegister = form is 0 or > 3 ? -1 : random.Next(8);
+        if (indexRegister == 4)
+        {
+            indexRegister = -1;
+        }
+
+        if (Careful && indexRegister >= 0 && (Pinned >> indexRegister & 1) == 0 && random.Next(4) != 0)
+        {
+            indexRegister = -1;
+        }
+
+        int scale = 1 << random.Next(4);
+        if (@base >= 0)
+        {
+            instruction.MemoryBase = Registers32[@base];
+            target -= Gpr[@base];
+        }
+
+        if (indexRegister >= 0)
+        {
+            instruction.MemoryIndex = Registers32[indexRegister];
+            instruction.MemoryIndexScale = scale;
+            target -= Gpr[indexRegister] * (uint)scale;
+        }
+
+        instruction.MemoryDisplacement32 = target;
+        instruction.MemoryDisplSize = @base >= 0 && (int)target is >= -128 and < 128 && random.Next(3) != 0 ? (target == 0 && @base != 5 && random.Next(2) == 0 ? 0 : 1) : 4;
+        if (@base < 0 && indexRegister < 0)
+        {
+            instruction.MemoryDisplSize = 4;
+        }
+    }
+
+    private void Memory16(ref Instruction instruction)
+    {
+        (Register, Register)[] forms =
+        [
+            (Register.BX, Register.SI), (Register.BX, Register.DI), (Register.BP, Register.SI), (Register.BP, Register.DI),
+            (Register.SI, Register.None), (Register.DI, Register.None), (Register.BP, Register.None), (Register.BX, Register.None),
+        ];
+        (instruction.MemoryBase, instruction.MemoryIndex) = forms[random.Next(8)];
+        instruction.MemoryDisplSize = random.Next(3) switch { 0 when instruction.MemoryBase != Register.BP || instruction.MemoryIndex != Register.None => 0, 1 => 1, _ => 2 };
+        instruction.MemoryDisplacement32 = instruction.MemoryDisplSize switch
+        {
+            0 => 0,
+            1 => (uint)(sbyte)random.Next(256) & 0xFFFF,
+            _ => (uint)random.Next(65536),
+        };
+        if (random.Next(4) != 0)
+        {
+            // The only data within reach lie behind a segment base.
+            instruction.SegmentPrefix = random.Next(2) == 0 ? Register.FS : Register.GS;
+        }
+    }
+
+    private int PinnedRegister()
+    {
+        int register = random.Next(8);
+        while ((Pinned >> register & 1) == 0)
+        {
+            register = (register + 1) & 7;
+        }
+
+        return register;
+    }
+
+    /// <summary>A linear address for a memory operand.</summary>
+    private uint Target(OpCodeInfo info)
+    {
+        int size = Math.Max(1, info.MemorySize.GetSize());
+        if (info.IsPrivileged || size < 2)
+        {
+            size = 8;
+        }
+
+        uint before = (uint)random.Next(1, Math.Max(2, size));
+        int draw = random.Next(Careful ? 600 : 100);
+        return draw switch
+        {
+            < 3 => ReadOnly - before,
+            < 6 => ReadOnly + (uint)random.Next(0x1000),
+            < 9 => ReadOnly + 0x1000 - before,
+            < 12 => ReadOnly + 0x1000 + (uint)random.Next(0x1000),
+            < 15 => Island - before,
+            < 17 => Island + 0x1000 - before,
+            < 20 => OracleLayout.Code + (uint)random.Next(0x2000),
+            < 21 => (uint)random.NextInt64(1L << 32),
+            < 22 => (uint)random.Next(-8, 8),
+            < 30 => Data + 0x1000 - before,
+            < 40 => Island + (uint)random.Next(0xFF0),
+            < 70 => Data + (uint)random.Next(0x1FF0),
+            < 75 when info.MemorySize.GetSize() is 4 or 6 => Backgrounds.ReturnAddresses + (uint)(4 * random.Next(0x60)),
+            _ => Data + ((uint)random.Next(0x1F0) * 16),
+        };
+    }
+
+    private void Prefixes(ref Instruction instruction, OpCodeInfo info)
+    {
+        if (info.CanUseLockPrefix && instruction.Op0Kind == OpKind.Memory && random.Next(6) == 0)
+        {
+            instruction.HasLockPrefix = true;
+        }
+
+        if (info.CanUseRepPrefix && random.Next(2) == 0)
+        {
+            instruction.HasRepPrefix = true;
+        }
+        else if (info.CanUseRepnePrefix && random.Next(3) == 0)
+        {
+            instruction.HasRepnePrefix = true;
+        }
+    }
+
+    /// <summary>Collects an encoder's bytes.</summary>
+    private sealed class CodeWriterList : CodeWriter
+    {
+        public List<byte> Bytes { get; } = [];
+
+        public override void WriteByte(byte value) => Bytes.Add(value);
+    }
+}

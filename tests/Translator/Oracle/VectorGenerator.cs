@@ -1,0 +1,276 @@
+using System.Buffers.Binary;
+using Dbt.Translator.Instructions;
+using Dbt.Translator.State;
+using Iced.Intel;
+using static Dbt.Tests.Translator.Oracle.OracleLayout;
+using Decoder = Iced.Intel.Decoder;
+
+namespace Dbt.Tests.Translator.Oracle;
+
+/// <summary>Draws test vectors from the rows of the instruction table.</summary>
+internal sealed class VectorGenerator
+{
+    private readonly Random _random;
+    private readonly InstructionGenerator _instructions;
+    private readonly Candidate[][] _rows;
+
+    /// <param name="random">Where every choice comes from: its seed reproduces the vectors.</param>
+    /// <param name="rows">Encodings by row, as <see cref="Candidate.All"/> gives them.</param>
+    public VectorGenerator(Random random, Candidate[][] rows)
+    {
+        _random = random;
+        _rows = rows;
+        _instructions = new InstructionGenerator(random);
+    }
+
+    /// <summary>Draws a vector of a number of instructions.</summary>
+    public TestVector Make(int count)
+    {
+        while (true)
+        {
+            TestVector? vector = count == 1 ? Single() : Sequence(count);
+            if (vector is not null && !FlagTracker.ReadsUndefined(vector))
+            {
+                return vector;
+            }
+        }
+    }
+
+    /// <summary>Draws a vector whose instructions run several times: a counted loop around them.</summary>
+    public TestVector MakeLoop(int count)
+    {
+        while (true)
+        {
+            TestVector? vector = Sequence(count);
+            if (vector is null || vector.CodeLength > 100)
+            {
+                continue;
+            }
+
+            // mov dword [counter], n; body; sub dword [counter], 1; jnz body
+            uint counter = Island + 0xFF8;
+            byte[] address = BitConverter.GetBytes(counter);
+            vector.Code.Insert(0, [0xC7, 0x05, .. address, (byte)_random.Next(2, 30), 0, 0, 0]);
+            vector.Code.Add([0x83, 0x2D, .. address, 1]);
+            vector.Code.Add([0x75, (byte)(vector.Code[0].Length - vector.CodeLength - 2)]);
+            if (!FlagTracker.ReadsUndefined(vector))
+            {
+                return vector;
+            }
+        }
+    }
+
+    private TestVector? Single()
+    {
+        Candidate[] row = _rows[_random.Next(_rows.Length)];
+        Candidate candidate = row[_random.Next(row.Length)];
+        uint[] gpr = Registers(candidate.Row.TestClass, false);
+        byte[]? bytes = Instruction(candidate);
+        return bytes is null ? null : Place([bytes], gpr);
+    }
+
+    private TestVector? Sequence(int count)
+    {
+        uint[] gpr = Registers(TestClass.Alu, true);
+        var code = new List<byte[]>();
+        int length = 0;
+        while (code.Count < count && length < TestVector.MaxCode - 48)
+        {
+            Candidate[] row = _rows[_random.Next(_rows.Length)];
+            Candidate candidate = row[_random.Next(row.Length)];
+            if (candidate.Row.TestClass is TestClass.System or TestClass.Segment && _random.Next(40) != 0)
+            {
+                continue;
+            }
+
+            if (candidate.Row.TestClass == TestClass.ControlFlow && !candidate.Code.IsJccShortOrNear() && _random.Next(4) != 0)
+            {
+                continue;
+            }
+
+            byte[]? bytes = Instruction(candidate);
+            if (bytes is not null)
+            {
+                code.Add(bytes);
+                length += bytes.Length;
+            }
+        }
+
+        return Place(code, gpr);
+    }
+
+    private byte[]? Instruction(Candidate candidate)
+    {
+        byte[]? bytes = _instructions.Generate(candidate.Code);
+        if (bytes is null || bytes.Length > 15)
+        {
+            return null;
+        }
+
+        Instruction decoded = Decoder.Create(32, new ByteArrayCodeReader(bytes), 0).Decode();
+        return (decoded.IsInvalid || InstructionTable.Lookup(decoded) is not null) && Candidate.MayRun(decoded) ? bytes : null;
+    }
+
+    private uint[] Registers(TestClass testClass, bool careful)
+    {
+        uint[] gpr = new uint[8];
+        for (int i = 0; i < 8; i++)
+        {
+            gpr[i] = Backgrounds.Value(_random);
+        }
+
+        bool strings = testClass == TestClass.String || (careful && _random.Next(2) == 0);
+        int pinned = 1 << 4;
+        int pointers = strings ? 0xC0 : (1 << _random.Next(8)) | (1 << _random.Next(8));
+        for (int i = 0; i < 8; i++)
+        {
+            if ((pointers >> i & 1) != 0)
+            {
+                gpr[i] = Data + (uint)_random.Next(0x1F00);
+                pinned |= 1 << i;
+            }
+        }
+
+        if (strings && _random.Next(4) != 0)
+        {
+            gpr[1] = (uint)_random.Next(20);
+        }
+
+        gpr[4] = _random.Next(careful ? 1000 : 30) switch
+        {
+            0 => Backgrounds.Value(_random),
+            1 => Data + 0x2000,
+            2 => ReadOnly + (uint)_random.Next(16),
+            3 => Island + (uint)_random.Next(16),
+            4 => Data + 0x1000 + (uint)_random.Next(8),
+            < 10 => Backgrounds.ReturnAddresses + (uint)(4 * _random.Next(16)),
+            < 14 => Backgrounds.Frames + (uint)(20 * _random.Next(16)),
+            _ => Data + 0x1000 + (uint)(4 * _random.Next(0x3C0)),
+        };
+        switch (testClass)
+        {
+            case TestClass.Divide when _random.Next(3) != 0:
+                gpr[2] = _random.Next(2) == 0 ? 0 : (uint)((int)gpr[0] >> 31);
+                break;
+            case TestClass.Bit when _random.Next(2) == 0:
+                for (int i = 0; i < 8; i++)
+                {
+                    if ((pinned >> i & 1) == 0)
+                    {
+                        gpr[i] = (uint)_random.Next(-64, 2000);
+                    }
+                }
+
+                break;
+            case TestClass.ControlFlow when _random.Next(2) == 0:
+                for (int i = 0; i < 8; i++)
+                {
+                    if ((pinned >> i & 1) == 0)
+                    {
+                        gpr[i] = Backgrounds.ReturnTarget + (uint)_random.Next(64);
+                    }
+                }
+
+                break;
+            case TestClass.ControlFlow:
+                gpr[1] = (uint)_random.Next(3);
+                break;
+            case TestClass.Segment:
+                uint[] selectors = [0, 3, 0x23, 0x2B, 0x63, 0x6B, 0x73, 0x18, 0x08, 0x2A, 0x28, 0x20, 0x83, 0x07, 0x61];
+                for (int i = 0; i < 8; i++)
+                {
+                    if ((pinned >> i & 1) == 0)
+                    {
+                        gpr[i] = selectors[_random.Next(selectors.Length)];
+                    }
+                }
+
+                break;
+        }
+
+        _instructions.Gpr = gpr;
+        _instructions.Pinned = pinned;
+        _instructions.Careful = careful;
+        return gpr;
+    }
+
+    private TestVector? Place(List<byte[]> code, uint[] gpr)
+    {
+        int length = code.Sum(c => c.Length);
+        int start = _random.Next(20) switch
+        {
+            0 => 0x1000 - _random.Next(1, Math.Max(2, length)),
+            1 => 0x2000 - length + _random.Next(-1, Math.Max(1, Math.Min(3, length - 1))),
+            _ => 0x100 + _random.Next(0x200),
+        };
+
+        // What does not fit in front of the absent page is cut off: the fetch of the rest faults.
+        int excess = start + length - 0x2000;
+        if (excess > 0)
+        {
+            if (excess >= code[^1].Length)
+            {
+                return null;
+            }
+
+            code[^1] = code[^1][..^excess];
+        }
+
+        PatchBranches(code);
+        ushort[] selectors = [0x2B, 0x2B, HarnessProgram.Tls0, HarnessProgram.Tls1];
+        if (_random.Next(20) == 0)
+        {
+            ushort[] choice = [0, 0x2B, HarnessProgram.Tls0, HarnessProgram.Tls1, HarnessProgram.Tls2, 0x23];
+            selectors[_random.Next(4)] = choice[_random.Next(choice.Length)];
+        }
+
+        uint flags = Flags.Fixed | Flags.If | ((uint)_random.Next(4096) & Flags.Status);
+        if (_random.Next(8) == 0)
+        {
+            flags |= Flags.Df;
+        }
+
+        if (_random.Next(30) == 0)
+        {
+            flags |= Flags.Ac;
+        }
+
+        if (_random.Next(100) == 0)
+        {
+            flags |= _random.Next(2) == 0 ? Flags.Nt : Flags.Id;
+        }
+
+        return new TestVector { Code = code, Gpr = gpr, Eflags = flags, CodeStart = start, Selectors = selectors };
+    }
+
+    // Near branches lead forward to the start of an instruction, or to the INT3 at the end.
+    private void PatchBranches(List<byte[]> code)
+    {
+        for (int i = 0; i < code.Count; i++)
+        {
+            byte[] bytes = code[i];
+            Instruction decoded = Decoder.Create(32, new ByteArrayCodeReader(bytes), 0).Decode();
+            if (decoded.IsInvalid || decoded.Length != bytes.Length || decoded.Op0Kind is not (OpKind.NearBranch16 or OpKind.NearBranch32))
+            {
+                continue;
+            }
+
+            int distance = code.Skip(i + 1).Take(_random.Next(code.Count - i)).Sum(c => c.Length);
+            switch (decoded.Code.ToOpCode().Op0Kind)
+            {
+                case OpCodeOperandKind.br16_1 or OpCodeOperandKind.br32_1 when distance < 128:
+                    bytes[^1] = (byte)distance;
+                    break;
+                case OpCodeOperandKind.br16_2:
+                    BinaryPrimitives.WriteInt16LittleEndian(bytes.AsSpan(bytes.Length - 2), (short)distance);
+                    break;
+                case OpCodeOperandKind.br32_4:
+                    BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(bytes.Length - 4), distance);
+                    break;
+                default:
+                    bytes[^1] = 0;
+                    break;
+            }
+        }
+    }
+}

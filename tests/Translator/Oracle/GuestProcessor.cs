@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Dbt.Translator;
 using Dbt.Translator.State;
 using static Dbt.Tests.Translator.Oracle.OracleLayout;
@@ -48,7 +49,7 @@ internal sealed unsafe class GuestProcessor : IDisposable
             Interlocked.Increment(ref _sequence);
             if (i == Repeats)
             {
-                return Read();
+                return Read(background);
             }
 
             Prepare(background, vector, code, first: false);
@@ -122,7 +123,7 @@ internal sealed unsafe class GuestProcessor : IDisposable
         cpu->RefreshMode();
     }
 
-    private Outcome Read()
+    private Outcome Read(byte[] background)
     {
         CpuState* cpu = _platform.Cpu;
         LazyFlags.Materialise(cpu);
@@ -134,7 +135,7 @@ internal sealed unsafe class GuestProcessor : IDisposable
             Error = _platform.Error,
             Cr2 = _platform.Cr2,
             Unusable = _platform.TouchedHarness,
-            Memory = new Span<byte>(_platform.Memory, LiveBytes).ToArray(),
+            Memory = Changes(background),
         };
         SegmentIndex[] order = [SegmentIndex.Gs, SegmentIndex.Fs, SegmentIndex.Es, SegmentIndex.Ds, SegmentIndex.Cs, SegmentIndex.Ss];
         for (int i = 0; i < order.Length; i++)
@@ -153,6 +154,24 @@ internal sealed unsafe class GuestProcessor : IDisposable
         }
 
         return outcome;
+    }
+
+    private (int Offset, uint Value)[] Changes(byte[] background)
+    {
+        var before = MemoryMarshal.Cast<byte, uint>(background.AsSpan());
+        var after = new ReadOnlySpan<uint>(_platform.Memory, LiveBytes / 4);
+        var changes = new List<(int, uint)>();
+        for (int i = 0; ;)
+        {
+            i += after[i..].CommonPrefixLength(before[i..]);
+            if (i >= after.Length)
+            {
+                return [.. changes];
+            }
+
+            changes.Add((i * 4, after[i]));
+            i++;
+        }
     }
 
     private static ref FxArea Access(CpuState* cpu) => ref cpu->Fx;

@@ -54,7 +54,7 @@ internal sealed unsafe class NativeProcessor : IDisposable
             byte* record = _shared + Output;
             for (int i = 0; i < done; i++)
             {
-                outcomes[first + i] = ReadRecord(ref record, background);
+                outcomes[first + i] = ReadRecord(ref record);
             }
 
             first += done;
@@ -129,21 +129,21 @@ internal sealed unsafe class NativeProcessor : IDisposable
         vector.Fx?.CopyTo(new Span<byte>(slot + 512, 512));
     }
 
-    private static Outcome ReadRecord(ref byte* record, byte[] background)
+    private static Outcome ReadRecord(ref byte* record)
     {
         uint* words = (uint*)record;
         var outcome = new Outcome { Eflags = words[8], Eip = words[9], Vector = words[10], Error = words[11], Cr2 = words[12] };
         new ReadOnlySpan<uint>(words, 8).CopyTo(outcome.Gpr);
         new ReadOnlySpan<ushort>(record + 60, 6).CopyTo(outcome.Selectors);
         new ReadOnlySpan<byte>(record + 80, 512).CopyTo(outcome.Fx);
-        outcome.Memory = [.. background];
         outcome.Unusable = outcome.Vector == HarnessProgram.TimedOut || IsHarness(outcome.Eip)
             || (outcome.Vector == 14 && IsHarness(outcome.Cr2));
         int count = (int)words[14];
+        outcome.Memory = new (int, uint)[count];
         uint* difference = (uint*)(record + RecordBytes);
         for (int i = 0; i < count; i++, difference += 2)
         {
-            MemoryMarshal.Write(outcome.Memory.AsSpan((int)difference[0]), difference[1]);
+            outcome.Memory[i] = ((int)difference[0], difference[1]);
         }
 
         record = (byte*)difference;

@@ -34,7 +34,7 @@ public sealed class NativeProcessorTests
 
         Assert.Equal((0u, 1u, 3u, OracleLayout.Code + 3), (outcomes[0].Gpr[0], outcomes[0].Gpr[1], outcomes[0].Vector, outcomes[0].Eip));
         Assert.Equal(Flags.Cf | Flags.Pf | Flags.Af | Flags.Zf, outcomes[0].Eflags & Flags.Status);
-        Assert.Equal(new byte[] { 0x78, 0x56, 0x34, 0x12 }, outcomes[1].Memory[0xFFE..0x1002]);
+        Assert.Equal([(0xFFC, 0x56780000u), (0x1000, 0x1234u)], outcomes[1].Memory[..2]);
         Assert.Equal((14u, 7u, OracleLayout.ReadOnly, OracleLayout.Code + 1), (outcomes[2].Vector, outcomes[2].Error, outcomes[2].Cr2, outcomes[2].Eip));
         Assert.Equal((14u, 4u, OracleLayout.ReadOnly + 0x1000), (outcomes[3].Vector, outcomes[3].Error, outcomes[3].Cr2));
         Assert.Equal(0u, outcomes[4].Vector);

@@ -27,8 +27,11 @@ internal sealed class Outcome
     /// <summary>x87, MMX and SSE state in FXSAVE's layout.</summary>
     public byte[] Fx { get; } = new byte[512];
 
-    /// <summary>The live memory's contents, all pages.</summary>
-    public byte[] Memory { get; set; } = [];
+    /// <summary>
+    /// The memory's words that are not as in the background (the code's own included): offset in the live memory, and contents;
+    /// in the order of their offsets.
+    /// </summary>
+    public (int Offset, uint Value)[] Memory { get; set; } = [];
 
     /// <summary>True where nothing can be said: the vector reached into the harness, or did not end.</summary>
     public bool Unusable { get; set; }

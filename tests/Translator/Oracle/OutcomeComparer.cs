@@ -71,16 +71,16 @@ internal static class OutcomeComparer
         }
     }
 
-    private static void Memory(StringBuilder text, byte[] native, byte[] guest)
+    private static void Memory(StringBuilder text, (int Offset, uint Value)[] native, (int Offset, uint Value)[] guest)
     {
-        int shown = 0;
-        for (int i = 0; i < native.Length && shown < 8; i++)
+        var first = native.ToDictionary(d => d.Offset, d => d.Value);
+        var second = guest.ToDictionary(d => d.Offset, d => d.Value);
+        foreach (int offset in first.Keys.Union(second.Keys).Order()
+            .Where(o => !first.TryGetValue(o, out uint a) || !second.TryGetValue(o, out uint b) || a != b).Take(8))
         {
-            if (native[i] != guest[i])
-            {
-                text.AppendLine($"memory[{Pages[i >> 12].Linear + (uint)(i & 0xFFF):x8}]: native {native[i]:x2}, guest {guest[i]:x2}");
-                shown++;
-            }
+            string a = first.TryGetValue(offset, out uint value) ? value.ToString("x8") : "unchanged";
+            string b = second.TryGetValue(offset, out value) ? value.ToString("x8") : "unchanged";
+            text.AppendLine($"memory[{Pages[offset >> 12].Linear + (uint)(offset & 0xFFF):x8}]: native {a}, guest {b}");
         }
     }
 }

@@ -2,6 +2,7 @@ using Dbt.Runtime;
 using Dbt.Runtime.Memory;
 using Dbt.Translator;
 using Dbt.Translator.Memory;
+using Dbt.Xen.Memory;
 
 namespace Dbt.Xen;
 
@@ -10,6 +11,7 @@ public sealed unsafe class Hypervisor : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<ushort, Domain> _domains = [];
+    private volatile Domain[] _all = [];
     private ushort _nextId = 1;
 
     /// <param name="machineBytes">Size of the machine; frames are committed when touched. At most 16 GiB, what the 32-bit machine-to-phys table covers.</param>
@@ -17,6 +19,7 @@ public sealed unsafe class Hypervisor : IDisposable
     {
         Machine = new MachineMemory(machineBytes);
         MachineToPhys = (uint*)HostMemory.Reserve(16 << 20);
+        Frames = new FrameTable(this);
     }
 
     /// <summary>The machine's frames.</summary>
@@ -25,8 +28,14 @@ public sealed unsafe class Hypervisor : IDisposable
     /// <summary>The machine-to-phys table, one PFN per MFN, guests read it at <see cref="Abi.Layout.HypervisorStart"/>.</summary>
     public uint* MachineToPhys { get; }
 
+    /// <summary>Owner, references and type of every frame.</summary>
+    internal FrameTable Frames { get; }
+
     /// <summary>Bytes of the machine-to-phys table.</summary>
     public uint MachineToPhysBytes => Machine.FrameCount * 4;
+
+    /// <summary>All domains, as of now.</summary>
+    internal IReadOnlyList<Domain> Domains => _all;
 
     /// <summary>Makes a domain without memory or processors; the builder fills it.</summary>
     public Domain CreateDomain(string name, EngineOptions engine)
@@ -35,6 +44,7 @@ public sealed unsafe class Hypervisor : IDisposable
         {
             var domain = new Domain(this, _nextId++, name, engine);
             _domains.Add(domain.Id, domain);
+            _all = [.. _domains.Values];
             return domain;
         }
     }
@@ -56,6 +66,7 @@ public sealed unsafe class Hypervisor : IDisposable
             domain.Dispose();
         }
 
+        Frames.Dispose();
         HostMemory.Release((byte*)MachineToPhys, 16 << 20);
         Machine.Dispose();
     }

@@ -8,7 +8,7 @@ namespace Dbt.Xen;
 /// <summary>
 /// One virtual processor of a PV domain: its state, its host thread, and what the processor core asks of its surroundings.
 /// </summary>
-public sealed unsafe class Vcpu : Platform, IDisposable
+public sealed unsafe partial class Vcpu : Platform, IDisposable
 {
     /// <summary>Makes a stopped processor.</summary>
     public Vcpu(Domain domain, int id)

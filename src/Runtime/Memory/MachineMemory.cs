@@ -9,9 +9,11 @@ namespace Dbt.Runtime.Memory;
 /// </summary>
 public sealed unsafe class MachineMemory : IDisposable
 {
+    /// <summary>Largest order of <see cref="TryAllocateContiguous(int, out uint)"/>.</summary>
+    public const int MaxOrder = FrameAllocator.MaxOrder;
+
     private readonly Lock _lock = new();
-    private readonly Stack<uint> _free = new();
-    private uint _next = 1;
+    private readonly FrameAllocator _allocator;
 
     /// <summary>Reserves <paramref name="bytes"/> (a multiple of 4096, below 16 TiB).</summary>
     /// <exception cref="OutOfMemoryException">The host refuses the reservation.</exception>
@@ -20,6 +22,7 @@ public sealed unsafe class MachineMemory : IDisposable
         FrameCount = checked((uint)(bytes >> 12));
         Base = HostMemory.Reserve((nuint)bytes);
         CodeMap = new CodeMap(Base, FrameCount);
+        _allocator = new FrameAllocator(FrameCount, first: 1);
     }
 
     /// <summary>Host address of frame 0.</summary>
@@ -27,6 +30,18 @@ public sealed unsafe class MachineMemory : IDisposable
 
     /// <summary>Number of frames; valid MFNs are below it.</summary>
     public uint FrameCount { get; }
+
+    /// <summary>Frames from here on were never handed out.</summary>
+    public uint HighWater
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _allocator.HighWater;
+            }
+        }
+    }
 
     /// <summary>Frames that hold translated code.</summary>
     public CodeMap CodeMap { get; }
@@ -39,47 +54,25 @@ public sealed unsafe class MachineMemory : IDisposable
 
     /// <summary>Takes a zeroed frame.</summary>
     /// <returns>False where the machine is full.</returns>
-    public bool TryAllocate(out uint mfn)
+    public bool TryAllocate(out uint mfn) => TryAllocateContiguous(0, out mfn);
+
+    /// <summary>Takes 2^<paramref name="order"/> contiguous, aligned, zeroed frames.</summary>
+    /// <returns>False where the machine has no such block; nothing is taken then.</returns>
+    public bool TryAllocateContiguous(int order, out uint mfn) => TryAllocateContiguous(order, FrameCount, out mfn);
+
+    /// <summary>Takes 2^<paramref name="order"/> contiguous, aligned, zeroed frames, all of them below <paramref name="limit"/>.</summary>
+    /// <returns>False where the machine has no such block; nothing is taken then.</returns>
+    public bool TryAllocateContiguous(int order, uint limit, out uint mfn)
     {
-        lock (_lock)
+        if ((uint)order > MaxOrder)
         {
-            if (_free.TryPop(out mfn))
-            {
-                return true;
-            }
-
-            if (_next < FrameCount)
-            {
-                mfn = _next++;
-                return true;
-            }
-
             mfn = 0;
             return false;
         }
-    }
 
-    /// <summary>Takes 2^<paramref name="order"/> contiguous, aligned, zeroed frames that were never used before.</summary>
-    public bool TryAllocateContiguous(int order, out uint mfn)
-    {
         lock (_lock)
         {
-            uint size = 1u << order;
-            uint start = (_next + size - 1) & ~(size - 1);
-            if (start > FrameCount || FrameCount - start < size)
-            {
-                mfn = 0;
-                return false;
-            }
-
-            for (uint skipped = _next; skipped < start; skipped++)
-            {
-                _free.Push(skipped);
-            }
-
-            _next = start + size;
-            mfn = start;
-            return true;
+            return _allocator.TryTake(order, limit, out mfn);
         }
     }
 
@@ -90,7 +83,7 @@ public sealed unsafe class MachineMemory : IDisposable
         HostMemory.Discard(Frame(mfn), 4096);
         lock (_lock)
         {
-            _free.Push(mfn);
+            _allocator.Give(mfn);
         }
     }
 
@@ -100,6 +93,7 @@ public sealed unsafe class MachineMemory : IDisposable
         if (Base != null)
         {
             HostMemory.Release(Base, (nuint)FrameCount << 12);
+            _allocator.Dispose();
             Base = null;
         }
     }

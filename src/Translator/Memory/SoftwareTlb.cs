@@ -31,7 +31,9 @@ public sealed unsafe class SoftwareTlb : IDisposable
     /// <summary>Distance from the supervisor tables to the user tables.</summary>
     public const int HalfBytes = 3 * TableBytes;
 
-    private const int TotalBytes = 2 * HalfBytes;
+    // One bit per page: it is in _filled.
+    private const int TrackedBytes = 1 << 17;
+    private const int TotalBytes = (2 * HalfBytes) + TrackedBytes;
     private const int TrackedPages = 1 << 15;
 
     private readonly List<uint> _filled = [];
@@ -57,13 +59,19 @@ public sealed unsafe class SoftwareTlb : IDisposable
         Fills++;
         if (!_overflowed)
         {
-            if (_filled.Count < TrackedPages)
+            ref byte tracked = ref Tracked(page);
+            byte bit = (byte)(1 << (int)(page & 7));
+            if ((tracked & bit) == 0)
             {
-                _filled.Add(page);
-            }
-            else
-            {
-                _overflowed = true;
+                if (_filled.Count < TrackedPages)
+                {
+                    tracked |= bit;
+                    _filled.Add(page);
+                }
+                else
+                {
+                    _overflowed = true;
+                }
             }
         }
 
@@ -77,7 +85,7 @@ public sealed unsafe class SoftwareTlb : IDisposable
         {
             for (int access = 0; access < 3; access++)
             {
-                Volatile.Write(ref Entry(page, (MemoryAccess)access, half != 0), 0);
+                Drop(ref Entry(page, (MemoryAccess)access, half != 0));
             }
         }
     }
@@ -85,8 +93,8 @@ public sealed unsafe class SoftwareTlb : IDisposable
     /// <summary>Drops the write entries of a page, so that the next write is seen.</summary>
     public void DropWrite(uint page)
     {
-        Volatile.Write(ref Entry(page, MemoryAccess.Write, false), 0);
-        Volatile.Write(ref Entry(page, MemoryAccess.Write, true), 0);
+        Drop(ref Entry(page, MemoryAccess.Write, false));
+        Drop(ref Entry(page, MemoryAccess.Write, true));
     }
 
     /// <summary>Drops the entries of <paramref name="count"/> pages from <paramref name="first"/> on.</summary>
@@ -135,12 +143,24 @@ public sealed unsafe class SoftwareTlb : IDisposable
             foreach (uint page in _filled)
             {
                 Drop(page);
+                Tracked(page) = 0;
             }
         }
 
         _filled.Clear();
         _overflowed = false;
     }
+
+    // Read first: the tables' memory is committed by a write, and most of it was never touched.
+    private static void Drop(ref long entry)
+    {
+        if (entry != 0)
+        {
+            Volatile.Write(ref entry, 0);
+        }
+    }
+
+    private ref byte Tracked(uint page) => ref Unsafe.AsRef<byte>((void*)(Root + (2 * HalfBytes) + (nint)(page >> 3)));
 
     /// <inheritdoc/>
     public void Dispose()

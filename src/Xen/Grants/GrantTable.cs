@@ -1,32 +1,172 @@
 using System.Diagnostics.CodeAnalysis;
+using Dbt.Xen.Memory;
 
 namespace Dbt.Xen.Grants;
 
-/// <summary>A domain's grant table, version 1.</summary>
-public sealed class GrantTable
+/// <summary>
+/// A domain's grant table, version 1: entries that the guest writes into frames shared with it, and what of them is in use. The
+/// table's lock is held for pin counts only; page references are taken atomically, and page tables are never touched under it.
+/// </summary>
+public sealed unsafe partial class GrantTable
 {
+    /// <summary>Frames a table can have (max_grant_frames): 512 entries each.</summary>
+    public const int MaxFrames = 64;
+
+    /// <summary>References that the domain builder fills in: the console's ring and xenstore's (GNTTAB_RESERVED_*).</summary>
+    public const uint ConsoleReference = 0, StoreReference = 1;
+
+    /// <summary>Entries of one frame.</summary>
+    internal const int EntriesPerFrame = 512;
+
+    private readonly Lock _lock = new();
+    private readonly List<uint> _frames = [];
+    private Pin[] _pins = [];
+
     internal GrantTable(Domain domain) => Domain = domain;
 
     /// <summary>The owner.</summary>
     public Domain Domain { get; }
 
+    /// <summary>Frames the table has now, 1 at least once it was asked for.</summary>
+    internal int FrameCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return TryGrow(1) ? _frames.Count : 0;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Writes a grant to domain 0 of one of the domain's own frames, as the domain builder does for
+    /// <see cref="ConsoleReference"/> and <see cref="StoreReference"/>.
+    /// </summary>
+    /// <returns>False where the machine has no frame for the table.</returns>
+    public bool TryGrantToBackend(uint reference, uint mfn)
+    {
+        lock (_lock)
+        {
+            if (!TryGrow((int)(reference / EntriesPerFrame) + 1))
+            {
+                return false;
+            }
+
+            Entry* entry = EntryAt(reference);
+            entry->Frame = mfn;
+            Volatile.Write(ref entry->Header, PermitAccess);
+            return true;
+        }
+    }
+
     /// <summary>Maps a page that the guest granted to domain 0 into this process, marking the grant in use.</summary>
     /// <returns>False where the grant doesn't permit it.</returns>
-    public bool TryMapForBackend(uint reference, bool writable, [NotNullWhen(true)] out GrantedPage? page) => throw new NotImplementedException();
-}
+    public bool TryMapForBackend(uint reference, bool writable, [NotNullWhen(true)] out GrantedPage? page)
+    {
+        page = Acquire(reference, mapper: 0, writable, mapping: true, out uint mfn) == GrantStatus.Okay
+            ? new GrantedPage(Domain, mfn, writable, reference)
+            : null;
+        return page is not null;
+    }
 
-/// <summary>A granted page mapped by a backend; dispose to give it up, exactly once.</summary>
-public sealed unsafe class GrantedPage : IDisposable
-{
-    /// <summary>Host address of the page's first byte. Contents are shared with the guest: fetch once, check, use.</summary>
-    public byte* Host { get; internal init; }
+    /// <summary>
+    /// Maps one of the domain's own pages into this process without a grant, as domain 0 may with the frames that start_info
+    /// names: while the page is held it stays what it is, whatever the guest does.
+    /// </summary>
+    /// <returns>False where the domain doesn't own the frame or uses it as a page table or the like.</returns>
+    public bool TryMapFrameForBackend(uint mfn, bool writable, [NotNullWhen(true)] out GrantedPage? page)
+    {
+        FrameTable frames = Domain.Hypervisor.Frames;
+        page = null;
+        if (!frames.TryGet(mfn, Domain.Id))
+        {
+            return false;
+        }
 
-    /// <summary>Whether it may be written.</summary>
-    public bool Writable { get; internal init; }
+        if (writable && !frames.TryGetWritable(mfn))
+        {
+            frames.Put(mfn);
+            return false;
+        }
 
-    /// <summary>Tells that bytes of a writable page were changed, so that translated code of them is dropped.</summary>
-    public void MarkWritten(int offset, int length) => throw new NotImplementedException();
+        page = new GrantedPage(Domain, mfn, writable, reference: null);
+        return true;
+    }
 
-    /// <inheritdoc/>
-    public void Dispose() => throw new NotImplementedException();
+    /// <summary>Machine frames of the table's first frames, growing it to them.</summary>
+    internal bool TrySetup(int count, Span<uint> frames)
+    {
+        lock (_lock)
+        {
+            if (!TryGrow(count))
+            {
+                return false;
+            }
+
+            for (int i = 0; i < count; i++)
+            {
+                frames[i] = _frames[i];
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>Exchanges two entries that are not in use (GNTTABOP_swap_grant_ref).</summary>
+    internal GrantStatus Swap(uint first, uint second)
+    {
+        lock (_lock)
+        {
+            if (!Exists(first) || !Exists(second))
+            {
+                return GrantStatus.BadReference;
+            }
+
+            if (first == second)
+            {
+                return GrantStatus.Okay;
+            }
+
+            if (_pins[first].InUse || _pins[second].InUse)
+            {
+                return GrantStatus.Again;
+            }
+
+            (*EntryAt(first), *EntryAt(second)) = (*EntryAt(second), *EntryAt(first));
+            return GrantStatus.Okay;
+        }
+    }
+
+    private bool Exists(uint reference) => TryGrow(1) && reference < _pins.Length;
+
+    private Entry* EntryAt(uint reference) =>
+        (Entry*)Domain.Hypervisor.Machine.Frame(_frames[(int)(reference / EntriesPerFrame)]) + (reference % EntriesPerFrame);
+
+    private bool TryGrow(int count)
+    {
+        if (count > MaxFrames)
+        {
+            return false;
+        }
+
+        while (_frames.Count < count)
+        {
+            if (!Domain.Memory.TryAllocateHypervisorPage(out uint mfn, guestWritable: true))
+            {
+                return false;
+            }
+
+            _frames.Add(mfn);
+            Array.Resize(ref _pins, _frames.Count * EntriesPerFrame);
+        }
+
+        return true;
+    }
+
+    /// <summary>struct grant_entry_v1, 8 bytes: flags and domid as one word, so that they change together.</summary>
+    private struct Entry
+    {
+        public uint Header, Frame;
+    }
 }

@@ -35,6 +35,7 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Int, "INT n/INTO/INT3/INT1", TestClass.ControlFlow, &FlowOperations.Int, traits: Flow),
         new(Mnemonic.Int3, "INT n/INTO/INT3/INT1", TestClass.ControlFlow, &FlowOperations.Int3, traits: Flow),
         new(Mnemonic.Into, "INT n/INTO/INT3/INT1", TestClass.ControlFlow, &FlowOperations.Into, traits: Flow),
+        new(Mnemonic.Int1, "INT n/INTO/INT3/INT1", TestClass.ControlFlow, &FlowOperations.Int1, traits: Flow),
         new(Mnemonic.Bound, "BOUND", TestClass.ControlFlow, &FlowOperations.Bound),
         new(Mnemonic.Ud0, "UD", TestClass.System, &FlowOperations.Ud, traits: Flow),
         new(Mnemonic.Ud1, "UD", TestClass.System, &FlowOperations.Ud, traits: Flow),

@@ -44,6 +44,9 @@ internal static partial class InstructionTable
         Add("Stack", StackRows());
         Add("ControlFlow", ControlFlowRows());
         Add("Flag", FlagRows());
+        Add("String", StringRows());
+        Add("Segment", SegmentRows());
+        Add("System", SystemRows());
         Rows = rows.ToImmutable();
     }
 

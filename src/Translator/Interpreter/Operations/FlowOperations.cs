@@ -86,6 +86,9 @@ internal static unsafe class FlowOperations
     /// <summary>INT3.</summary>
     public static bool Int3(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interrupt(interpreter, cpu, in d, (int)Vector.Breakpoint);
 
+    /// <summary>INT1.</summary>
+    public static bool Int1(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interrupt(interpreter, cpu, in d, (int)Vector.Debug);
+
     /// <summary>INTO.</summary>
     public static bool Into(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
         (LazyFlags.Status(cpu) & Flags.Of) != 0 ? Interrupt(interpreter, cpu, in d, (int)Vector.Overflow) : Go(cpu, d.NextEip);

@@ -1,0 +1,237 @@
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Interpretation.Operations;
+
+/// <summary>
+/// Far transfers at the same level and returns to an outer one. A transfer through a gate to an inner level raises #GP(selector),
+/// where a hypervisor that offers such gates carries it out.
+/// </summary>
+internal static unsafe class FarOperations
+{
+    /// <summary>JMP far.</summary>
+    public static bool Jmp(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        if (!TryTarget(interpreter, cpu, in d, out ushort selector, out uint offset, out int size)
+            || !TryLoadTarget(interpreter, cpu, selector, ref offset, ref size, out Segment code))
+        {
+            return false;
+        }
+
+        Enter(cpu, code, offset);
+        return true;
+    }
+
+    /// <summary>CALL far.</summary>
+    public static bool Call(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        if (!TryTarget(interpreter, cpu, in d, out ushort selector, out uint offset, out int size)
+            || !TryLoadTarget(interpreter, cpu, selector, ref offset, ref size, out Segment code))
+        {
+            return false;
+        }
+
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)(-2 * size)), 2 * size, MemoryAccess.Write);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        Interpreter.Store(stack, size, d.NextEip);
+        Interpreter.Store(stack + size, size, cpu->Segments[SegmentIndex.Cs].Selector);
+        interpreter.Commit(cpu);
+        Interpreter.MoveStack(cpu, in d, (uint)(-2 * size));
+        Enter(cpu, code, offset);
+        return true;
+    }
+
+    /// <summary>RET far, to the same or an outer level.</summary>
+    public static bool Retf(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        int size = d.Size;
+        uint release = d.Immediate & 0xFFFF;
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), 2 * size, MemoryAccess.Read);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        uint eip = Interpreter.Load(stack, size);
+        ushort selector = (ushort)Interpreter.Load(stack + size, size);
+        return Return(interpreter, cpu, in d, selector, eip, 2, release);
+    }
+
+    /// <summary>IRET, to the same or an outer level. With NT set it would be a task switch: #TS.</summary>
+    public static bool Iret(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        int size = d.Size;
+        if ((cpu->Eflags & Flags.Nt) != 0)
+        {
+            return Interpreter.Raise(cpu, Vector.InvalidTss);
+        }
+
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), 3 * size, MemoryAccess.Read);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        uint eip = Interpreter.Load(stack, size);
+        ushort selector = (ushort)Interpreter.Load(stack + size, size);
+        uint eflags = Interpreter.Load(stack + (2 * size), size);
+        if (cpu->Cpl == 0 && (eflags & Flags.Vm) != 0)
+        {
+            return Interpreter.GeneralProtection(cpu); // no virtual-8086 mode
+        }
+
+        uint mask = FlagOperations.ChangeableMask(cpu, size);
+        if (size == 4)
+        {
+            mask |= Flags.Rf;
+        }
+
+        if (!Return(interpreter, cpu, in d, selector, eip, 3, 0))
+        {
+            return false;
+        }
+
+        cpu->FlagOp = (uint)FlagOperation.Materialised;
+        cpu->Eflags = (cpu->Eflags & ~mask) | (eflags & mask) | Flags.Fixed;
+        cpu->RefreshMode();
+        return true;
+    }
+
+    // Loads CS:EIP, and SS:ESP where the level changes, from a frame of `words` words that is already read.
+    private static bool Return(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, ushort selector, uint eip, int words, uint release)
+    {
+        int size = d.Size;
+        int level = selector & 3;
+        if ((selector & 0xFFFC) == 0)
+        {
+            return Interpreter.GeneralProtection(cpu);
+        }
+
+        if (level < cpu->Cpl)
+        {
+            return Interpreter.GeneralProtection(cpu, selector & 0xFFFCu);
+        }
+
+        if (!SegmentLoader.TryLoadCode(interpreter.Platform, cpu, selector, level, out Segment code))
+        {
+            return false;
+        }
+
+        if (eip > code.High)
+        {
+            return Interpreter.GeneralProtection(cpu);
+        }
+
+        if (level == cpu->Cpl)
+        {
+            Interpreter.MoveStack(cpu, in d, (uint)(words * size) + release);
+            Enter(cpu, code, eip);
+            return true;
+        }
+
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)(words * size) + release), 2 * size, MemoryAccess.Read);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        uint esp = Interpreter.Load(stack, size);
+        var stackSelector = (ushort)Interpreter.Load(stack + size, size);
+        if (!SegmentLoader.TryLoad(interpreter.Platform, cpu, SegmentIndex.Ss, stackSelector, level, out Segment stackSegment))
+        {
+            return false;
+        }
+
+        cpu->Segments[SegmentIndex.Ss] = stackSegment;
+        cpu->Cpl = level;
+
+        // A 16-bit stack keeps the upper half of ESP, on every processor seen.
+        Interpreter.Store((byte*)(cpu->Gpr + (int)Gpr.Esp), stackSegment.Is32Bit ? 4 : 2, esp + release);
+        SegmentLoader.DropInnerSegments(cpu);
+        Enter(cpu, code, eip);
+        return true;
+    }
+
+    private static void Enter(CpuState* cpu, in Segment code, uint eip)
+    {
+        cpu->Segments[SegmentIndex.Cs] = code;
+        cpu->Eip = eip;
+        cpu->RefreshMode();
+    }
+
+    private static bool TryTarget(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, out ushort selector, out uint offset, out int size)
+    {
+        size = d.Size;
+        if (d.Kind0 == OperandKind.Immediate)
+        {
+            (selector, offset) = ((ushort)d.Extra, d.Immediate);
+            return true;
+        }
+
+        (selector, offset) = (0, 0);
+        byte* pointer = interpreter.Open(cpu, in d, size + 2, MemoryAccess.Read);
+        if (pointer == null)
+        {
+            return false;
+        }
+
+        (selector, offset) = ((ushort)Interpreter.Load(pointer + size, 2), Interpreter.Load(pointer, size));
+        return true;
+    }
+
+    // The code segment of a far JMP or CALL, straight or through a call gate, at the present level.
+    private static bool TryLoadTarget(Interpreter interpreter, CpuState* cpu, ushort selector, ref uint offset, ref int size, out Segment code)
+    {
+        code = default;
+        uint error = selector & 0xFFFCu;
+        if (error == 0)
+        {
+            return Interpreter.GeneralProtection(cpu);
+        }
+
+        if (!interpreter.Platform.TryReadDescriptor(cpu, selector, out ulong descriptor))
+        {
+            return Interpreter.GeneralProtection(cpu, error);
+        }
+
+        var gate = Segment.FromDescriptor(selector, descriptor);
+        if ((gate.Attributes & 0x10) == 0)
+        {
+            bool gate32 = gate.Type == 0xC;
+            if ((!gate32 && gate.Type != 4) || gate.Dpl < Math.Max(cpu->Cpl, selector & 3))
+            {
+                return Interpreter.GeneralProtection(cpu, error); // task switches are not made
+            }
+
+            if (!gate.Present)
+            {
+                return Interpreter.Raise(cpu, Vector.SegmentNotPresent, error);
+            }
+
+            selector = (ushort)(descriptor >> 16);
+            size = gate32 ? 4 : 2;
+            offset = (uint)(descriptor & 0xFFFF) | (gate32 ? (uint)(descriptor >> 32) & 0xFFFF0000 : 0);
+            selector = (ushort)(selector & 0xFFFC);
+            if (interpreter.Platform.TryReadDescriptor(cpu, selector, out ulong target)
+                && Segment.FromDescriptor(selector, target) is { IsCode: true } inner && (inner.Attributes & 4) == 0 && inner.Dpl < cpu->Cpl)
+            {
+                return Interpreter.GeneralProtection(cpu, error);
+            }
+        }
+        else if ((selector & 3) > cpu->Cpl && (gate.Attributes & 4) == 0)
+        {
+            return Interpreter.GeneralProtection(cpu, error);
+        }
+
+        if (!SegmentLoader.TryLoadCode(interpreter.Platform, cpu, selector, cpu->Cpl, out code))
+        {
+            return false;
+        }
+
+        return offset <= code.High || Interpreter.GeneralProtection(cpu);
+    }
+}

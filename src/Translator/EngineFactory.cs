@@ -1,3 +1,4 @@
+using Dbt.Translator.Interpretation;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator;
@@ -9,5 +10,5 @@ public static unsafe class EngineFactory
     /// <param name="options">Which tiers, and their settings.</param>
     /// <param name="platform">What the processor is plugged into.</param>
     /// <param name="cpu">The processor's state; must outlive the engine.</param>
-    public static Engine Create(EngineOptions options, Platform platform, CpuState* cpu) => throw new NotImplementedException();
+    public static Engine Create(EngineOptions options, Platform platform, CpuState* cpu) => new InterpreterEngine(platform, cpu);
 }

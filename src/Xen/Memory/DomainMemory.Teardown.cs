@@ -11,6 +11,8 @@ public sealed unsafe partial class DomainMemory
             foreach (Vcpu vcpu in Domain.Vcpus)
             {
                 DropBase(vcpu);
+                vcpu.PageTableWrite?.Dispose();
+                vcpu.PageTableWrite = null;
             }
 
             Domain.Grants.ReleaseMappings();

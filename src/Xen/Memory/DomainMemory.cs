@@ -223,13 +223,6 @@ public sealed unsafe partial class DomainMemory : IDisposable
         }
     }
 
-    /// <summary>
-    /// A write by the guest kernel faulted on a page that is mapped read-only because it is a page table: carries out the instruction
-    /// at EIP as a checked page-table update (Xen's "ptwr").
-    /// </summary>
-    /// <returns>True where it was emulated and EIP advanced; false where the fault is the guest's own.</returns>
-    public bool TryEmulatePageTableWrite(Vcpu vcpu, uint linear) => vcpu.PageTableWrite is null && linear == uint.MaxValue;
-
     /// <summary>One of the domain's frames went back to the machine. Any thread.</summary>
     internal void PageReleased() => Interlocked.Decrement(ref _pageCount);
 }

@@ -12,7 +12,7 @@ public sealed unsafe partial class Vcpu
     /// <summary>Software TLB and walk root in force.</summary>
     internal AddressSpace? AddressSpace { get; set; }
 
-    /// <summary>The emulation of a write to a page table that is under way, or null.</summary>
+    /// <summary>Emulates this processor's plain writes to page tables; made when the first is met.</summary>
     internal PageTableWrite? PageTableWrite { get; set; }
 
     /// <summary>

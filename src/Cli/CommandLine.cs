@@ -17,7 +17,7 @@ internal static class CommandLine
         ParseResult result = root.Parse(words);
         if (result.Errors.Count > 0)
         {
-            Console.Error.WriteLine($"dbt: {result.Errors[0].Message}");
+            Console.Error.WriteLine($"dbt: {WhatIsWrong(result)}");
             Console.Error.WriteLine($"See: {Usage(result)} --help");
             return ExitStatus.Usage;
         }
@@ -56,6 +56,11 @@ internal static class CommandLine
 
         return root;
     }
+
+    private static string WhatIsWrong(ParseResult result) =>
+        result.UnmatchedTokens.Count == 0 ? result.Errors[0].Message
+        : result.CommandResult.Command.Subcommands.Count > 0 ? $"unknown command '{result.UnmatchedTokens[0]}'"
+        : $"unknown argument '{result.UnmatchedTokens[0]}'";
 
     private static string Usage(ParseResult result)
     {

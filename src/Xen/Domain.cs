@@ -1,8 +1,13 @@
+using System.Runtime.InteropServices;
 using Dbt.Runtime;
 using Dbt.Translator;
+using Dbt.Xen.Abi;
 using Dbt.Xen.Events;
 using Dbt.Xen.Grants;
+using Dbt.Xen.Hypercalls;
 using Dbt.Xen.Memory;
+using Dbt.Xen.Processor;
+using Dbt.Xen.Time;
 
 namespace Dbt.Xen;
 
@@ -28,9 +33,13 @@ public enum ShutdownReason
     SoftReset = 5,
 }
 
+/// <summary>Takes what a guest writes with console_io; called on the guest's processor thread, the bytes are valid during the call.</summary>
+public delegate void EmergencyConsoleWriter(ReadOnlySpan<byte> text);
+
 /// <summary>One guest: its memory, processors, event channels and grants. A guest's breach of the ABI ends here, never beyond.</summary>
 public sealed unsafe class Domain : IDisposable
 {
+    private readonly Lock _crashLock = new();
     private readonly TaskCompletionSource<ShutdownReason> _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal Domain(Hypervisor hypervisor, ushort id, string name, EngineOptions engine)
@@ -39,6 +48,8 @@ public sealed unsafe class Domain : IDisposable
         Id = id;
         Name = name;
         EngineOptions = engine;
+        DummyVcpuInfo = (byte*)NativeMemory.AllocZeroed(SharedInfoLayout.VcpuInfoSize);
+        DummyVcpuInfo[SharedInfoLayout.UpcallMask] = 1;
         Memory = new DomainMemory(this);
         Events = new EventChannels(this);
         Grants = new GrantTable(this);
@@ -71,11 +82,58 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>Grant table.</summary>
     public GrantTable Grants { get; }
 
-    /// <summary>Virtual processors; index is the VCPU id.</summary>
+    /// <summary>Virtual processors; index is the VCPU id. Complete before the first of them starts.</summary>
     public List<Vcpu> Vcpus { get; } = [];
 
-    /// <summary>MFN of the shared_info page; 0 until built.</summary>
-    public uint SharedInfoMfn { get; set; }
+    /// <summary>System time, in nanoseconds, and the time-stamp counter.</summary>
+    public DomainClock Clock { get; } = new();
+
+    /// <summary>What CPUID tells this domain.</summary>
+    public CpuidPolicy Cpuid { get; } = new();
+
+    /// <summary>Where console_io text goes besides the log; null for nowhere.</summary>
+    public EmergencyConsoleWriter? EmergencyConsole { get; set; }
+
+    /// <summary>The guest's text of console_io that has no end of line yet.</summary>
+    internal ConsoleLine ConsoleLine { get; } = new();
+
+    /// <summary>Behaviours the guest turned on (vm_assist): bit n is VMASST_TYPE n.</summary>
+    public uint VmAssist
+    {
+        get => Volatile.Read(ref _vmAssist);
+        set => Volatile.Write(ref _vmAssist, value);
+    }
+
+    private uint _vmAssist;
+
+    /// <summary>A vcpu_info for processors that have none in the shared_info page and registered none; never seen by the guest.</summary>
+    internal byte* DummyVcpuInfo { get; private set; }
+
+    /// <summary>SCHEDOP_watchdog's timers.</summary>
+    internal Watchdogs Watchdogs => _watchdogs ??= new Watchdogs(this);
+
+    private Watchdogs? _watchdogs;
+
+    /// <summary>Reason latched by SCHEDOP_shutdown_code, which a later shutdown reports; null for none.</summary>
+    internal ShutdownReason? LatchedReason { get; set; }
+
+    /// <summary>
+    /// MFN of the shared_info page; 0 until built. Setting it writes the page's start-of-day contents: upcalls masked, the wall clock.
+    /// </summary>
+    public uint SharedInfoMfn
+    {
+        get => _sharedInfoMfn;
+        set
+        {
+            _sharedInfoMfn = value;
+            StartOfDay.InitialiseSharedInfo(this);
+        }
+    }
+
+    private uint _sharedInfoMfn;
+
+    /// <summary>Hypercalls made so far, by name, for <c>--stats</c>; approximate while the guest runs.</summary>
+    public IReadOnlyDictionary<string, long> HypercallCounts => HypercallLog.Sum(Vcpus.Select(vcpu => vcpu.Hypercalls));
 
     /// <summary>Host address of the shared_info page.</summary>
     public byte* SharedInfo => Hypervisor.Machine.Frame(SharedInfoMfn);
@@ -104,7 +162,7 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>Stops the domain by its own wish. Later calls change nothing.</summary>
     public void Shutdown(ShutdownReason reason)
     {
-        _stopped.TrySetResult(reason);
+        _stopped.TrySetResult(LatchedReason ?? reason);
         foreach (Vcpu vcpu in Vcpus)
         {
             vcpu.Kick();
@@ -114,24 +172,42 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>Crashes this domain alone, with a reason a person can act on. The first reason counts.</summary>
     public void Crash(Vcpu? vcpu, string reason)
     {
-        if (CrashReport is null)
+        lock (_crashLock)
         {
-            CrashReport = CrashReport.Capture(this, vcpu, reason);
-            Log.Add($"domain {Id} crashed: {reason}");
+            if (CrashReport is null && !IsStopped)
+            {
+                CrashReport = CrashReport.Capture(this, vcpu, reason);
+                Log.Add($"domain {Id} crashed: {reason}");
+            }
         }
 
+        LatchedReason = null;
         Shutdown(ShutdownReason.Crash);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (DummyVcpuInfo == null)
+        {
+            return;
+        }
+
         Shutdown(ShutdownReason.Poweroff);
+        foreach (Vcpu vcpu in Vcpus)
+        {
+            vcpu.Stop();
+        }
+
+        _watchdogs?.Stop();
+        Events.Shut();
         foreach (Vcpu vcpu in Vcpus)
         {
             vcpu.Dispose();
         }
 
         Memory.Dispose();
+        NativeMemory.Free(DummyVcpuInfo);
+        DummyVcpuInfo = null;
     }
 }

@@ -25,6 +25,9 @@ public sealed unsafe class Hypervisor : IDisposable
     /// <summary>The machine's frames.</summary>
     public MachineMemory Machine { get; }
 
+    /// <summary>The machine's timers.</summary>
+    internal Time.HostTimers Timers { get; } = new();
+
     /// <summary>The machine-to-phys table, one PFN per MFN, guests read it at <see cref="Abi.Layout.HypervisorStart"/>.</summary>
     public uint* MachineToPhys { get; }
 
@@ -67,6 +70,7 @@ public sealed unsafe class Hypervisor : IDisposable
         }
 
         Frames.Dispose();
+        Timers.Dispose();
         HostMemory.Release((byte*)MachineToPhys, 16 << 20);
         Machine.Dispose();
     }

@@ -1,22 +1,35 @@
 using Dbt.Translator;
-using Dbt.Translator.Memory;
 using Dbt.Translator.State;
-using Iced.Intel;
+using Dbt.Xen.Abi;
+using Dbt.Xen.Hypercalls;
+using Dbt.Xen.Processor;
+using Dbt.Xen.Time;
 
 namespace Dbt.Xen;
 
 /// <summary>
 /// One virtual processor of a PV domain: its state, its host thread, and what the processor core asks of its surroundings.
+/// Each part is a class of its own: trap table, descriptor tables, timers and so on.
 /// </summary>
 public sealed unsafe partial class Vcpu : Platform, IDisposable
 {
-    /// <summary>Makes a stopped processor.</summary>
+    private nint _registeredInfo;
+
+    /// <summary>Makes a processor that is down and has no state of its own yet.</summary>
+    /// <param name="domain">The domain it belongs to; the caller adds it to <see cref="Domain.Vcpus"/>.</param>
+    /// <param name="id">VCPU id, its index in that list.</param>
     public Vcpu(Domain domain, int id)
     {
         Domain = domain;
         Id = id;
         State = CpuState.Allocate();
         State->MemoryBase = domain.Hypervisor.Machine.Base;
+        Descriptors = new DescriptorTables(this);
+        Timers = new VcpuTimers(this);
+        RunState = new RunState(this);
+        Decoder = new GuestInstructionReader(this);
+        _recheck = domain.Hypervisor.Timers.Create(Interrupt);
+        StartOfDay.ResetProcessor(State);
     }
 
     /// <summary>The domain it belongs to.</summary>
@@ -28,47 +41,96 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
     /// <summary>Architectural state.</summary>
     public CpuState* State { get; private set; }
 
-    /// <inheritdoc/>
-    public override CodeMap CodeMap => Domain.Hypervisor.Machine.CodeMap;
+    /// <summary>Whether VCPUOP_initialise or the domain builder gave it a state.</summary>
+    public bool IsInitialised { get; internal set; }
 
-    /// <summary>Makes a running or blocked processor look at what has changed (events, stop, pause). Any thread.</summary>
-    public void Kick() => throw new NotImplementedException();
+    internal TrapTable Traps { get; } = new();
 
-    /// <inheritdoc/>
-    public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error) =>
-        Domain.Memory.TryResolve(this, linear, access, user, out host, out error);
+    internal DescriptorTables Descriptors { get; }
 
-    /// <inheritdoc/>
-    public override bool TryReadDescriptor(CpuState* cpu, ushort selector, out ulong descriptor) => throw new NotImplementedException();
+    internal VcpuTimers Timers { get; }
 
-    /// <inheritdoc/>
-    public override void DeliverFault(CpuState* cpu) => throw new NotImplementedException();
+    internal RunState RunState { get; }
 
-    /// <inheritdoc/>
-    public override void SoftwareInterrupt(CpuState* cpu, int vector, uint nextEip) => throw new NotImplementedException();
+    internal GuestInstructionReader Decoder { get; }
 
-    /// <inheritdoc/>
-    public override void Cpuid(CpuState* cpu, uint leaf, uint subleaf, out uint eax, out uint ebx, out uint ecx, out uint edx) => throw new NotImplementedException();
+    internal HypercallLog Hypercalls { get; } = new();
 
-    /// <inheritdoc/>
-    public override ulong ReadTsc(CpuState* cpu) => throw new NotImplementedException();
+    internal GuestCallbacks Callbacks { get; } = new();
 
-    /// <inheritdoc/>
-    public override bool ExecutePrivileged(CpuState* cpu, in Instruction instruction) => throw new NotImplementedException();
+    /// <summary>Stack that an entry from ring 2 or 3 switches to (stack_switch).</summary>
+    internal ushort KernelSs { get; set; } = Layout.FlatRing1Ds;
 
-    /// <inheritdoc/>
-    public override bool Attend(CpuState* cpu) => throw new NotImplementedException();
+    /// <summary>See <see cref="KernelSs"/>.</summary>
+    internal uint KernelSp { get; set; }
 
-    /// <inheritdoc/>
-    public override void ProtectCode(uint frame) => Domain.Memory.ProtectCode(frame);
+    /// <summary>Virtual I/O privilege level as EFLAGS holds it, in bits 12 and 13.</summary>
+    internal uint Iopl { get; set; }
 
-    /// <inheritdoc/>
-    public override void ReportUnimplemented(CpuState* cpu, string name) => Domain.Log.AddOnce($"instruction not implemented: {name}");
+    /// <summary>I/O permission bitmap: guest linear address.</summary>
+    internal uint IoBitmap { get; set; }
+
+    /// <summary>I/O permission bitmap: ports that it covers.</summary>
+    internal uint IoBitmapPorts { get; set; }
+
+    /// <summary>Enable bits of DR7 for I/O breakpoints, which are matched by the privileged-instruction emulation.</summary>
+    internal uint IoBreakpoints { get; set; }
+
+    /// <summary>Registered copy of the time record: guest linear address, 0 for none.</summary>
+    internal uint SecondaryTimeArea { get; set; }
+
+    /// <summary>System time at which the time record was last renewed.</summary>
+    internal long TimeUpdatedAt { get; set; }
+
+    /// <summary>
+    /// Host address of this processor's vcpu_info: in the shared_info page, or where the guest registered it. Processors from 32 on
+    /// have none in the page; until they register one they use a page that no guest sees.
+    /// </summary>
+    internal byte* Info
+    {
+        get
+        {
+            nint registered = Volatile.Read(ref _registeredInfo);
+            return registered != 0 ? (byte*)registered
+                : Id < SharedInfoLayout.LegacyVcpus ? Domain.SharedInfo + (Id * SharedInfoLayout.VcpuInfoSize)
+                : Domain.DummyVcpuInfo;
+        }
+    }
+
+    /// <summary>Whether the guest put its vcpu_info elsewhere, which it may do once.</summary>
+    internal bool HasRegisteredInfo => _registeredInfo != 0;
+
+    /// <summary>Moves the vcpu_info. What was pending in the old place is taken along by marking everything pending, as Xen does.</summary>
+    internal void RegisterInfo(byte* place)
+    {
+        byte* old = Info;
+        if (old == Domain.DummyVcpuInfo)
+        {
+            new Span<byte>(place, SharedInfoLayout.VcpuInfoSize).Clear();
+            place[SharedInfoLayout.UpcallMask] = 1;
+        }
+        else
+        {
+            Buffer.MemoryCopy(old, place, SharedInfoLayout.VcpuInfoSize, SharedInfoLayout.VcpuInfoSize);
+        }
+
+        Volatile.Write(ref _registeredInfo, (nint)place);
+        Volatile.Write(ref *(uint*)(place + SharedInfoLayout.PendingSelector), uint.MaxValue);
+        Volatile.Write(ref place[SharedInfoLayout.UpcallPending], 1);
+        Kick();
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        CpuState.Free(State);
-        State = null;
+        Timers.Suspend();
+        _recheck.Cancel();
+        Stop();
+        lock (_kickLock)
+        {
+            CpuState.Free(State);
+            State = null;
+            _wake.Dispose();
+        }
     }
 }

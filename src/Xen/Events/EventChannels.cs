@@ -1,34 +1,174 @@
+using Dbt.Xen.Abi;
+
 namespace Dbt.Xen.Events;
 
-/// <summary>A domain's event channels, 2-level ABI: 1024 ports, port 0 unused.</summary>
-public sealed class EventChannels
+/// <summary>
+/// A domain's event channels, 2-level ABI: 1024 ports, port 0 unused. Domain 0, the other end of a backend's channel, is this process.
+/// Two domains' locks are always taken in the order of their ids.
+/// </summary>
+public sealed partial class EventChannels
 {
+    private const ushort BackendDomain = 0;
+
+    private readonly Lock _lock = new();
+    private readonly EventChannel?[] _ports = new EventChannel?[SharedEventBits.Ports];
+    private readonly Dictionary<(int Vcpu, int Virq), uint> _virqs = [];
+    private uint _backendPorts;
+    private bool _closed;
+
     internal EventChannels(Domain domain) => Domain = domain;
 
     /// <summary>The owner.</summary>
     public Domain Domain { get; }
 
+    /// <summary>Events that were sent to this domain so far.</summary>
+    public long Sent => Interlocked.Read(ref _sent);
+
+    private long _sent;
+
     /// <summary>Allocates a port that the backend side (domain 0, this process) may bind to.</summary>
     /// <returns>False where the ports have run out.</returns>
-    public bool TryAllocateForBackend(out uint port) => throw new NotImplementedException();
+    public bool TryAllocateForBackend(out uint port)
+    {
+        lock (_lock)
+        {
+            if (!TryTakePort(out port, out EventChannel? channel))
+            {
+                return false;
+            }
+
+            channel.State = ChannelState.Unbound;
+            channel.RemoteDomain = BackendDomain;
+            return true;
+        }
+    }
 
     /// <summary>
     /// Connects a backend in this process to a guest's unbound port. <paramref name="onSignal"/> runs on the guest's processor thread
-    /// when the guest sends: it must only wake the backend's own thread.
+    /// when the guest sends: it must only wake the backend's own thread. It is called once here, for a signal that was sent
+    /// before anybody was connected.
     /// </summary>
     /// <returns>False where the port isn't unbound for domain 0.</returns>
-    public bool TryConnectBackend(uint port, Action onSignal, out BackendChannel channel) => throw new NotImplementedException();
-}
+    public bool TryConnectBackend(uint port, Action onSignal, out BackendChannel channel)
+    {
+        channel = new BackendChannel(this, port, onSignal);
+        lock (_lock)
+        {
+            if (Find(port) is not { State: ChannelState.Unbound, RemoteDomain: BackendDomain } found)
+            {
+                return false;
+            }
 
-/// <summary>A backend's end of an event channel.</summary>
-public sealed class BackendChannel : IDisposable
-{
-    /// <summary>The guest's port.</summary>
-    public uint Port { get; internal init; }
+            found.State = ChannelState.Interdomain;
+            found.Backend = channel;
+            found.RemotePort = ++_backendPorts;
+        }
 
-    /// <summary>Sends an event to the guest. Any thread.</summary>
-    public void Notify() => throw new NotImplementedException();
+        onSignal();
+        return true;
+    }
 
-    /// <inheritdoc/>
-    public void Dispose() => throw new NotImplementedException();
+    /// <summary>Ends all channels of a domain that goes away; later signals go nowhere.</summary>
+    internal void Shut()
+    {
+        for (uint port = 1; port < SharedEventBits.Ports; port++)
+        {
+            Close(port);
+        }
+
+        lock (_lock)
+        {
+            _closed = true;
+        }
+    }
+
+    internal void NotifyFromBackend(BackendChannel backend)
+    {
+        lock (_lock)
+        {
+            if (Find(backend.Port) is { State: ChannelState.Interdomain } channel && channel.Backend == backend)
+            {
+                Deliver(backend.Port, channel);
+            }
+        }
+    }
+
+    internal void DisconnectBackend(BackendChannel backend)
+    {
+        lock (_lock)
+        {
+            if (Find(backend.Port) is { State: ChannelState.Interdomain } channel && channel.Backend == backend)
+            {
+                channel.State = ChannelState.Unbound;
+                channel.Backend = null;
+                channel.RemoteDomain = BackendDomain;
+            }
+        }
+    }
+
+    /// <summary>Whether a virtual IRQ has a port.</summary>
+    internal bool IsVirqBound(int vcpu, int virq)
+    {
+        lock (_lock)
+        {
+            return _virqs.ContainsKey((Virq.IsGlobal(virq) ? 0 : vcpu, virq));
+        }
+    }
+
+    /// <summary>Raises a virtual IRQ where it is bound. Any thread.</summary>
+    internal void RaiseVirq(int vcpu, int virq)
+    {
+        lock (_lock)
+        {
+            if (_virqs.TryGetValue((Virq.IsGlobal(virq) ? 0 : vcpu, virq), out uint port) && Find(port) is { } channel)
+            {
+                Deliver(port, channel);
+            }
+        }
+    }
+
+    /// <summary>Whether a port has an event waiting, for SCHEDOP_poll.</summary>
+    /// <returns>1 or 0, or a negative error for a port that isn't in use.</returns>
+    internal int Poll(uint port)
+    {
+        lock (_lock)
+        {
+            return Find(port) is null ? -Errno.EINVAL : SharedEventBits.IsPending(Domain, port) ? 1 : 0;
+        }
+    }
+
+    /// <summary>Sets a port pending; the lock is held.</summary>
+    private void Deliver(uint port, EventChannel channel)
+    {
+        if (_closed)
+        {
+            return;
+        }
+
+        Interlocked.Increment(ref _sent);
+        SharedEventBits.SetPending(Domain, port, Domain.Vcpus[channel.Vcpu]);
+        foreach (Vcpu vcpu in Domain.Vcpus)
+        {
+            vcpu.WakeFromPoll();
+        }
+    }
+
+    private EventChannel? Find(uint port) =>
+        port < SharedEventBits.Ports && _ports[port] is { State: not ChannelState.Free } channel ? channel : null;
+
+    private bool TryTakePort(out uint port, out EventChannel channel)
+    {
+        for (port = 1; port < SharedEventBits.Ports; port++)
+        {
+            channel = _ports[port] ??= new EventChannel();
+            if (channel.State == ChannelState.Free)
+            {
+                return !_closed;
+            }
+        }
+
+        port = 0;
+        channel = null!;
+        return false;
+    }
 }

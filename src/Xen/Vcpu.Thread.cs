@@ -1,0 +1,308 @@
+using Dbt.Runtime.HostTime;
+using Dbt.Translator;
+using Dbt.Translator.State;
+using Dbt.Xen.Abi;
+using Dbt.Xen.Events;
+using Dbt.Xen.Processor;
+using Dbt.Xen.Time;
+
+namespace Dbt.Xen;
+
+/// <summary>The processor's host thread: running, blocking, being held.</summary>
+public sealed unsafe partial class Vcpu
+{
+    // A guest that unmasks upcalls without looking for what it missed gets it at the next exit; real processors have one at every
+    // host tick, so this one has them too while something is undelivered.
+    private const long RecheckAfter = 4_000_000;
+
+    private readonly Lock _kickLock = new();
+    private readonly HostEvent _wake = new();
+    private readonly HostTimer _recheck;
+    private readonly ManualResetEventSlim _parked = new();
+    private Thread? _thread;
+    private Engine? _engine;
+    private PollRequest? _poll;
+    private bool _blockRequested;
+    private volatile bool _waitingInPoll;
+    private volatile bool _down = true;
+    private int _holds;
+    private int _nmi;
+
+    /// <summary>Counters of its engine; null before it first ran.</summary>
+    public EngineStatistics? EngineStatistics => _engine?.Statistics;
+
+    /// <summary>Whether it is up (VCPUOP_is_up).</summary>
+    public bool IsUp => !_down;
+
+    /// <summary>Brings it up: its thread starts, or goes on. Its state must have been set.</summary>
+    public void Start()
+    {
+        _down = false;
+        if (_thread is null)
+        {
+            _thread = new Thread(Main) { IsBackground = true, Name = $"{Domain.Name}/vcpu{Id}" };
+            _thread.Start();
+        }
+        else
+        {
+            Kick();
+        }
+    }
+
+    /// <summary>Brings it down at its next exit; <see cref="Start"/> lets it go on (VCPUOP_down).</summary>
+    public void GoDown()
+    {
+        _down = true;
+        Kick();
+    }
+
+    /// <summary>Makes a running or blocked processor look at what has changed (events, stop, pause). Any thread.</summary>
+    public void Kick()
+    {
+        lock (_kickLock)
+        {
+            if (State != null)
+            {
+                State->Attention = 1;
+                _wake.Set();
+            }
+        }
+    }
+
+    /// <summary>Holds the processor outside guest code; returns when it is there. Holds count. Not on its own thread.</summary>
+    public void Pause()
+    {
+        Interlocked.Increment(ref _holds);
+        if (_thread is null)
+        {
+            return;
+        }
+
+        Kick();
+        while (_thread.IsAlive && !_parked.Wait(10))
+        {
+            Kick();
+        }
+    }
+
+    /// <summary>Ends one hold.</summary>
+    public void Resume()
+    {
+        Interlocked.Decrement(ref _holds);
+        Kick();
+    }
+
+    /// <summary>Waits until its thread has ended, which it does when the domain stops.</summary>
+    public void Stop()
+    {
+        Thread? thread = _thread;
+        if (thread is null || thread == Thread.CurrentThread)
+        {
+            return;
+        }
+
+        while (!thread.Join(20))
+        {
+            Kick();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override bool Attend(CpuState* cpu)
+    {
+        cpu->Attention = 0;
+        Interlocked.MemoryBarrier();
+        Hold();
+        if (Domain.IsStopped)
+        {
+            return false;
+        }
+
+        if (cpu->InterruptShadow != 0)
+        {
+            cpu->Attention = 1;
+            return true;
+        }
+
+        ReturnToGuest();
+        return !Domain.IsStopped;
+    }
+
+    /// <summary>Asks to block at the return to the guest, with upcalls enabled (SCHEDOP_block).</summary>
+    internal void RequestBlock()
+    {
+        byte* info = Info;
+        if (info != Domain.DummyVcpuInfo)
+        {
+            Volatile.Write(ref info[SharedInfoLayout.UpcallMask], 0);
+        }
+
+        _blockRequested = true;
+    }
+
+    /// <summary>Asks to wait for one of some ports at the return to the guest (SCHEDOP_poll).</summary>
+    internal void RequestPoll(PollRequest poll) => _poll = poll;
+
+    /// <summary>An event was set: a processor that polls looks again.</summary>
+    internal void WakeFromPoll()
+    {
+        if (_waitingInPoll)
+        {
+            _wake.Set();
+        }
+    }
+
+    /// <summary>Waits a moment, or until an event comes; for guests that spin on yield.</summary>
+    internal void Rest(long nanoseconds) => _wake.Wait(nanoseconds);
+
+    /// <summary>Sends it an NMI (VCPUOP_send_nmi).</summary>
+    internal void SendNmi()
+    {
+        if (Interlocked.Exchange(ref _nmi, 1) == 0)
+        {
+            Kick();
+        }
+    }
+
+    /// <summary>
+    /// Everything that stands between an exit and the guest's next instruction: waits that were asked for, then NMI and upcalls.
+    /// </summary>
+    internal void ReturnToGuest()
+    {
+        if (Domain.IsStopped)
+        {
+            State->Attention = 1;
+            return;
+        }
+
+        if (_blockRequested || _poll is not null)
+        {
+            WaitBlocked();
+        }
+
+        if (_nmi != 0 && !Callbacks.InNmi && Traps[(int)Vector.Nmi].IsSet)
+        {
+            _nmi = 0;
+            Callbacks.InNmi = true;
+            Upcall.DeliverNmi(this);
+        }
+
+        byte* info = Info;
+        if (info[SharedInfoLayout.UpcallPending] == 0)
+        {
+            return;
+        }
+
+        if (info[SharedInfoLayout.UpcallMask] == 0)
+        {
+            Upcall.Deliver(this);
+        }
+        else
+        {
+            _recheck.Set(HostClock.Now + RecheckAfter);
+        }
+    }
+
+    private bool UpcallIsDue
+    {
+        get
+        {
+            byte* info = Info;
+            return Volatile.Read(ref info[SharedInfoLayout.UpcallPending]) != 0 && Volatile.Read(ref info[SharedInfoLayout.UpcallMask]) == 0;
+        }
+    }
+
+    private void Interrupt()
+    {
+        lock (_kickLock)
+        {
+            if (State != null)
+            {
+                State->Attention = 1;
+            }
+        }
+    }
+
+    private void WaitBlocked()
+    {
+        PollRequest? poll = _poll;
+        _waitingInPoll = poll is not null;
+        Interlocked.MemoryBarrier();
+        if (!IsWakeDue(poll))
+        {
+            Timers.NotRunning();
+            RunState.Enter(RunStateKind.Blocked);
+            do
+            {
+                _wake.Wait(poll?.Remaining(Domain.Clock) ?? -1);
+                Hold();
+            }
+            while (!IsWakeDue(poll));
+            Timers.Running();
+            RunState.Enter(RunStateKind.Running);
+        }
+
+        _waitingInPoll = false;
+        _poll = null;
+        _blockRequested = false;
+    }
+
+    private bool IsWakeDue(PollRequest? poll) =>
+        Domain.IsStopped || UpcallIsDue || _nmi != 0 || (poll is not null && poll.IsDone(Domain));
+
+    /// <summary>Waits while the processor is down or held.</summary>
+    private void Hold()
+    {
+        if (!IsHeld)
+        {
+            return;
+        }
+
+        Timers.NotRunning();
+        RunState.Enter(RunStateKind.Offline);
+        while (IsHeld && !Domain.IsStopped)
+        {
+            _parked.Set();
+            _wake.Wait(-1);
+        }
+
+        _parked.Reset();
+        if (!Domain.IsStopped)
+        {
+            Timers.Running();
+            RunState.Enter(RunStateKind.Running);
+            SharedTime.Update(this);
+        }
+    }
+
+    private bool IsHeld => _down || Volatile.Read(ref _holds) != 0;
+
+    private void Main()
+    {
+        try
+        {
+            using Engine engine = EngineFactory.Create(Domain.EngineOptions, this, State);
+            _engine = engine;
+            Timers.Running();
+            RunState.Enter(RunStateKind.Running);
+            SharedTime.Update(this);
+            State->Attention = 1;
+            engine.Run(State);
+        }
+        catch (OutOfMemoryException e)
+        {
+            Domain.Crash(this, e.Message);
+        }
+        catch (Exception e)
+        {
+            // Nothing a guest does may throw: this is our own bug, and going on could hide it or harm another domain.
+            string where = $"{Domain.Name}, VCPU {Id}, EIP {State->Eip:x8}, last hypercall {Hypercalls.Last ?? "none"}";
+            Environment.FailFast($"Internal error in the hypervisor ({where}): {e.Message}", e);
+        }
+        finally
+        {
+            Timers.NotRunning();
+            _parked.Set();
+        }
+    }
+}

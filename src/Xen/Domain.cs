@@ -109,6 +109,15 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>A vcpu_info for processors that have none in the shared_info page and registered none; never seen by the guest.</summary>
     internal byte* DummyVcpuInfo { get; private set; }
 
+    /// <summary>Held while a processor is initialised, brought up or down, or its vcpu_info is moved.</summary>
+    internal Lock VcpuLock { get; } = new();
+
+    /// <summary>Keeps the frame of PHYSDEVOP_pirq_eoi_gmfn, whose reference and type the caller has taken.</summary>
+    /// <returns>False where there is one already.</returns>
+    internal bool TrySetEoiPage(uint mfn) => Interlocked.CompareExchange(ref _eoiMfn, mfn, 0) == 0;
+
+    private uint _eoiMfn;
+
     /// <summary>SCHEDOP_watchdog's timers.</summary>
     internal Watchdogs Watchdogs => _watchdogs ??= new Watchdogs(this);
 

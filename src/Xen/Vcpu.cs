@@ -82,6 +82,12 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
     /// <summary>System time at which the time record was last renewed.</summary>
     internal long TimeUpdatedAt { get; set; }
 
+    /// <summary>Yields without a pause between them, and the system time of the last.</summary>
+    internal int YieldsInARow { get; set; }
+
+    /// <summary>See <see cref="YieldsInARow"/>.</summary>
+    internal long LastYield { get; set; }
+
     /// <summary>
     /// Host address of this processor's vcpu_info: in the shared_info page, or where the guest registered it. Processors from 32 on
     /// have none in the page; until they register one they use a page that no guest sees.

@@ -36,7 +36,8 @@ internal static unsafe class GuestEntry
         cpu->Cpl = level;
         cpu->Eip = to.Eip;
         cpu->Gpr[(int)Gpr.Esp] = to.Esp;
-        GuestFlags.Write(cpu, (to.Eflags & ~Owned) | Flags.If);
+        cpu->FlagOp = (uint)FlagOperation.Materialised;
+        cpu->Eflags = (to.Eflags & ~Owned) | Flags.If | Flags.Fixed;
         if (outward)
         {
             DropInnerSegments(cpu, level);

@@ -17,7 +17,7 @@ internal readonly record struct ReturnPoint(ushort Cs, uint Eip, uint Eflags, us
     public static unsafe ReturnPoint Of(CpuState* cpu) => new(
         cpu->Segments[SegmentIndex.Cs].Selector,
         cpu->Eip,
-        GuestFlags.Read(cpu),
+        LazyFlags.Read(cpu),
         cpu->Segments[SegmentIndex.Ss].Selector,
         cpu->Gpr[(int)Gpr.Esp]);
 }

@@ -69,8 +69,8 @@ public sealed unsafe class Hypervisor : IDisposable
             domain.Dispose();
         }
 
-        Frames.Dispose();
         Timers.Dispose();
+        Frames.Dispose();
         HostMemory.Release((byte*)MachineToPhys, 16 << 20);
         Machine.Dispose();
     }

@@ -278,19 +278,7 @@ internal sealed unsafe partial class PageTables
         return 0;
     }
 
-    private int PromoteDescriptors(uint mfn)
-    {
-        ulong* entries = Entries(mfn);
-        for (int i = 0; i < 512; i++)
-        {
-            if (!DescriptorCheck(ref entries[i]))
-            {
-                return -EINVAL;
-            }
-        }
-
-        return 0;
-    }
+    private int PromoteDescriptors(uint mfn) => Processor.DescriptorCheck.TryFixPage((byte*)Entries(mfn)) ? 0 : -EINVAL;
 
     private void Demote(uint mfn, PageType type, bool hypervisorL2)
     {

@@ -4,6 +4,7 @@ using Dbt.Translator.State;
 using Dbt.Xen.Memory;
 using Dbt.Xen.Processor;
 using Iced.Intel;
+using Decoder = Iced.Intel.Decoder;
 
 namespace Dbt.Xen;
 

@@ -1,2 +1,0 @@
-#include "selftest.h"
-const struct test grant_tests[] = { { 0, 0 } };

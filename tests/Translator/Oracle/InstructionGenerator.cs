@@ -46,9 +46,11 @@ internal sealed class InstructionGenerator(Random random)
 
         if (random.Next(50) == 0)
         {
-            // A prefix too many: without meaning, with another one, or illegal.
+            // A prefix too many: without meaning, with another one, or illegal. No REP before branches: an AMD processor
+            // then cuts EIP to 16 bits even where a 16-bit LOOPE is not taken.
             byte[] prefixes = [0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3];
-            writer.Bytes.Insert(0, prefixes[random.Next(prefixes.Length)]);
+            bool branch = instruction.Op0Kind is OpKind.NearBranch16 or OpKind.NearBranch32;
+            writer.Bytes.Insert(0, prefixes[random.Next(branch ? 9 : prefixes.Length)]);
         }
 
         return [.. writer.Bytes];

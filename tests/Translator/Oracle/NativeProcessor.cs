@@ -136,7 +136,7 @@ internal sealed unsafe class NativeProcessor : IDisposable
         new ReadOnlySpan<uint>(words, 8).CopyTo(outcome.Gpr);
         new ReadOnlySpan<ushort>(record + 60, 6).CopyTo(outcome.Selectors);
         new ReadOnlySpan<byte>(record + 80, 512).CopyTo(outcome.Fx);
-        outcome.Unusable = outcome.Vector == HarnessProgram.TimedOut || IsHarness(outcome.Eip)
+        outcome.Unusable = outcome.Vector is HarnessProgram.TimedOut or 17 || IsHarness(outcome.Eip)
             || (outcome.Vector == 14 && IsHarness(outcome.Cr2));
         int count = (int)words[14];
         outcome.Memory = new (int, uint)[count];

@@ -162,7 +162,7 @@ internal sealed class OracleRun : IDisposable
     private static string Kind(TestVector vector, GuestProcessor guest, string difference)
     {
         var fields = difference.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(':')[0].Split('[')[0]).Distinct();
-        var mnemonics = vector.Code.Take(6).Select(c => Decoder.Create(32, new ByteArrayCodeReader(c), 0).Decode().Code);
+        var mnemonics = vector.Code.Take(6).Select(c => Decoder.Create(32, new ByteArrayCodeReader(c), 0).Decode().Mnemonic);
         return $"{guest.Name}: {string.Join(' ', mnemonics)} [{string.Join(' ', fields)}]";
     }
 

@@ -63,7 +63,7 @@ internal static unsafe class FlagOperations
     /// <summary>SAHF.</summary>
     public static bool Sahf(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
-        uint ah = (cpu->Gpr[0] >> 8) & Flags.Status;
+        uint ah = (cpu->Gpr[0] >> 8) & 0xFF & Flags.Status;
         LazyFlags.SetStatus(cpu, (LazyFlags.Status(cpu) & Flags.Of) | ah);
         return true;
     }

@@ -39,6 +39,11 @@ internal static unsafe class StackOperations
         byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)(-8 * size)), 8 * size, MemoryAccess.Write);
         if (stack == null)
         {
+            // The pushes go downwards, one by one: the fault is the first one's that cannot be made, and memory keeps those before.
+            for (int i = 0; i < 8 && TryPushAt(interpreter, cpu, in d, (uint)((i + 1) * size), cpu->Gpr[i]); i++)
+            {
+            }
+
             return false;
         }
 
@@ -93,36 +98,44 @@ internal static unsafe class StackOperations
         return true;
     }
 
-    /// <summary>ENTER, with up to 31 outer frame pointers.</summary>
+    /// <summary>
+    /// ENTER, with up to 31 outer frame pointers. Memory keeps the pushes that were made before a fault, as processors leave it;
+    /// the registers are unchanged then.
+    /// </summary>
     public static bool Enter(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
         int size = d.Size;
         int level = (int)d.Extra & 31;
         bool stack16 = (d.Flags & DecodedFlags.Stack16) != 0;
         uint ebp = cpu->Gpr[(int)Gpr.Ebp];
-        Span<uint> pushed = stackalloc uint[33];
-        int count = 0;
-        pushed[count++] = ebp;
         uint frame = Interpreter.StackOffset(cpu, in d, (uint)-size);
+        uint down = (uint)size;
+        if (!TryPushAt(interpreter, cpu, in d, down, ebp))
+        {
+            return false;
+        }
+
         for (int i = 1; i < level; i++)
         {
             uint outer = ebp - (uint)(i * size);
             byte* pointer = interpreter.OpenStack(cpu, in d, stack16 ? outer & 0xFFFF : outer, size, MemoryAccess.Read);
-            if (pointer == null)
+            down += (uint)size;
+            if (pointer == null || !TryPushAt(interpreter, cpu, in d, down, Interpreter.Load(pointer, size)))
             {
                 return false;
             }
-
-            pushed[count++] = Interpreter.Load(pointer, size);
         }
 
         if (level != 0)
         {
-            pushed[count++] = frame;
+            down += (uint)size;
+            if (!TryPushAt(interpreter, cpu, in d, down, frame))
+            {
+                return false;
+            }
         }
 
         // The last access of ENTER checks that the new top of the stack can be written (SDM, ENTER, operation).
-        uint down = (uint)(count * size);
         uint locals = d.Immediate & 0xFFFF;
         uint top = Interpreter.StackOffset(cpu, in d, (uint)-(int)(down + locals));
         if (interpreter.OpenStack(cpu, in d, top, size, MemoryAccess.Write) == null)
@@ -131,20 +144,22 @@ internal static unsafe class StackOperations
         }
 
         interpreter.AbandonWrite();
-        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)-(int)down), (int)down, MemoryAccess.Write);
+        Interpreter.MoveStack(cpu, in d, (uint)-(int)(down + locals));
+        Interpreter.Store((byte*)(cpu->Gpr + (int)Gpr.Ebp), size == 2 ? 2 : 4, frame);
+        return true;
+    }
+
+    // Writes below the stack pointer, which stays.
+    private static bool TryPushAt(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, uint below, uint value)
+    {
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)-(int)below), d.Size, MemoryAccess.Write);
         if (stack == null)
         {
             return false;
         }
 
-        for (int i = 0; i < count; i++)
-        {
-            Interpreter.Store(stack + ((count - 1 - i) * size), size, pushed[i]);
-        }
-
+        Interpreter.Store(stack, d.Size, value);
         interpreter.Commit(cpu);
-        Interpreter.MoveStack(cpu, in d, (uint)-(int)(down + locals));
-        Interpreter.Store((byte*)(cpu->Gpr + (int)Gpr.Ebp), size == 2 ? 2 : 4, frame);
         return true;
     }
 }

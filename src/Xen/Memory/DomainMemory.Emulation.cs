@@ -5,8 +5,6 @@ namespace Dbt.Xen.Memory;
 /// <content>Plain writes to page tables.</content>
 public sealed unsafe partial class DomainMemory
 {
-    private const uint SingleStepBit = 1 << 14;
-
     /// <summary>
     /// A write by the guest kernel faulted on a page that is mapped read-only because it is a page table: carries out the instruction
     /// at EIP as a checked page-table update (Xen's "ptwr").
@@ -14,18 +12,16 @@ public sealed unsafe partial class DomainMemory
     /// <param name="vcpu">The processor, with its page fault in <see cref="CpuState.Fault"/>.</param>
     /// <param name="linear">The faulting address.</param>
     /// <returns>
-    /// True where it was emulated and EIP advanced (and the single-step trap delivered, where TF was set); false where the guest is to get
-    /// what is then in <see cref="CpuState.Fault"/>.
+    /// True where it was emulated and EIP advanced; false where the guest is to get what is then in <see cref="CpuState.Fault"/>: the fault
+    /// it had, or one that the instruction met elsewhere when it was tried.
     /// </returns>
     public bool TryEmulatePageTableWrite(Vcpu vcpu, uint linear)
     {
-        CpuState* cpu = vcpu.State;
-        if (cpu->Cpl == 3)
+        if (vcpu.State->Cpl == 3)
         {
             return false;
         }
 
-        bool trap = (cpu->Eflags & Flags.Tf) != 0;
         lock (Lock)
         {
             // A page table, mapped present and read-only.
@@ -44,20 +40,8 @@ public sealed unsafe partial class DomainMemory
             // The reference keeps the frame while its own entries may be changing.
             bool emulated = Tables.IsTable((uint)frame) && Emulator(vcpu) is { } emulator && emulator.TryEmulate(linear, (uint)frame);
             _frames.Put((uint)frame);
-            if (!emulated)
-            {
-                return false;
-            }
+            return emulated;
         }
-
-        if (trap)
-        {
-            cpu->Dr[6] |= SingleStepBit;
-            cpu->Fault = new Fault { Vector = Vector.Debug };
-            vcpu.DeliverFault(cpu);
-        }
-
-        return true;
     }
 
     private PageTableWrite? Emulator(Vcpu vcpu) =>

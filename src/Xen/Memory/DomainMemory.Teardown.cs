@@ -10,6 +10,7 @@ public sealed unsafe partial class DomainMemory
         {
             foreach (Vcpu vcpu in Domain.Vcpus)
             {
+                vcpu.Descriptors.DropGdt();
                 DropBase(vcpu);
                 vcpu.PageTableWrite?.Dispose();
                 vcpu.PageTableWrite = null;

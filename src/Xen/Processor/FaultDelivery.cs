@@ -41,6 +41,8 @@ internal static unsafe class FaultDelivery
                     return;
                 }
 
+                // Emulation may have met another fault than the one that led to it.
+                fault = vcpu.State->Fault;
                 break;
         }
 

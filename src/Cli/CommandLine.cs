@@ -2,6 +2,7 @@ using System.CommandLine;
 using Dbt.Cli.Commands;
 using Dbt.Cli.Config;
 using Dbt.Cli.Packages;
+using Dbt.Runtime;
 using Dbt.Xen.Builder;
 
 namespace Dbt.Cli;
@@ -31,7 +32,7 @@ internal static class CommandLine
             Console.Error.WriteLine($"dbt: {exception.Message}");
             return ExitStatus.Usage;
         }
-        catch (Exception exception) when (exception is IOException or OutOfMemoryException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is HostException or IOException or OutOfMemoryException or UnauthorizedAccessException)
         {
             Console.Error.WriteLine($"dbt: {exception.Message}");
             return ExitStatus.Failure;
@@ -46,6 +47,7 @@ internal static class CommandLine
             global.Verbose,
             global.DryRun,
 
+            RunCommand.Create(global),
             DiskCommand.Create(),
             VersionCommand.Create(),
         };

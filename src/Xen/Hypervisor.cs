@@ -41,11 +41,14 @@ public sealed unsafe class Hypervisor : IDisposable
     internal IReadOnlyList<Domain> Domains => _all;
 
     /// <summary>Makes a domain without memory or processors; the builder fills it.</summary>
-    public Domain CreateDomain(string name, EngineOptions engine)
+    /// <param name="name">From the configuration.</param>
+    /// <param name="engine">How its code is executed.</param>
+    /// <param name="uuid">From the configuration; null for a new one.</param>
+    public Domain CreateDomain(string name, EngineOptions engine, Guid? uuid = null)
     {
         lock (_lock)
         {
-            var domain = new Domain(this, _nextId++, name, engine);
+            var domain = new Domain(this, _nextId++, name, engine) { Uuid = uuid ?? Guid.NewGuid() };
             _domains.Add(domain.Id, domain);
             _all = [.. _domains.Values];
             return domain;

@@ -7,6 +7,11 @@ namespace Dbt.Xen.Memory;
 /// <content>The page walk (SDM vol. 3, 4.4 and 4.6), and filling the software TLBs.</content>
 public sealed unsafe partial class DomainMemory
 {
+    private long _tlbFills;
+
+    /// <summary>Page walks that ended in a software TLB entry, for <c>--stats</c>.</summary>
+    public long TlbFills => Interlocked.Read(ref _tlbFills);
+
     /// <summary>
     /// See <see cref="Translator.Platform.TryResolve"/>. CR0.WP and EFER.NX are always set for a paravirtual guest; the hypervisor's range
     /// shows the machine-to-phys table, readable at any privilege level, and nothing else.
@@ -129,6 +134,7 @@ public sealed unsafe partial class DomainMemory
     private void Fill(AddressSpace space, uint page, MemoryAccess access, bool user, uint l2, uint l1, uint frame, bool writable)
     {
         _spaces.Note(space, page, l2, l1);
+        _tlbFills++;
         byte* hostPage = _machine.Frame(frame);
         if (access == MemoryAccess.Execute)
         {

@@ -1,0 +1,121 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Dbt.Cli.Config;
+using Dbt.Cli.Running;
+using Dbt.Cli.Terminal;
+using Dbt.Translator;
+
+namespace Dbt.Cli.Commands;
+
+/// <summary><c>dbt run</c>.</summary>
+internal static class RunCommand
+{
+    private static readonly Dictionary<string, EngineKind> Engines = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["interpreter"] = EngineKind.Interpreter,
+        ["quick"] = EngineKind.Quick,
+        ["optimized"] = EngineKind.Optimized,
+        ["optimised"] = EngineKind.Optimized,
+        ["tiered"] = EngineKind.Tiered,
+    };
+
+    /// <summary>Makes the command.</summary>
+    public static Command Create(GlobalOptions global)
+    {
+        var words = new Argument<string[]>("FILE.cfg key=value")
+        {
+            Arity = ArgumentArity.ZeroOrMore,
+            Description = "A guest's configuration in xl.cfg's format, and settings that replace the file's. Without a file our own embedded guest runs.",
+        };
+        var engine = new Option<EngineKind>("--engine")
+        {
+            Description = "How guest code is executed: interpreter, quick, optimized or tiered (the default).",
+            HelpName = "E",
+            DefaultValueFactory = _ => EngineKind.Tiered,
+            CustomParser = result =>
+            {
+                string word = result.Tokens[0].Value;
+                if (!Engines.TryGetValue(word, out EngineKind kind))
+                {
+                    result.AddError($"--engine: '{word}' is none of interpreter, quick, optimized, tiered");
+                }
+
+                return kind;
+            },
+        };
+        var timeout = new Option<double?>("--timeout") { Description = "Stop the guest after so many seconds, and end with status 124.", HelpName = "S" };
+        timeout.Validators.Add(result =>
+        {
+            if (result.Errors.Any() || result.GetValueOrDefault<double?>() is double seconds && !(seconds > 0 && seconds <= int.MaxValue / 1000))
+            {
+                result.AddError($"--timeout: '{string.Join(' ', result.Tokens)}' is not a number of seconds above 0");
+            }
+        });
+        var statistics = new Option<string?>("--stats") { Description = "Write counters as JSON when the guest has ended.", HelpName = "FILE.json" };
+        var log = new Option<string?>("--log") { Description = "Write the guest's log, what xl dmesg would show, to a file.", HelpName = "FILE" };
+        var command = new Command("run", "Run a guest in the foreground, its console on standard input and output; ^] leaves.")
+        {
+            words, engine, timeout, statistics, log,
+        };
+        command.SetAction(async (result, _) =>
+        {
+            double? seconds = result.GetValue(timeout);
+            var options = new RunOptions
+            {
+                Engine = result.GetValue(engine),
+                Timeout = seconds is double limit ? TimeSpan.FromSeconds(limit) : null,
+                StatisticsPath = result.GetValue(statistics),
+                LogPath = result.GetValue(log),
+                Verbose = result.GetValue(global.Verbose),
+                DryRun = result.GetValue(global.DryRun),
+            };
+            return await RunAsync(result.GetValue(words) ?? [], options).ConfigureAwait(false);
+        });
+        return command;
+    }
+
+    private static async Task<int> RunAsync(string[] words, RunOptions options)
+    {
+        bool named = words.Length > 0 && (!words[0].Contains('=', StringComparison.Ordinal) || File.Exists(words[0]));
+        GuestConfig config = GuestConfigReader.Read(named ? words[0] : null, named ? words[1..] : words);
+        foreach (string warning in config.Warnings)
+        {
+            Console.Error.WriteLine($"dbt: warning: {warning}");
+        }
+
+        if (options.StatisticsPath is string path && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
+        {
+            throw new ConfigException($"--stats: there is no folder for {path}");
+        }
+
+        using Stream output = StandardStreams.OpenOutput();
+        RawTerminal? terminal = null;
+        using var runner = new GuestRunner(config, options, output, Console.Error, leave =>
+        {
+            terminal = RawTerminal.TryEnter();
+            return new InputPump(StandardStreams.OpenInput(), terminal is null ? null : leave);
+        });
+        if (options.DryRun)
+        {
+            runner.Check();
+            return ExitStatus.Success;
+        }
+
+        using PosixSignalRegistration interrupt = Ends(PosixSignal.SIGINT, 2), quit = Ends(PosixSignal.SIGQUIT, 3),
+            terminate = Ends(PosixSignal.SIGTERM, 15), hangUp = Ends(PosixSignal.SIGHUP, 1);
+        try
+        {
+            return await runner.RunAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            terminal?.Dispose();
+        }
+
+        PosixSignalRegistration Ends(PosixSignal signal, int number) => PosixSignalRegistration.Create(signal, context =>
+        {
+            context.Cancel = true;
+            runner.Leave(ExitStatus.Signal(number));
+        });
+    }
+}

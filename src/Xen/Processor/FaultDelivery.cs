@@ -35,10 +35,15 @@ internal static unsafe class FaultDelivery
 
                 break;
             case Vector.PageFault:
-                if (IsPageTableWrite(vcpu, fault) && vcpu.Domain.Memory.TryEmulatePageTableWrite(vcpu, fault.Address))
+                if (IsPageTableWrite(vcpu, fault))
                 {
-                    Emulated(vcpu);
-                    return;
+                    if (vcpu.Domain.Memory.TryEmulatePageTableWrite(vcpu, fault.Address))
+                    {
+                        return;
+                    }
+
+                    // The emulation may have met another fault than the one that led to it.
+                    fault = vcpu.State->Fault;
                 }
 
                 // Emulation may have met another fault than the one that led to it.

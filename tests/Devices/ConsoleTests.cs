@@ -136,6 +136,9 @@ public sealed class ConsoleTests
             typed.Write("halt\n"u8);
             Assert.True(SpinWait.SpinUntil(() => _page[InputProducer] == 8, TimeSpan.FromSeconds(30)));
             Assert.Equal("ls\nhalt\n"u8.ToArray(), _page.Bytes[..8].ToArray());
+
+            // The end of input ends its thread; disposing the pipe under a pending read would wait for it.
+            typed.Dispose();
         }
     }
 

@@ -117,7 +117,7 @@ public sealed unsafe partial class DomainMemory
         }
 
         uint frame = (uint)PageTableEntry.Frame(entry1);
-        if (!MayMap(vcpu, frame, writable: (entry1 & PageTableEntry.Writable) != 0))
+        if (!MayMap(vcpu, frame, writable: (both & PageTableEntry.Writable) != 0))
         {
             return false;
         }

@@ -47,6 +47,8 @@ internal static partial class InstructionTable
         Add("String", StringRows());
         Add("Segment", SegmentRows());
         Add("System", SystemRows());
+        Add("Fpu", FpuRows());
+        Add("Simd", SimdRows());
         Rows = rows.ToImmutable();
     }
 

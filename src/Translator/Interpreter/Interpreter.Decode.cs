@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Dbt.Translator.Instructions;
+using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 using Iced.Intel;
@@ -169,6 +170,20 @@ internal sealed unsafe partial class Interpreter
         {
             d.Kept = (ushort)_keptList.Count;
             _keptList.Add(instruction);
+        }
+
+        if ((row.Traits & RowTraits.NativeThunk) != 0)
+        {
+            int thunk = NativeThunks.Find(instruction);
+            if (thunk < 0)
+            {
+                d.Handler = &NotImplemented;
+                d.Extra = (uint)instruction.Mnemonic;
+                _decoded.Add(d);
+                return true;
+            }
+
+            d.Extra = (uint)thunk;
         }
 
         _decoded.Add(d);

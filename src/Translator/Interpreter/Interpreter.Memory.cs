@@ -15,6 +15,8 @@ internal sealed unsafe partial class Interpreter
 
     private const int ScratchBytes = 4096;
     private const int WriteScratch = 1024;
+    private const int FxScratch = 2048;
+    private const int BounceScratch = 3072;
 
     private readonly CodeMap _codeMap;
     private readonly byte* _scratch;
@@ -25,6 +27,12 @@ internal sealed unsafe partial class Interpreter
     private byte* _pendingSecond;
     private int _pendingSize;
     private int _pendingSplit;
+
+    /// <summary>512 bytes, aligned, for a copy of the FX area.</summary>
+    public byte* FxWork => _scratch + FxScratch;
+
+    /// <summary>512 bytes, aligned, that stand for a memory operand in native code.</summary>
+    public byte* Bounce => _scratch + BounceScratch;
 
     /// <summary>Offset of the memory operand within its segment.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

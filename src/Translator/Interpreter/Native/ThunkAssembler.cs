@@ -1,0 +1,209 @@
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Dbt.Translator.Interpretation.Native;
+
+/// <summary>
+/// Writes thunks. Called with the System V convention: rdi the FX area (16-byte aligned where all of it is loaded), rsi the
+/// memory operand, rdx the register block. Only registers that a callee may change are used, and the host's MXCSR and x87 state
+/// are as before on return (x87: initialised, which is how the host's code has it).
+/// </summary>
+internal static unsafe class ThunkAssembler
+{
+    private const int XmmOffset = 160;
+
+    /// <summary>The instruction as a thunk executes it.</summary>
+    /// <param name="guest">As decoded.</param>
+    /// <param name="general">The general register that was replaced by r8d, or none.</param>
+    public static Instruction Canonical(in Instruction guest, out Register general)
+    {
+        Instruction host = guest;
+        general = Register.None;
+        host.CodeSize = CodeSize.Code64;
+        host.Length = 0;
+        host.IP = 0;
+        host.SegmentPrefix = Register.None;
+        for (int i = 0; i < host.OpCount; i++)
+        {
+            if (host.GetOpKind(i) == OpKind.Register && host.GetOpRegister(i) is >= Register.EAX and <= Register.EDI and var named)
+            {
+                general = named;
+                host.SetOpRegister(i, Register.R8D);
+            }
+            else if (host.GetOpKind(i) == OpKind.Memory)
+            {
+                host.MemoryBase = Register.RSI;
+                host.MemoryIndex = Register.None;
+                host.MemoryIndexScale = 1;
+                host.MemoryDisplacement64 = 0;
+                host.MemoryDisplSize = 0;
+            }
+        }
+
+        return host;
+    }
+
+    /// <summary>Assembles a thunk.</summary>
+    /// <param name="guest">As decoded.</param>
+    /// <param name="target">Where the code goes.</param>
+    /// <param name="length">Bytes of code.</param>
+    public static NativeThunk Assemble(in Instruction guest, byte* target, out int length)
+    {
+        Instruction host = Canonical(guest, out Register general);
+        var factory = new InstructionInfoFactory();
+        InstructionInfo info = factory.GetInfo(host);
+        int memorySize = 0;
+        bool reads = false, writes = false;
+        for (int i = 0; i < host.OpCount; i++)
+        {
+            if (host.GetOpKind(i) == OpKind.Memory)
+            {
+                memorySize = host.MemorySize.GetSize();
+                OpAccess access = info.GetOpAccess(i);
+                reads = access is OpAccess.Read or OpAccess.CondRead or OpAccess.ReadWrite or OpAccess.ReadCondWrite;
+                writes = access is OpAccess.Write or OpAccess.CondWrite or OpAccess.ReadWrite or OpAccess.ReadCondWrite;
+            }
+        }
+
+        bool x87 = false, mmx = false, writesGeneral = false, writesEcx = false;
+        var loaded = new SortedSet<int>();
+        int written = -1;
+        foreach (UsedRegister used in info.GetUsedRegisters())
+        {
+            Register register = used.Register;
+            bool isWritten = used.Access is OpAccess.Write or OpAccess.CondWrite or OpAccess.ReadWrite or OpAccess.ReadCondWrite;
+            x87 |= register.IsST();
+            mmx |= register.IsMM();
+            writesGeneral |= isWritten && register is Register.R8D or Register.R8;
+            writesEcx |= isWritten && register is Register.ECX or Register.RCX;
+            if (register.IsXMM())
+            {
+                loaded.Add(register - Register.XMM0);
+                written = isWritten ? register - Register.XMM0 : written;
+            }
+        }
+
+        bool legacy = false;
+        foreach (CpuidFeature feature in guest.CpuidFeatures)
+        {
+            legacy |= feature is CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387;
+        }
+
+        x87 |= legacy;
+        mmx |= guest.Mnemonic == Mnemonic.Emms;
+        bool whole = x87 || mmx;
+        var a = new Assembler(64);
+        if (whole)
+        {
+            WriteWhole(a, host, guest);
+        }
+        else
+        {
+            WriteSse(a, host, loaded, written);
+        }
+
+        var writer = new PointerCodeWriter(target);
+        a.Assemble(writer, (ulong)target);
+        length = writer.Length;
+        return new NativeThunk
+        {
+            Code = (delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void>)target,
+            Class = x87 ? NativeClass.X87 : mmx ? NativeClass.Mmx : NativeClass.Sse,
+            WholeArea = whole,
+            MemorySize = memorySize,
+            ReadsMemory = reads,
+            WritesMemory = writes,
+            Aligned = memorySize == 16 && !ToleratesMisalignment(guest.Mnemonic),
+            Register = general == Register.None ? -1 : InstructionDecoder.RegisterOffset(general),
+            WritesRegister = writesGeneral,
+            WritesEcx = writesEcx,
+            ReadsFlags = guest.RflagsRead != RflagsBits.None,
+            WritesFlags = guest.RflagsModified != RflagsBits.None,
+            WrittenXmm = written,
+        };
+    }
+
+    private static void WriteWhole(Assembler a, in Instruction host, in Instruction guest)
+    {
+        a.mov(r9, rdx);
+        a.stmxcsr(__dword_ptr[r9 + 20]);
+        a.fxrstor(__[rdi]);
+        if (guest.RflagsRead != RflagsBits.None || guest.RflagsModified != RflagsBits.None)
+        {
+            a.mov(r10d, __dword_ptr[r9 + 16]);
+            a.push(r10);
+            a.popfq();
+        }
+
+        a.mov(r8d, __dword_ptr[r9 + 12]);
+        a.AddInstruction(host);
+        if (guest.RflagsModified != RflagsBits.None)
+        {
+            a.pushfq();
+            a.pop(r10);
+            a.mov(__dword_ptr[r9 + 16], r10d);
+        }
+
+        a.mov(__dword_ptr[r9 + 12], r8d);
+        a.fxsave(__[rdi]);
+        a.fninit();
+        a.ldmxcsr(__dword_ptr[r9 + 20]);
+        a.ret();
+    }
+
+    private static void WriteSse(Assembler a, in Instruction host, SortedSet<int> loaded, int written)
+    {
+        a.mov(r9, rdx);
+        a.stmxcsr(__dword_ptr[r9 + 20]);
+        a.ldmxcsr(__dword_ptr[r9 + 24]);
+        foreach (int number in loaded)
+        {
+            a.movups(Xmm(number), __xmmword_ptr[rdi + (XmmOffset + (16 * number))]);
+        }
+
+        a.mov(eax, __dword_ptr[r9]);
+        a.mov(edx, __dword_ptr[r9 + 8]);
+        a.mov(r8d, __dword_ptr[r9 + 12]);
+        a.AddInstruction(host);
+        if (host.RflagsModified != RflagsBits.None)
+        {
+            a.pushfq();
+            a.pop(r10);
+            a.mov(__dword_ptr[r9 + 16], r10d);
+        }
+
+        a.mov(__dword_ptr[r9 + 4], ecx);
+        a.mov(__dword_ptr[r9 + 12], r8d);
+        if (written >= 0)
+        {
+            a.movups(__xmmword_ptr[r9 + 32], Xmm(written));
+        }
+
+        a.stmxcsr(__dword_ptr[r9 + 24]);
+        a.ldmxcsr(__dword_ptr[r9 + 20]);
+        a.ret();
+    }
+
+    private static AssemblerRegisterXMM Xmm(int number) => number switch
+    {
+        0 => xmm0,
+        1 => xmm1,
+        2 => xmm2,
+        3 => xmm3,
+        4 => xmm4,
+        5 => xmm5,
+        6 => xmm6,
+        _ => xmm7,
+    };
+
+    private static bool ToleratesMisalignment(Mnemonic mnemonic) => mnemonic is
+        Mnemonic.Movups or Mnemonic.Movupd or Mnemonic.Movdqu or Mnemonic.Lddqu
+        or Mnemonic.Pcmpestri or Mnemonic.Pcmpestrm or Mnemonic.Pcmpistri or Mnemonic.Pcmpistrm;
+
+    private sealed class PointerCodeWriter(byte* target) : CodeWriter
+    {
+        public int Length { get; private set; }
+
+        public override void WriteByte(byte value) => target[Length++] = value;
+    }
+}

@@ -56,7 +56,7 @@ public sealed unsafe class InterpreterFpuTests : IDisposable
             a.fldz();
             a.fdivp(st1, st0);
             a.fnstsw(ax);
-            a.fwait();
+            a.wait();
         });
         Assert.Equal(Vector.X87, Assert.Single(_machine.Faults).Vector);
         Assert.Equal(0x8084u | (6 << 11), Reg(Gpr.Eax) & 0xFFFF & ~0x4700u | ((Reg(Gpr.Eax) >> 11) & 7) << 11);

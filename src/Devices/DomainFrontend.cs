@@ -3,6 +3,7 @@ using Dbt.Runtime;
 using Dbt.Xen;
 using Dbt.Xen.Events;
 using Dbt.Xen.Grants;
+using Dbt.Xen.Memory;
 
 namespace Dbt.Devices;
 
@@ -29,8 +30,14 @@ internal sealed class DomainFrontend(Domain domain) : IFrontend
         return link is not null;
     }
 
-    /// <summary>A page that the builder made for a ring (console, xenstore).</summary>
-    public ISharedPage MapFrame(uint mfn) => new Frame(domain, mfn);
+    /// <summary>
+    /// A page that the builder made for a ring (console, xenstore). Held while in use: the guest can neither give it back, so that another
+    /// domain would get it, nor make a page table of it.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The frame isn't a plain page of the domain.</exception>
+    public ISharedPage MapFrame(uint mfn) => domain.Memory.TryGetPageAndType(mfn, PageType.Writable)
+        ? new Frame(domain, mfn)
+        : throw new InvalidOperationException($"frame {mfn:X} is no page for a ring");
 
     private sealed unsafe class Granted(GrantedPage page) : ISharedPage
     {
@@ -47,9 +54,7 @@ internal sealed class DomainFrontend(Domain domain) : IFrontend
 
         public void MarkWritten(int offset, int length) => domain.Hypervisor.Machine.CodeMap.Written(Host + offset, length);
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() => domain.Memory.PutPageAndType(mfn);
     }
 
     private sealed class Link(BackendChannel channel) : IEventLink

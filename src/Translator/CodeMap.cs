@@ -10,6 +10,7 @@ public sealed unsafe class CodeMap
 {
     private readonly byte* _flags;
     private readonly byte* _memoryBase;
+    private readonly Dictionary<uint, int> _holders = [];
 
     /// <param name="memoryBase">Host address of machine frame 0.</param>
     /// <param name="frames">Number of machine frames.</param>
@@ -28,8 +29,34 @@ public sealed unsafe class CodeMap
     /// <summary>Whether the frame of a host address holds translated code.</summary>
     public bool HasCode(byte* host) => _flags[(ulong)(host - _memoryBase) >> 12] != 0;
 
-    /// <summary>Marks or unmarks a frame. Called by the code cache.</summary>
+    /// <summary>Marks or unmarks a frame, whoever may hold it. Engines use <see cref="Hold"/>.</summary>
     public void Mark(uint frame, bool hasCode) => Volatile.Write(ref _flags[frame], hasCode ? (byte)1 : (byte)0);
+
+    /// <summary>Marks a frame on behalf of one engine; the mark stays until each has called <see cref="Release"/>.</summary>
+    public void Hold(uint frame)
+    {
+        lock (_holders)
+        {
+            System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(_holders, frame, out _)++;
+            Mark(frame, true);
+        }
+    }
+
+    /// <summary>Ends one engine's <see cref="Hold"/>.</summary>
+    public void Release(uint frame)
+    {
+        lock (_holders)
+        {
+            if (_holders.TryGetValue(frame, out int count) && count > 1)
+            {
+                _holders[frame] = count - 1;
+                return;
+            }
+
+            _holders.Remove(frame);
+            Mark(frame, false);
+        }
+    }
 
     /// <summary>Tells that <paramref name="length"/> bytes at <paramref name="host"/> (any length, may span frames) were written.</summary>
     public void Written(byte* host, int length)

@@ -10,5 +10,6 @@ public static unsafe class EngineFactory
     /// <param name="options">Which tiers, and their settings.</param>
     /// <param name="platform">What the processor is plugged into.</param>
     /// <param name="cpu">The processor's state; must outlive the engine.</param>
-    public static Engine Create(EngineOptions options, Platform platform, CpuState* cpu) => new InterpreterEngine(platform, cpu);
+    public static Engine Create(EngineOptions options, Platform platform, CpuState* cpu) =>
+        options.Kind == EngineKind.Interpreter ? new InterpreterEngine(platform, cpu) : new TranslatingEngine(options, platform, cpu);
 }

@@ -1,0 +1,63 @@
+using Dbt.Translator.Interpretation;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Cache;
+
+/// <summary>All that is known of the code at one key: host address (that is machine frame and offset), EIP and mode.</summary>
+internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
+{
+    /// <summary>Host address of the first byte.</summary>
+    public nint Host { get; } = host;
+
+    /// <summary>EIP.</summary>
+    public uint Eip { get; } = eip;
+
+    /// <summary>Mode.</summary>
+    public CpuMode Mode { get; } = mode;
+
+    /// <summary>What the execute entry of its page holds while it is mapped here (flat code segments).</summary>
+    public long ExecuteEntry => Host - (long)Eip;
+
+    /// <summary>The interpreter's form; null before it is needed and after its bytes were written.</summary>
+    public DecodedBlock? Decoded { get; set; }
+
+    /// <summary>Executions in the interpreter since the last change of code.</summary>
+    public int Executions { get; set; }
+
+    /// <summary>Its block's translation.</summary>
+    public Translation? Quick { get; set; }
+
+    /// <summary>The optimised region that it is an entry of.</summary>
+    public Translation? Region { get; set; }
+
+    /// <summary>An optimised region has been asked for and not yet come.</summary>
+    public bool RegionPending { get; set; }
+
+    /// <summary>Its first instruction is not translated.</summary>
+    public bool Untranslatable { get; set; }
+
+    /// <summary>Times that its region found its pages mapped differently.</summary>
+    public int Remaps { get; set; }
+
+    /// <summary>The best function there is, 0 for none.</summary>
+    public nint Function { get; private set; }
+
+    /// <summary>Links that lead here.</summary>
+    public List<Link> Incoming { get; } = [];
+
+    /// <summary>Takes the best translation, and leads all links there.</summary>
+    public void Refresh()
+    {
+        nint function = (Region ?? Quick)?.Function ?? 0;
+        if (function == Function)
+        {
+            return;
+        }
+
+        Function = function;
+        foreach (Link link in Incoming)
+        {
+            link.Update(function);
+        }
+    }
+}

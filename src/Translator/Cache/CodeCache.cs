@@ -1,0 +1,261 @@
+using Dbt.Translator.Emit;
+using Dbt.Translator.Interpretation;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Cache;
+
+/// <summary>
+/// The blocks and translations of one engine, and what of them depends on which bytes of which frame. Everything here runs on
+/// the processor's thread.
+/// </summary>
+internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTable exits, LinkPool links, JumpTable jumps)
+{
+    // A frame whose code is overwritten so often is interpreted for a while: its translations would not live to pay.
+    private const int DropsUntilCool = 16;
+    private const long CoolBlocks = 200_000;
+
+    private readonly Dictionary<(nint Host, uint Eip, CpuMode Mode), CodeBlock> _blocks = [];
+    private readonly Dictionary<uint, FrameCode> _frames = [];
+    private readonly List<object> _found = [];
+    private readonly List<uint> _touched = [];
+    private readonly byte* _memory = cpu->MemoryBase;
+
+    /// <summary>Blocks and regions thrown away because their code was written.</summary>
+    public long Invalidations { get; private set; }
+
+    /// <summary>Blocks known.</summary>
+    public int BlockCount => _blocks.Count;
+
+    /// <summary>Blocks executed by the interpreter, as a clock.</summary>
+    public long Clock { get; set; }
+
+    /// <summary>Goes up whenever blocks are forgotten: what others remember of them is void.</summary>
+    public int Generation { get; private set; }
+
+    /// <summary>The block of a key, made where there is none.</summary>
+    public CodeBlock Get(nint host, uint eip, CpuMode mode)
+    {
+        ref CodeBlock? block = ref System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(_blocks, (host, eip, mode), out _);
+        return block ??= new CodeBlock(host, eip, mode);
+    }
+
+    /// <summary>The block of a key, if there is one.</summary>
+    public CodeBlock? Find(nint host, uint eip, CpuMode mode) => _blocks.GetValueOrDefault((host, eip, mode));
+
+    /// <summary>Makes writes to the frame of a host address noticed from now on. To be called before its bytes are read.</summary>
+    public void Protect(nint host) => Hold(FrameOf(host));
+
+    /// <summary>Whether code in the frame of a host address may be translated, rather than being rewritten all the time.</summary>
+    public bool IsWorthTranslating(nint host) =>
+        !_frames.TryGetValue(FrameOf(host), out FrameCode? frame) || frame.CoolUntil <= Clock;
+
+    /// <summary>Enters the interpreter's form of a block.</summary>
+    public void SetDecoded(CodeBlock block, DecodedBlock decoded)
+    {
+        block.Decoded = decoded;
+        int offset = (int)(block.Host & 0xFFF);
+        Hold(FrameOf(block.Host)).Add(offset, offset + decoded.Length, block);
+    }
+
+    /// <summary>Enters what a translation, compiled or not, was made from.</summary>
+    public void Track(Translation translation, Region region)
+    {
+        foreach (GuestBlock block in region.Blocks)
+        {
+            for (ulong start = block.Start; start < EndOf(block);)
+            {
+                uint page = (uint)(start >> 12);
+                ulong end = Math.Min(EndOf(block), ((ulong)page + 1) << 12);
+                uint frame = FrameOf((nint)(region.Pages[page & 0xFFFFF] + (long)((ulong)(page & 0xFFFFF) << 12)));
+                Hold(frame).Add((int)(start & 0xFFF), (int)(((end - 1) & 0xFFF) + 1), translation);
+                if (!translation.Frames.Contains(frame))
+                {
+                    translation.Frames.Add(frame);
+                }
+
+                start = end;
+            }
+        }
+
+        // A block that ends at 4 GiB wraps to 0.
+        static ulong EndOf(GuestBlock block) => block.End > block.Start ? block.End : block.End + (1UL << 32);
+    }
+
+    /// <summary>Lets a compiled translation run from its entries.</summary>
+    public void Install(Translation translation, List<CodeBlock> entries)
+    {
+        foreach (CodeBlock block in entries)
+        {
+            if (translation.Optimized)
+            {
+                block.Region = translation;
+            }
+            else
+            {
+                block.Quick = translation;
+            }
+
+            translation.Entries.Add(block);
+            block.Refresh();
+            jumps.Set(block);
+        }
+    }
+
+    /// <summary>Ends a translation: nothing leads to it any more.</summary>
+    public void Drop(Translation translation)
+    {
+        if (translation.Dropped)
+        {
+            return;
+        }
+
+        translation.Dropped = true;
+        foreach (uint frame in translation.Frames)
+        {
+            _frames[frame].Remove(translation);
+            _touched.Add(frame);
+        }
+
+        foreach (CodeBlock block in translation.Entries)
+        {
+            block.Region = block.Region == translation ? null : block.Region;
+            block.Quick = block.Quick == translation ? null : block.Quick;
+            block.Executions = 0;
+            block.Refresh();
+            jumps.Remove(block);
+        }
+
+        if (translation.Function != 0)
+        {
+            Free(translation);
+        }
+    }
+
+    /// <summary>Gives back what a dropped translation took. One that was dropped while it was being compiled comes here when that is done.</summary>
+    public void Free(Translation translation)
+    {
+        foreach (Link link in translation.Links)
+        {
+            link.Free();
+        }
+
+        exits.Free(translation.ExitCodes);
+        if (translation.Counter >= 0)
+        {
+            links.FreeCounter(translation.Counter);
+            translation.Counter = -1;
+        }
+
+        translation.Release();
+    }
+
+    /// <summary>Drops all that was made from the bytes of a range, which were written.</summary>
+    /// <returns>Whether there was anything.</returns>
+    public bool Invalidate(uint frameNumber, int offset, int length)
+    {
+        if (!_frames.TryGetValue(frameNumber, out FrameCode? frame))
+        {
+            return false;
+        }
+
+        _touched.Add(frameNumber);
+        _found.Clear();
+        frame.Overlapping(offset, offset + length, _found);
+        if (_found.Count == 0)
+        {
+            ReleaseEmpty();
+            return false;
+        }
+
+        DropUnits(frame);
+        if (++frame.Drops >= DropsUntilCool)
+        {
+            frame.Drops = 0;
+            frame.CoolUntil = Clock + CoolBlocks;
+        }
+
+        ReleaseEmpty();
+        return true;
+    }
+
+    /// <summary>Forgets everything.</summary>
+    public void Clear()
+    {
+        foreach ((uint number, FrameCode frame) in _frames)
+        {
+            _touched.Add(number);
+            _found.Clear();
+            frame.All(_found);
+            DropUnits(frame);
+        }
+
+        ReleaseEmpty();
+        foreach (CodeBlock block in _blocks.Values)
+        {
+            jumps.Remove(block);
+        }
+
+        _blocks.Clear();
+        Generation++;
+    }
+
+    private void DropUnits(FrameCode frame)
+    {
+        foreach (object unit in _found)
+        {
+            Invalidations++;
+            if (unit is Translation translation)
+            {
+                Drop(translation);
+                continue;
+            }
+
+            var block = (CodeBlock)unit;
+            if (block.Decoded is { } decoded)
+            {
+                decoded.Valid = false;
+                block.Decoded = null;
+            }
+
+            block.Executions = 0;
+            block.Untranslatable = false;
+            frame.Remove(block);
+        }
+
+        _found.Clear();
+    }
+
+    private void ReleaseEmpty()
+    {
+        foreach (uint number in _touched)
+        {
+            if (_frames.TryGetValue(number, out FrameCode? frame) && frame.Held && frame.IsEmpty)
+            {
+                frame.Held = false;
+                platform.CodeMap.Release(number);
+            }
+        }
+
+        _touched.Clear();
+    }
+
+    private FrameCode Hold(uint number)
+    {
+        if (!_frames.TryGetValue(number, out FrameCode? frame))
+        {
+            frame = new FrameCode();
+            _frames.Add(number, frame);
+        }
+
+        if (!frame.Held)
+        {
+            frame.Held = true;
+            platform.CodeMap.Hold(number);
+            platform.ProtectCode(number);
+        }
+
+        return frame;
+    }
+
+    private uint FrameOf(nint host) => (uint)((ulong)((byte*)host - _memory) >> 12);
+}

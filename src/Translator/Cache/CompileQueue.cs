@@ -1,0 +1,63 @@
+using System.Collections.Concurrent;
+using Dbt.Translator.Emit;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Cache;
+
+/// <summary>
+/// Compiles regions on a thread of its own. What is done is handed back to the processor's thread, which alone installs it.
+/// </summary>
+internal sealed unsafe class CompileQueue(CpuState* cpu, Action<Translation> compile) : IDisposable
+{
+    private const int Capacity = 64;
+
+    private readonly BlockingCollection<Translation> _requests = new(Capacity);
+    private readonly ConcurrentQueue<Translation> _finished = new();
+    private Thread? _thread;
+    private volatile bool _stopping;
+
+    /// <summary>Hands a region over.</summary>
+    /// <returns>False where too many wait already.</returns>
+    public bool TryAdd(Translation translation)
+    {
+        if (_thread is null)
+        {
+            _thread = new Thread(Work) { IsBackground = true, Name = "dbt-compile" };
+            _thread.Start();
+        }
+
+        return _requests.TryAdd(translation);
+    }
+
+    /// <summary>Takes a region that is compiled.</summary>
+    public bool TryTake(out Translation translation) => _finished.TryDequeue(out translation!);
+
+    /// <summary>Ends the thread; what was not compiled is forgotten.</summary>
+    public void Dispose()
+    {
+        _stopping = true;
+        _requests.CompleteAdding();
+        _thread?.Join();
+        _requests.Dispose();
+    }
+
+    private void Work()
+    {
+        foreach (Translation translation in _requests.GetConsumingEnumerable())
+        {
+            if (_stopping)
+            {
+                return;
+            }
+
+            compile(translation);
+            _finished.Enqueue(translation);
+
+            // A loop that never leaves its quick translation would not find out otherwise.
+            if (!_stopping)
+            {
+                cpu->Attention = 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,408 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using Dbt.Translator.Emit;
+using Dbt.Translator.Interpretation;
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Cache;
+
+/// <summary>
+/// The loop that all engines share: finds the block at EIP, runs it in the best form there is, and decides when a better one
+/// is made. The only place that knows interpreter, translations and platform together.
+/// </summary>
+internal sealed unsafe class Dispatcher : IDisposable
+{
+    private const int MaxBlocks = 400_000;
+    private const int RecentMask = 0x3FFF;
+    private const int MaxPendingWrites = 4096;
+    private const int RemapsUntilDrop = 64;
+
+    private readonly Platform _platform;
+    private readonly CpuState* _cpu;
+    private readonly TierPolicy _policy;
+    private readonly Interpreter _interpreter;
+    private readonly ExitTable _exits = new();
+    private readonly LinkPool _links = new();
+    private readonly JumpTable _jumps = new();
+    private readonly ExitCounters _counters = new();
+    private readonly CodeCache _cache;
+    private readonly RegionCompiler _compiler;
+    private readonly CompileQueue? _queue;
+    private readonly CodeBlock?[] _recent = new CodeBlock?[RecentMask + 1];
+    private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _foreignWrites = new();
+    private volatile Thread? _thread;
+
+    public Dispatcher(Platform platform, CpuState* cpu, TierPolicy policy)
+    {
+        _platform = platform;
+        _cpu = cpu;
+        _policy = policy;
+        _interpreter = new Interpreter(platform);
+        _cache = new CodeCache(platform, cpu, _exits, _links, _jumps);
+        _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps);
+        _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
+        platform.CodeMap.CodeWritten += OnCodeWritten;
+    }
+
+    /// <summary>Counters so far.</summary>
+    public EngineStatistics Statistics
+    {
+        get
+        {
+            var statistics = new EngineStatistics
+            {
+                InterpretedInstructions = _cpu->RetiredInterpreted,
+                QuickInstructions = _cpu->RetiredQuick,
+                OptimizedInstructions = _cpu->RetiredOptimized,
+                BlocksDecoded = BlocksDecoded,
+                BlocksCompiled = _compiler.BlocksCompiled,
+                RegionsCompiled = _compiler.RegionsCompiled,
+                Invalidations = _cache.Invalidations,
+                CompileMilliseconds = _compiler.Ticks * 1000.0 / Stopwatch.Frequency,
+                IlBytes = _compiler.IlBytes,
+            };
+            _counters.CopyTo(statistics.SideExits);
+            return statistics;
+        }
+    }
+
+    private long BlocksDecoded { get; set; }
+
+    /// <summary>Runs until the platform says to leave.</summary>
+    public void Run()
+    {
+        CpuState* cpu = _cpu;
+        _thread = Thread.CurrentThread;
+        try
+        {
+            ApplyForeignWrites();
+            bool resuming = false;
+            while (true)
+            {
+                if (cpu->InterruptShadow != 0)
+                {
+                    _interpreter.Step(cpu);
+                    cpu->CodeChanged = 0;
+                    continue;
+                }
+
+                if (cpu->Attention != 0)
+                {
+                    ApplyForeignWrites();
+                    InstallFinished();
+                    if (!_platform.Attend(cpu))
+                    {
+                        return;
+                    }
+                }
+
+                if ((cpu->Mode & CpuMode.SingleStep) != 0)
+                {
+                    _interpreter.Step(cpu);
+                    cpu->CodeChanged = 0;
+                    continue;
+                }
+
+                if (!TryFind(cpu, out CodeBlock? block))
+                {
+                    _platform.DeliverFault(cpu);
+                    continue;
+                }
+
+                if (block.Function == 0 && !resuming)
+                {
+                    Promote(block);
+                }
+
+                if (block.Function != 0)
+                {
+                    resuming = RunTranslated(cpu, block);
+                }
+                else
+                {
+                    Interpret(cpu, block);
+                    resuming = false;
+                }
+            }
+        }
+        finally
+        {
+            _thread = null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _platform.CodeMap.CodeWritten -= OnCodeWritten;
+        _queue?.Dispose();
+        _cache.Clear();
+        _links.Dispose();
+        _jumps.Dispose();
+        _interpreter.Dispose();
+    }
+
+    private bool TryFind(CpuState* cpu, [NotNullWhen(true)] out CodeBlock? block)
+    {
+        uint eip = cpu->Eip;
+        CpuMode mode = cpu->Mode;
+        ref CodeBlock? recent = ref _recent[(eip ^ (eip >> 12)) & RecentMask];
+        block = recent;
+        if (block is not null && block.Eip == eip && block.Mode == mode && (mode & CpuMode.Flat) != 0)
+        {
+            long entry = *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+            if (entry == block.ExecuteEntry)
+            {
+                return true;
+            }
+        }
+
+        if (!_interpreter.TryFetch(cpu, out byte* host))
+        {
+            return false;
+        }
+
+        if (_cache.BlockCount >= MaxBlocks)
+        {
+            Forget();
+        }
+
+        block = recent = _cache.Get((nint)host, eip, mode);
+        return true;
+    }
+
+    private void Interpret(CpuState* cpu, CodeBlock block)
+    {
+        _cache.Clock++;
+        DecodedBlock? decoded = block.Decoded;
+        Outcome outcome;
+        if (decoded is null || ((cpu->Mode & CpuMode.Flat) == 0 && !Interpreter.InsideCodeSegment(cpu, decoded)))
+        {
+            _cache.Protect(block.Host);
+            if (!_interpreter.TryDecodeBlock(cpu, RegionBuilder.MaxBlockInstructions, out decoded))
+            {
+                _platform.DeliverFault(cpu);
+                return;
+            }
+
+            BlocksDecoded++;
+            if (!decoded.CrossesPage && block.Decoded is null)
+            {
+                _cache.SetDecoded(block, decoded);
+            }
+        }
+
+        block.Executions++;
+        outcome = _interpreter.ExecuteBlock(cpu, decoded);
+        cpu->CodeChanged = 0;
+        if (outcome == Outcome.Faulted)
+        {
+            _platform.DeliverFault(cpu);
+        }
+    }
+
+    /// <returns>True where the rest of a block is to be interpreted: it began in a translation, and is no entry worth a translation of its own.</returns>
+    private bool RunTranslated(CpuState* cpu, CodeBlock block)
+    {
+        _jumps.Set(block);
+        int code = ((delegate* managed<CpuState*, int>)block.Function)(cpu);
+        switch (code)
+        {
+            case ExitTable.Continue:
+                return false;
+            case ExitTable.Unlinked:
+                ConnectLink(cpu);
+                return false;
+            case ExitTable.Hot:
+                OnHot(cpu);
+                return false;
+            case ExitTable.Remapped:
+                OnRemapped(cpu);
+                return false;
+        }
+
+        ExitSite site = _exits[code];
+        cpu->Eip = site.Eip;
+        if (site.Optimized)
+        {
+            cpu->RetiredOptimized += (uint)site.Retired;
+        }
+        else
+        {
+            cpu->RetiredQuick += (uint)site.Retired;
+        }
+
+        _counters.Count(cpu, _platform.CodeMap, site);
+        Outcome outcome = _interpreter.ExecuteOne(cpu);
+        cpu->CodeChanged = 0;
+        if (outcome == Outcome.Faulted)
+        {
+            _platform.DeliverFault(cpu);
+            return false;
+        }
+
+        return site.Kind != SideExitKind.Untranslated && outcome == Outcome.Completed;
+    }
+
+    private void ConnectLink(CpuState* cpu)
+    {
+        if (_links.Find(cpu->ExitInfo) is { } link && TryFind(cpu, out CodeBlock? target))
+        {
+            if (target.Function == 0)
+            {
+                Promote(target);
+            }
+
+            if (target.Function != 0)
+            {
+                link.Connect(target);
+            }
+        }
+    }
+
+    /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
+    private void Promote(CodeBlock block)
+    {
+        if (block.Executions < _policy.FirstThreshold || block.Untranslatable || !Translatable.IsModeTranslated(block.Mode)
+            || !_cache.IsWorthTranslating(block.Host))
+        {
+            return;
+        }
+
+        if (!_policy.Quick)
+        {
+            Optimize(block, background: false);
+            return;
+        }
+
+        if (_compiler.Build(block, optimize: false) is not { } translation)
+        {
+            block.Untranslatable = true;
+            return;
+        }
+
+        _compiler.Compile(translation);
+        Install(translation);
+    }
+
+    private void Optimize(CodeBlock block, bool background)
+    {
+        if (_compiler.Build(block, optimize: true) is not { } translation)
+        {
+            block.Untranslatable = true;
+            return;
+        }
+
+        if (!background)
+        {
+            _compiler.Compile(translation);
+            Install(translation);
+        }
+        else if (_queue!.TryAdd(translation))
+        {
+            block.RegionPending = true;
+        }
+        else
+        {
+            // Full: the block asks again after as many executions.
+            _cache.Drop(translation);
+            _compiler.Recount(block);
+        }
+    }
+
+    private void OnHot(CpuState* cpu)
+    {
+        if (TryFind(cpu, out CodeBlock? block) && block.Region is null && !block.RegionPending)
+        {
+            Optimize(block, _queue is not null);
+        }
+    }
+
+    private void OnRemapped(CpuState* cpu)
+    {
+        if (!TryFind(cpu, out CodeBlock? block))
+        {
+            _platform.DeliverFault(cpu);
+            return;
+        }
+
+        if (block.Region is { } region && ++block.Remaps % RemapsUntilDrop == 0)
+        {
+            _cache.Drop(region);
+        }
+
+        Interpret(cpu, block);
+    }
+
+    private void InstallFinished()
+    {
+        if (_queue is null)
+        {
+            return;
+        }
+
+        while (_queue.TryTake(out Translation? translation))
+        {
+            Install(translation);
+        }
+    }
+
+    private void Install(Translation translation)
+    {
+        if (translation.Dropped)
+        {
+            _cache.Free(translation);
+            return;
+        }
+
+        _cache.Install(translation, _compiler.EntriesOf(translation));
+    }
+
+    private void OnCodeWritten(uint frame, int offset, int length)
+    {
+        if (_thread == Thread.CurrentThread)
+        {
+            if (_cache.Invalidate(frame, offset, length))
+            {
+                _cpu->CodeChanged = 1;
+            }
+
+            return;
+        }
+
+        if (_foreignWrites.Count < MaxPendingWrites)
+        {
+            _foreignWrites.Enqueue((frame, offset, length));
+        }
+        else
+        {
+            _foreignWrites.Enqueue((uint.MaxValue, 0, 0));
+        }
+
+        _cpu->Attention = 1;
+    }
+
+    private void ApplyForeignWrites()
+    {
+        while (_foreignWrites.TryDequeue(out (uint Frame, int Offset, int Length) write))
+        {
+            if (write.Frame == uint.MaxValue)
+            {
+                _foreignWrites.Clear();
+                Forget();
+                return;
+            }
+
+            _cache.Invalidate(write.Frame, write.Offset, write.Length);
+        }
+    }
+
+    private void Forget()
+    {
+        _cache.Clear();
+        Array.Clear(_recent);
+    }
+}

@@ -1,0 +1,40 @@
+namespace Dbt.Translator.Cache;
+
+/// <summary>What was made from the bytes of one machine frame.</summary>
+internal sealed class FrameCode
+{
+    private readonly List<(int Start, int End, object Unit)> _units = [];
+
+    /// <summary>Whether anything depends on the frame's bytes.</summary>
+    public bool IsEmpty => _units.Count == 0;
+
+    /// <summary>Whether the code map has been told.</summary>
+    public bool Held { get; set; }
+
+    /// <summary>Times that code here was overwritten.</summary>
+    public int Drops { get; set; }
+
+    /// <summary>Interpreted until the engine's clock (executed blocks in the interpreter) passes this.</summary>
+    public long CoolUntil { get; set; }
+
+    /// <summary>Adds what depends on the bytes from <paramref name="start"/> to before <paramref name="end"/>.</summary>
+    public void Add(int start, int end, object unit) => _units.Add((start, end, unit));
+
+    /// <summary>Removes all ranges of a unit.</summary>
+    public void Remove(object unit) => _units.RemoveAll(entry => ReferenceEquals(entry.Unit, unit));
+
+    /// <summary>Collects the units that depend on a byte of the range.</summary>
+    public void Overlapping(int start, int end, List<object> found)
+    {
+        foreach ((int unitStart, int unitEnd, object unit) in _units)
+        {
+            if (unitStart < end && start < unitEnd && !found.Contains(unit))
+            {
+                found.Add(unit);
+            }
+        }
+    }
+
+    /// <summary>All units.</summary>
+    public void All(List<object> found) => Overlapping(0, 4096, found);
+}

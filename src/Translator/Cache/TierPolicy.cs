@@ -1,0 +1,25 @@
+namespace Dbt.Translator.Cache;
+
+/// <summary>Which tiers an engine has, and when a block moves up.</summary>
+/// <param name="FirstThreshold">Executions in the interpreter before the first translation; int.MaxValue for never.</param>
+/// <param name="Quick">Whether the first translation is a quick block; otherwise it is an optimised region.</param>
+/// <param name="OptimizeThreshold">Executions of a quick block before its region is optimised; 0 for never.</param>
+/// <param name="MaxRegionInstructions">Guest instructions in a region at most.</param>
+/// <param name="Background">Whether regions are compiled on a thread of their own.</param>
+/// <param name="Link">Whether translations go on to one another without the dispatcher.</param>
+internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeThreshold, int MaxRegionInstructions, bool Background, bool Link)
+{
+    /// <summary>The policy of an engine.</summary>
+    public static TierPolicy Of(EngineOptions options)
+    {
+        (int first, bool quick, int optimize) = options.Kind switch
+        {
+            EngineKind.Interpreter => (int.MaxValue, true, 0),
+            EngineKind.Quick => (0, true, 0),
+            EngineKind.Optimized => (0, false, 0),
+            _ => (options.QuickThreshold, true, options.OptimizeThreshold),
+        };
+        bool background = options.Kind == EngineKind.Tiered && options.BackgroundCompile;
+        return new TierPolicy(first, quick, optimize, options.MaxRegionInstructions, background, options.LinkBlocks);
+    }
+}

@@ -1,0 +1,105 @@
+using Dbt.Translator.State;
+using Iced.Intel;
+
+namespace Dbt.Translator.Emit;
+
+/// <summary>Why translated code leaves for one interpreted instruction.</summary>
+internal enum SideExitKind
+{
+    /// <summary>A memory access that the software TLB does not allow as it is: see <see cref="MemorySite"/>.</summary>
+    Memory,
+
+    /// <summary>The instruction, or this form of it, is not translated.</summary>
+    Untranslated,
+
+    /// <summary>Division by zero or with a quotient that does not fit.</summary>
+    Divide,
+
+    /// <summary>A locked access that is not aligned.</summary>
+    Unaligned,
+
+    /// <summary>Any other rare case of an instruction.</summary>
+    Rare,
+}
+
+/// <summary>A memory access, for telling apart why it left.</summary>
+/// <param name="Base">Base register number, or -1.</param>
+/// <param name="Index">Index register number, or -1.</param>
+/// <param name="Shift">Left shift of the index.</param>
+/// <param name="Displacement">Displacement.</param>
+/// <param name="Segment">Segment register whose base is added, or null in flat segments.</param>
+/// <param name="Size">Bytes.</param>
+/// <param name="Write">Whether it writes.</param>
+internal readonly record struct MemorySite(sbyte Base, sbyte Index, byte Shift, uint Displacement, SegmentIndex? Segment, byte Size, bool Write);
+
+/// <summary>One place where translated code leaves.</summary>
+/// <param name="Kind">Why.</param>
+/// <param name="Eip">The instruction that the interpreter executes instead.</param>
+/// <param name="Retired">Instructions of its block that were carried out before it.</param>
+/// <param name="Optimized">Which tier retired them.</param>
+/// <param name="Mnemonic">The instruction.</param>
+/// <param name="Memory">The access, for <see cref="SideExitKind.Memory"/>.</param>
+internal readonly record struct ExitSite(SideExitKind Kind, uint Eip, int Retired, bool Optimized, Mnemonic Mnemonic, MemorySite Memory);
+
+/// <summary>
+/// Numbers for the exits of all translations of an engine. A block function that leaves through one returns
+/// <see cref="FirstSite"/> plus its number. Thread-safe, because background compilation takes numbers too.
+/// </summary>
+internal sealed class ExitTable
+{
+    /// <summary>EIP is stored; look it up, after Attention.</summary>
+    public const int Continue = 0;
+
+    /// <summary>EIP is stored, ExitInfo is the address of an empty <see cref="Cache.LinkCell"/>.</summary>
+    public const int Unlinked = 1;
+
+    /// <summary>The block's counter has run down; EIP is stored.</summary>
+    public const int Hot = 2;
+
+    /// <summary>The pages that a region spans are not mapped as they were; nothing has been executed.</summary>
+    public const int Remapped = 3;
+
+    /// <summary>Codes from here on are sites; EIP is in the site.</summary>
+    public const int FirstSite = 16;
+
+    private readonly Lock _lock = new();
+    private readonly Stack<int> _free = new();
+    private ExitSite[] _sites = new ExitSite[1024];
+    private int _next;
+
+    /// <summary>The site of an exit code.</summary>
+    public ref readonly ExitSite this[int code] => ref _sites[code - FirstSite];
+
+    /// <summary>Takes a code for a site.</summary>
+    public int Add(in ExitSite site)
+    {
+        lock (_lock)
+        {
+            if (!_free.TryPop(out int number))
+            {
+                number = _next++;
+                if (number == _sites.Length)
+                {
+                    ExitSite[] larger = new ExitSite[number * 2];
+                    _sites.CopyTo(larger, 0);
+                    Volatile.Write(ref _sites, larger);
+                }
+            }
+
+            _sites[number] = site;
+            return number + FirstSite;
+        }
+    }
+
+    /// <summary>Gives codes back, when their translation is dropped.</summary>
+    public void Free(List<int> codes)
+    {
+        lock (_lock)
+        {
+            foreach (int code in codes)
+            {
+                _free.Push(code - FirstSite);
+            }
+        }
+    }
+}

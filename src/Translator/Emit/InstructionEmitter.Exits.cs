@@ -1,0 +1,259 @@
+using System.Reflection.Emit;
+using Dbt.Translator.Cache;
+using Iced.Intel;
+using Label = System.Reflection.Emit.Label;
+
+namespace Dbt.Translator.Emit;
+
+internal sealed partial class InstructionEmitter
+{
+    private readonly ExitTable _exits;
+    private readonly Label _sideExit;
+    private readonly LocalBuilder _code;
+    private readonly Dictionary<(FlagValue, Label), Label> _spills = [];
+    private Label? _memoryExit;
+    private Mnemonic _mnemonic;
+
+    /// <summary>Common exit: store registers and EIP, return <see cref="ExitTable.Continue"/>.</summary>
+    public Label Plain { get; }
+
+    /// <summary>Common exit: store registers and EIP, find the translation at EIP.</summary>
+    public Label Indirect { get; }
+
+    /// <summary>Common exit: store registers and EIP, go on through a link.</summary>
+    public Label Linked { get; }
+
+    /// <summary>EIP for the common exits.</summary>
+    public LocalBuilder EipLocal { get; }
+
+    /// <summary>Address of the link for <see cref="Linked"/>.</summary>
+    public LocalBuilder LinkLocal { get; }
+
+    /// <summary>Instructions retired and not yet added to the state.</summary>
+    public LocalBuilder Retired { get; }
+
+    /// <summary>Where side exits end: store registers, return the code.</summary>
+    public Label SideExitLabel => _sideExit;
+
+    /// <summary>The code that a side exit returns.</summary>
+    public LocalBuilder CodeLocal => _code;
+
+    /// <summary>Exit codes taken.</summary>
+    public List<int> ExitCodes { get; } = [];
+
+    /// <summary>Links made.</summary>
+    public List<Link> Links { get; } = [];
+
+    /// <summary>Whether any indirect branch was emitted.</summary>
+    public bool UsesIndirect { get; private set; }
+
+    /// <summary>Whether any link was emitted.</summary>
+    public bool UsesLinks { get; private set; }
+
+    /// <summary>Where an indirect branch goes: the region's own entries first. Set by the region emitter.</summary>
+    public Label IndirectTarget { get; set; }
+
+    /// <summary>Makes links; set by the region emitter.</summary>
+    public required Func<uint, Link> MakeLink { get; init; }
+
+    /// <summary>A place to branch to, with an empty IL stack, that leaves the instruction to the interpreter.</summary>
+    public Label SideExit(SideExitKind kind) => SideExit(kind, default);
+
+    /// <summary>Branches to the exit of a memory access; all accesses of one instruction share it.</summary>
+    private Label MemoryExit(in MemorySite site) => _memoryExit ??= SideExit(SideExitKind.Memory, site);
+
+    private Label SideExit(SideExitKind kind, in MemorySite site)
+    {
+        Label label = Il.DefineLabel();
+        FlagValue flags = Flags;
+        int code = _exits.Add(new ExitSite(kind, Eip, Position, Optimized, _mnemonic, site));
+        ExitCodes.Add(code);
+        Defer(() =>
+        {
+            Il.MarkLabel(label);
+            Constant(code);
+            Il.Emit(OpCodes.Stloc, _code);
+            LeaveWithFlags(flags, _sideExit);
+        });
+        return label;
+    }
+
+    /// <summary>Leaves the current instruction, and with it the block, to the interpreter.</summary>
+    public void LeaveToInterpreter()
+    {
+        Il.Emit(OpCodes.Br, SideExit(SideExitKind.Untranslated));
+        BlockEnded = true;
+    }
+
+    /// <summary>Counts the block up to and with this instruction. Called once by what ends a block, after the last place where it may leave.</summary>
+    public void Retire()
+    {
+        Il.Emit(OpCodes.Ldloc, Retired);
+        Constant(Position + 1);
+        Il.Emit(OpCodes.Conv_I8);
+        Il.Emit(OpCodes.Add);
+        Il.Emit(OpCodes.Stloc, Retired);
+    }
+
+    /// <summary>Ends the block: go to <paramref name="target"/>.</summary>
+    public void GoTo(uint target)
+    {
+        EmitEdge(target);
+        BlockEnded = true;
+    }
+
+    /// <summary>Ends the block: where the comparison of the two pushed values holds, go to <paramref name="target"/>, else to <paramref name="next"/>.</summary>
+    public void GoToIf(Comparison comparison, uint target, uint next)
+    {
+        if (Region.ByStart.TryGetValue(target, out GuestBlock? block) && target > Eip && !MustSpill(block))
+        {
+            Arrive(block);
+            Il.Emit(comparison.Branch(), block.Label);
+        }
+        else if (block is not null)
+        {
+            // A loop's back edge stays in line, with its poll.
+            Label fall = Il.DefineLabel();
+            Il.Emit(comparison.Not().Branch(), fall);
+            EmitEdge(target);
+            Il.MarkLabel(fall);
+        }
+        else
+        {
+            Label leave = Il.DefineLabel();
+            Il.Emit(comparison.Branch(), leave);
+            FlagValue flags = Flags;
+            Defer(() =>
+            {
+                Il.MarkLabel(leave);
+                LeaveThroughLink(target, flags);
+            });
+        }
+
+        EmitEdge(next);
+        BlockEnded = true;
+    }
+
+    /// <summary>Ends the block: go to the address in <see cref="EipLocal"/>, trying the region's own return sites first where it is a return.</summary>
+    public void GoToIndirect(bool isReturn)
+    {
+        SpillFlags();
+        if (isReturn)
+        {
+            foreach (GuestBlock block in Region.ReturnSites)
+            {
+                Il.Emit(OpCodes.Ldloc, EipLocal);
+                Constant((int)block.Start);
+                if (block.Start > Eip)
+                {
+                    Il.Emit(OpCodes.Beq, block.Label);
+                    continue;
+                }
+
+                Label other = Il.DefineLabel();
+                Il.Emit(OpCodes.Bne_Un, other);
+                Poll(block.Start);
+                Il.Emit(OpCodes.Br, block.Label);
+                Il.MarkLabel(other);
+            }
+        }
+
+        UsesIndirect = true;
+        Il.Emit(OpCodes.Br, IndirectTarget);
+        BlockEnded = true;
+    }
+
+    private void EmitEdge(uint target)
+    {
+        if (!Region.ByStart.TryGetValue(target, out GuestBlock? block))
+        {
+            LeaveThroughLink(target, Flags);
+            return;
+        }
+
+        if (target <= Eip)
+        {
+            Poll(target);
+        }
+
+        if (MustSpill(block))
+        {
+            Flags.Store(this);
+        }
+
+        Arrive(block);
+        Il.Emit(OpCodes.Br, block.Label);
+    }
+
+    /// <summary>A block with one way in takes over the flags as they are; all others find them in the processor's state.</summary>
+    private void Arrive(GuestBlock block)
+    {
+        if (block.InheritsFlags)
+        {
+            block.EntryFlags = Flags;
+        }
+    }
+
+    private bool MustSpill(GuestBlock block) => !block.InheritsFlags && block.FlagsLiveIn && Flags is not StateFlags;
+
+    /// <summary>Leaves if the processor's attention is wanted. Every loop passes one, because some edge of it goes backwards.</summary>
+    private void Poll(uint target)
+    {
+        LoadAttention();
+        Label wanted = Il.DefineLabel();
+        Il.Emit(OpCodes.Brtrue, wanted);
+        FlagValue flags = Flags;
+        Defer(() =>
+        {
+            Il.MarkLabel(wanted);
+            Constant((int)target);
+            Il.Emit(OpCodes.Stloc, EipLocal);
+            LeaveWithFlags(flags, Plain);
+        });
+    }
+
+    /// <summary>Pushes Attention.</summary>
+    public void LoadAttention()
+    {
+        StateAddress(StateLayout.Attention);
+        Il.Emit(OpCodes.Volatile);
+        Il.Emit(OpCodes.Ldind_I4);
+    }
+
+    private void LeaveThroughLink(uint target, FlagValue flags)
+    {
+        Constant((int)target);
+        Il.Emit(OpCodes.Stloc, EipLocal);
+        Link link = MakeLink(target);
+        Links.Add(link);
+        UsesLinks = true;
+        Il.Emit(OpCodes.Ldc_I8, (long)link.Address);
+        Il.Emit(OpCodes.Stloc, LinkLocal);
+        LeaveWithFlags(flags, Linked);
+    }
+
+    /// <summary>Goes to an exit by way of code that stores the flags, which all leavers with the same flags share.</summary>
+    private void LeaveWithFlags(FlagValue flags, Label exit)
+    {
+        if (flags is StateFlags)
+        {
+            Il.Emit(OpCodes.Br, exit);
+            return;
+        }
+
+        if (!_spills.TryGetValue((flags, exit), out Label spill))
+        {
+            spill = Il.DefineLabel();
+            _spills.Add((flags, exit), spill);
+            Label shared = spill;
+            Defer(() =>
+            {
+                Il.MarkLabel(shared);
+                flags.Store(this);
+                Il.Emit(OpCodes.Br, exit);
+            });
+        }
+
+        Il.Emit(OpCodes.Br, spill);
+    }
+}

@@ -1,0 +1,262 @@
+using System.Reflection.Emit;
+using Dbt.Translator.State;
+using Iced.Intel;
+
+namespace Dbt.Translator.Emit;
+
+internal sealed partial class InstructionEmitter
+{
+    /// <summary>Number of the 32-bit register that holds <paramref name="register"/> (AH is in 0).</summary>
+    public static int NumberOf(Register register) => (int)register.GetFullRegister32() - (int)Iced.Intel.Register.EAX;
+
+    /// <summary>Size in bytes of an operand.</summary>
+    public static int SizeOf(in Instruction instruction, int operand) =>
+        instruction.GetOpKind(operand) switch
+        {
+            OpKind.Register => instruction.GetOpRegister(operand).GetSize(),
+            OpKind.Memory => instruction.MemorySize.GetSize(),
+            _ => throw new InvalidOperationException($"Operand {operand} of {instruction.Code} has no size of its own."),
+        };
+
+    /// <summary>Whether an operand is an immediate.</summary>
+    public static bool IsImmediate(in Instruction instruction, int operand) =>
+        instruction.GetOpKind(operand) is >= OpKind.Immediate8 and <= OpKind.Immediate8to32;
+
+    /// <summary>Pushes a register, zero-extended.</summary>
+    public void PushRegister(Register register)
+    {
+        Push(Value.Register(NumberOf(register)));
+        if (register is >= Iced.Intel.Register.AH and <= Iced.Intel.Register.BH)
+        {
+            Constant(8);
+            Il.Emit(OpCodes.Shr_Un);
+            Il.Emit(OpCodes.Conv_U1);
+        }
+        else
+        {
+            Truncate(register.GetSize());
+        }
+    }
+
+    /// <summary>A register's value: itself where it is 32 bits wide.</summary>
+    public Value RegisterValue(Register register)
+    {
+        if (register.IsGPR32())
+        {
+            return Value.Register(NumberOf(register));
+        }
+
+        PushRegister(register);
+        return StoreValue();
+    }
+
+    /// <summary>Writes the low bits of a value to a register.</summary>
+    public void SetRegister(Register register, Value value)
+    {
+        int number = NumberOf(register);
+        if ((WrittenRegisters >> number & 1) == 0)
+        {
+            throw new InvalidOperationException($"The translation of {_mnemonic} writes register {number}, which the region's summary does not have.");
+        }
+
+        if (value.IsRegister(number) && register.IsGPR32())
+        {
+            return;
+        }
+
+        Flags = Flags.Preserve(this, number);
+        if (register.IsGPR32())
+        {
+            PushWide(value);
+        }
+        else
+        {
+            bool high = register is >= Iced.Intel.Register.AH and <= Iced.Intel.Register.BH;
+            int mask = high ? 0xFF00 : register.IsGPR16() ? 0xFFFF : 0xFF;
+            Push(Value.Register(number));
+            Constant(~mask);
+            Il.Emit(OpCodes.And);
+            Push(value);
+            Truncate(register.GetSize());
+            if (high)
+            {
+                Constant(8);
+                Il.Emit(OpCodes.Shl);
+            }
+
+            Il.Emit(OpCodes.Or);
+            Il.Emit(OpCodes.Conv_U8);
+        }
+
+        Il.Emit(OpCodes.Stloc, RegisterLocal(number));
+    }
+
+    /// <summary>Writes a whole register by number.</summary>
+    public void SetRegister(Gpr register, Value value) => SetRegister(Iced.Intel.Register.EAX + (int)register, value);
+
+    /// <summary>A source operand of <paramref name="size"/> bytes; memory is read, which may leave.</summary>
+    public Value Source(in Instruction instruction, int operand, int size)
+    {
+        switch (instruction.GetOpKind(operand))
+        {
+            case OpKind.Register:
+                return RegisterValue(instruction.GetOpRegister(operand));
+            case OpKind.Memory:
+                return Load(Host(instruction, size, write: false), size);
+            default:
+                int value = (int)(uint)instruction.GetImmediate(operand);
+                return Value.Constant(size switch { 1 => (byte)value, 2 => (ushort)value, _ => value });
+        }
+    }
+
+    /// <summary>The host address of the memory operand, checked. May leave.</summary>
+    public LocalBuilder Host(in Instruction instruction, int size, bool write) => Host(instruction, size, write, default);
+
+    /// <summary>The same for the operand moved by a byte offset that is in a local (bit strings).</summary>
+    public LocalBuilder Host(in Instruction instruction, int size, bool write, Value offset)
+    {
+        LocalBuilder linear = Linear(instruction, offset);
+        return _memory.EmitHostAddress(this, linear, size, write, MemoryExit(SiteOf(instruction, size, write)));
+    }
+
+    /// <summary>The host address of [register + displacement] in the flat segments, checked. May leave.</summary>
+    public LocalBuilder Host(Gpr register, int displacement, int size, bool write)
+    {
+        LocalBuilder linear = Il.DeclareLocal(typeof(ulong));
+        if (displacement == 0)
+        {
+            PushWide(Value.Register((int)register));
+        }
+        else
+        {
+            Push(Value.Register((int)register));
+            Constant(displacement);
+            Il.Emit(OpCodes.Add);
+            Il.Emit(OpCodes.Conv_U8);
+        }
+
+        Il.Emit(OpCodes.Stloc, linear);
+        var site = new MemorySite((sbyte)register, -1, 0, (uint)displacement, null, (byte)size, write);
+        return _memory.EmitHostAddress(this, linear, size, write, MemoryExit(site));
+    }
+
+    /// <summary>Reads guest memory at a checked host address, zero-extended.</summary>
+    public Value Load(LocalBuilder host, int size)
+    {
+        PushLoad(host, size);
+        return StoreValue();
+    }
+
+    /// <summary>Pushes guest memory at a checked host address, zero-extended. Volatile: a guest may spin on it.</summary>
+    public void PushLoad(LocalBuilder host, int size)
+    {
+        Il.Emit(OpCodes.Ldloc, host);
+        Il.Emit(OpCodes.Volatile);
+        if (size > 1)
+        {
+            Il.Emit(OpCodes.Unaligned, (byte)1);
+        }
+
+        Il.Emit(size switch { 1 => OpCodes.Ldind_U1, 2 => OpCodes.Ldind_U2, _ => OpCodes.Ldind_I4 });
+    }
+
+    /// <summary>Writes guest memory at a checked host address.</summary>
+    public void Store(LocalBuilder host, Value value, int size)
+    {
+        Il.Emit(OpCodes.Ldloc, host);
+        Push(value);
+        Il.Emit(OpCodes.Volatile);
+        if (size > 1)
+        {
+            Il.Emit(OpCodes.Unaligned, (byte)1);
+        }
+
+        Il.Emit(size switch { 1 => OpCodes.Stind_I1, 2 => OpCodes.Stind_I2, _ => OpCodes.Stind_I4 });
+    }
+
+    /// <summary>Pushes the effective address, 32 bits, without the segment's base.</summary>
+    public void PushEffectiveAddress(in Instruction instruction, Value offset = default)
+    {
+        bool any = false;
+        if (instruction.MemoryBase != Iced.Intel.Register.None)
+        {
+            PushRegister(instruction.MemoryBase);
+            any = true;
+        }
+
+        if (instruction.MemoryIndex != Iced.Intel.Register.None)
+        {
+            PushRegister(instruction.MemoryIndex);
+            if (instruction.MemoryIndexScale > 1)
+            {
+                Constant(System.Numerics.BitOperations.Log2((uint)instruction.MemoryIndexScale));
+                Il.Emit(OpCodes.Shl);
+            }
+
+            any = Add(any);
+        }
+
+        if (instruction.MemoryDisplacement32 != 0 || !any)
+        {
+            Constant((int)instruction.MemoryDisplacement32);
+            any = Add(any);
+        }
+
+        if (offset.Kind == ValueKind.Local)
+        {
+            Push(offset);
+            Add(any);
+        }
+
+        bool Add(bool second)
+        {
+            if (second)
+            {
+                Il.Emit(OpCodes.Add);
+            }
+
+            return true;
+        }
+    }
+
+    private LocalBuilder Linear(in Instruction instruction, Value offset)
+    {
+        LocalBuilder linear = Il.DeclareLocal(typeof(ulong));
+        SegmentIndex? segment = BasedSegment(instruction.MemorySegment);
+        if (segment is null && offset.Kind != ValueKind.Local && instruction.MemoryIndex == Iced.Intel.Register.None
+            && instruction.MemoryBase != Iced.Intel.Register.None && instruction.MemoryDisplacement32 == 0)
+        {
+            PushWide(Value.Register(NumberOf(instruction.MemoryBase)));
+        }
+        else
+        {
+            PushEffectiveAddress(instruction, offset);
+            if (segment is { } based)
+            {
+                LoadState(StateLayout.SegmentBase(based), OpCodes.Ldind_I4);
+                Il.Emit(OpCodes.Add);
+            }
+
+            Il.Emit(OpCodes.Conv_U8);
+        }
+
+        Il.Emit(OpCodes.Stloc, linear);
+        return linear;
+    }
+
+    private static SegmentIndex? BasedSegment(Register segment) => segment switch
+    {
+        Iced.Intel.Register.FS => SegmentIndex.Fs,
+        Iced.Intel.Register.GS => SegmentIndex.Gs,
+        _ => null,
+    };
+
+    private static MemorySite SiteOf(in Instruction instruction, int size, bool write) => new(
+        (sbyte)(instruction.MemoryBase == Iced.Intel.Register.None ? -1 : NumberOf(instruction.MemoryBase)),
+        (sbyte)(instruction.MemoryIndex == Iced.Intel.Register.None ? -1 : NumberOf(instruction.MemoryIndex)),
+        (byte)System.Numerics.BitOperations.Log2((uint)Math.Max(1, instruction.MemoryIndexScale)),
+        instruction.MemoryDisplacement32,
+        BasedSegment(instruction.MemorySegment),
+        (byte)size,
+        write);
+}

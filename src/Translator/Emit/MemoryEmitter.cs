@@ -1,0 +1,102 @@
+using System.Reflection.Emit;
+using Dbt.Translator.Memory;
+
+namespace Dbt.Translator.Emit;
+
+/// <summary>How emitted code reaches guest memory. One object per region in the making.</summary>
+internal abstract class MemoryEmitter
+{
+    /// <summary>Emits what must be in locals before any access.</summary>
+    public abstract void EmitPrologue(InstructionEmitter e);
+
+    /// <summary>Turns a linear address into a host address, or leaves through <paramref name="exit"/>. The IL stack is empty.</summary>
+    /// <param name="e">The emitter.</param>
+    /// <param name="linear">A 64-bit local with the zero-extended linear address.</param>
+    /// <param name="size">Bytes accessed.</param>
+    /// <param name="write">Whether it is written; reading is then allowed too.</param>
+    /// <param name="exit">Where to go if the access is not possible as it is.</param>
+    /// <returns>A 64-bit local with the host address.</returns>
+    public abstract LocalBuilder EmitHostAddress(InstructionEmitter e, LocalBuilder linear, int size, bool write, Label exit);
+
+    /// <summary>Pushes the execute entry of the page of the address in <paramref name="linear32"/>.</summary>
+    public abstract void EmitExecuteEntry(InstructionEmitter e, LocalBuilder linear32);
+
+    /// <summary>Pushes the execute entry of a known page.</summary>
+    public abstract void EmitExecuteEntry(InstructionEmitter e, uint page);
+}
+
+/// <summary>The direct tables of <see cref="SoftwareTlb"/>: one load, two tests, one addition.</summary>
+internal sealed class DirectTableEmitter : MemoryEmitter
+{
+    private LocalBuilder? _table;
+
+    public override void EmitPrologue(InstructionEmitter e)
+    {
+        _table = e.Il.DeclareLocal(typeof(long));
+        e.LoadState(StateLayout.Tlb, OpCodes.Ldind_I8);
+        e.Il.Emit(OpCodes.Stloc, _table);
+    }
+
+    public override LocalBuilder EmitHostAddress(InstructionEmitter e, LocalBuilder linear, int size, bool write, Label exit)
+    {
+        ILGenerator il = e.Il;
+        LocalBuilder entry = il.DeclareLocal(typeof(long));
+        il.Emit(OpCodes.Ldloc, _table!);
+        il.Emit(OpCodes.Ldloc, linear);
+        e.Constant(12);
+        il.Emit(OpCodes.Shr_Un);
+        e.Constant(3);
+        il.Emit(OpCodes.Shl);
+        il.Emit(OpCodes.Add);
+        if (write)
+        {
+            il.Emit(OpCodes.Ldc_I8, (long)SoftwareTlb.TableBytes);
+            il.Emit(OpCodes.Add);
+        }
+
+        il.Emit(OpCodes.Ldind_I8);
+        il.Emit(OpCodes.Stloc, entry);
+        il.Emit(OpCodes.Ldloc, entry);
+        il.Emit(OpCodes.Brfalse, exit);
+        if (size > 1)
+        {
+            il.Emit(OpCodes.Ldloc, linear);
+            il.Emit(OpCodes.Conv_I4);
+            e.Constant(0xFFF);
+            il.Emit(OpCodes.And);
+            e.Constant(4096 - size);
+            il.Emit(OpCodes.Bgt_Un, exit);
+        }
+
+        LocalBuilder host = il.DeclareLocal(typeof(long));
+        il.Emit(OpCodes.Ldloc, entry);
+        il.Emit(OpCodes.Ldloc, linear);
+        il.Emit(OpCodes.Add);
+        il.Emit(OpCodes.Stloc, host);
+        return host;
+    }
+
+    public override void EmitExecuteEntry(InstructionEmitter e, LocalBuilder linear32)
+    {
+        ILGenerator il = e.Il;
+        il.Emit(OpCodes.Ldloc, _table!);
+        il.Emit(OpCodes.Ldloc, linear32);
+        e.Constant(12);
+        il.Emit(OpCodes.Shr_Un);
+        il.Emit(OpCodes.Conv_U8);
+        e.Constant(3);
+        il.Emit(OpCodes.Shl);
+        il.Emit(OpCodes.Add);
+        il.Emit(OpCodes.Ldc_I8, 2L * SoftwareTlb.TableBytes);
+        il.Emit(OpCodes.Add);
+        il.Emit(OpCodes.Ldind_I8);
+    }
+
+    public override void EmitExecuteEntry(InstructionEmitter e, uint page)
+    {
+        e.Il.Emit(OpCodes.Ldloc, _table!);
+        e.Il.Emit(OpCodes.Ldc_I8, (2L * SoftwareTlb.TableBytes) + ((long)page * 8));
+        e.Il.Emit(OpCodes.Add);
+        e.Il.Emit(OpCodes.Ldind_I8);
+    }
+}

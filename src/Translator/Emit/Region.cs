@@ -1,0 +1,34 @@
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Emit;
+
+/// <summary>
+/// What is translated together: basic blocks decoded from guest memory, and where they were found.
+/// A single block is a region too.
+/// </summary>
+internal sealed class Region(uint entry, CpuMode mode)
+{
+    /// <summary>EIP of the main entry.</summary>
+    public uint Entry { get; } = entry;
+
+    /// <summary>The mode it is translated for.</summary>
+    public CpuMode Mode { get; } = mode;
+
+    /// <summary>The blocks in emission order; the first is the entry.</summary>
+    public List<GuestBlock> Blocks { get; } = [];
+
+    /// <summary>The blocks by EIP.</summary>
+    public Dictionary<uint, GuestBlock> ByStart { get; } = [];
+
+    /// <summary>EIPs of instructions whose routine refused their form.</summary>
+    public HashSet<uint> Untranslatable { get; } = [];
+
+    /// <summary>Blocks behind calls whose target is in the region too: where its returns are likely to go.</summary>
+    public List<GuestBlock> ReturnSites { get; } = [];
+
+    /// <summary>Code pages read: linear page number, and what the software TLB's execute entry held.</summary>
+    public Dictionary<uint, long> Pages { get; } = [];
+
+    /// <summary>Guest instructions held.</summary>
+    public int InstructionCount { get; set; }
+}

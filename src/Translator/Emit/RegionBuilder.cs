@@ -1,0 +1,311 @@
+using Dbt.Translator.State;
+using Iced.Intel;
+
+namespace Dbt.Translator.Emit;
+
+/// <summary>
+/// Finds and decodes what is translated together: from an entry along direct branches, calls and the code behind calls.
+/// Works on the processor's thread; what it returns no longer refers to guest memory.
+/// </summary>
+internal sealed unsafe class RegionBuilder
+{
+    /// <summary>Guest instructions in a block of its own at most.</summary>
+    public const int MaxBlockInstructions = 64;
+
+    private const int MaxPages = 12;
+    private const int MaxReturnSites = 8;
+    private const int MaxEntries = 8;
+
+    private readonly GuestCodeReader _reader;
+    private readonly Decoder _decoder;
+    private readonly Dictionary<uint, Instruction> _instructions = [];
+
+    /// <param name="cpu">The processor.</param>
+    /// <param name="protect">Makes writes to the page at a host address noticed; called before its bytes are read.</param>
+    public RegionBuilder(CpuState* cpu, Action<nint> protect)
+    {
+        _reader = new GuestCodeReader(cpu, protect);
+        _decoder = Decoder.Create(32, _reader);
+    }
+
+    /// <summary>A single block.</summary>
+    /// <returns>Null where the first instruction cannot be translated.</returns>
+    public Region? BuildBlock(uint entry, CpuMode mode) => Build(entry, mode, MaxBlockInstructions, single: true, _ => false);
+
+    /// <summary>A region of several blocks.</summary>
+    /// <param name="entry">EIP of the entry; its page is executable.</param>
+    /// <param name="mode">The processor's mode.</param>
+    /// <param name="maxInstructions">Instructions at most.</param>
+    /// <param name="follow">Whether a branch target is worth taking in.</param>
+    /// <returns>Null where the first instruction cannot be translated.</returns>
+    public Region? BuildRegion(uint entry, CpuMode mode, int maxInstructions, Func<uint, bool> follow) =>
+        Build(entry, mode, maxInstructions, single: false, follow);
+
+    private Region? Build(uint entry, CpuMode mode, int maxInstructions, bool single, Func<uint, bool> follow)
+    {
+        var region = new Region(entry, mode);
+        _reader.Reset();
+        _instructions.Clear();
+        var leaders = new HashSet<uint> { entry };
+        var calls = new List<(uint Target, uint Behind)>();
+        var resumed = new List<uint>();
+        var work = new Queue<uint>();
+        work.Enqueue(entry);
+        while (work.TryDequeue(out uint address))
+        {
+            DecodeRun(region, address, maxInstructions, single, follow, leaders, calls, resumed, work);
+        }
+
+        if (!_instructions.TryGetValue(entry, out Instruction first) || Translatable.Routine(first, region) is null)
+        {
+            return null;
+        }
+
+        FormBlocks(region, leaders);
+        Connect(region);
+        MarkEntries(region, calls, resumed);
+        Order(region);
+        foreach ((uint page, long value) in _reader.Pages)
+        {
+            if (value != 0)
+            {
+                region.Pages.Add(page, value);
+            }
+        }
+
+        return region;
+    }
+
+    private void DecodeRun(
+        Region region, uint address, int maxInstructions, bool single, Func<uint, bool> follow,
+        HashSet<uint> leaders, List<(uint Target, uint Behind)> calls, List<uint> resumed, Queue<uint> work)
+    {
+        while (_instructions.Count < maxInstructions && !_instructions.ContainsKey(address))
+        {
+            if (_reader.Pages.Count >= MaxPages && !_reader.Pages.ContainsKey(address >> 12))
+            {
+                return;
+            }
+
+            _reader.Position = address;
+            _decoder.IP = address;
+            _decoder.Decode(out Instruction instruction);
+            if (instruction.IsInvalid || instruction.Length == 0)
+            {
+                return;
+            }
+
+            _instructions.Add(address, instruction);
+            uint next = (uint)instruction.NextIP;
+            if (Translatable.Routine(instruction, region) is null)
+            {
+                if (!single && instruction.FlowControl == FlowControl.Next)
+                {
+                    resumed.Add(next);
+                    Take(next);
+                }
+
+                return;
+            }
+
+            switch (instruction.FlowControl)
+            {
+                case FlowControl.Next:
+                    address = next;
+                    continue;
+                case FlowControl.ConditionalBranch:
+                    Take(instruction.NearBranch32);
+                    Take(next);
+                    return;
+                case FlowControl.UnconditionalBranch:
+                    Take(instruction.NearBranch32);
+                    return;
+                case FlowControl.Call:
+                    calls.Add((instruction.NearBranch32, next));
+                    Take(next);
+                    Take(instruction.NearBranch32);
+                    return;
+                case FlowControl.IndirectCall:
+                    calls.Add((0, next));
+                    Take(next);
+                    return;
+                default:
+                    return;
+            }
+        }
+
+        void Take(uint target)
+        {
+            if (!single && follow(target) && leaders.Add(target))
+            {
+                work.Enqueue(target);
+            }
+        }
+    }
+
+    private void FormBlocks(Region region, HashSet<uint> leaders)
+    {
+        foreach (uint leader in leaders)
+        {
+            if (!_instructions.ContainsKey(leader))
+            {
+                continue;
+            }
+
+            var block = new GuestBlock(leader);
+            uint address = leader;
+            while (_instructions.TryGetValue(address, out Instruction instruction))
+            {
+                block.Instructions.Add(instruction);
+                address = (uint)instruction.NextIP;
+                if (instruction.FlowControl != FlowControl.Next || leaders.Contains(address) || Translatable.Routine(instruction, region) is null)
+                {
+                    break;
+                }
+            }
+
+            block.End = address;
+            region.ByStart.Add(leader, block);
+            region.InstructionCount += block.Instructions.Count;
+        }
+    }
+
+    private static void Connect(Region region)
+    {
+        foreach (GuestBlock block in region.ByStart.Values)
+        {
+            Instruction last = block.Instructions[^1];
+            if (Translatable.Routine(last, region) is null)
+            {
+                block.LeavesRegion = true;
+                continue;
+            }
+
+            switch (last.FlowControl)
+            {
+                case FlowControl.Next:
+                    Edge(block, block.End);
+                    break;
+                case FlowControl.ConditionalBranch:
+                    Edge(block, block.End);
+                    Edge(block, last.NearBranch32);
+                    break;
+                case FlowControl.UnconditionalBranch or FlowControl.Call:
+                    Edge(block, last.NearBranch32);
+                    break;
+                default:
+                    block.LeavesRegion = true;
+                    break;
+            }
+        }
+
+        void Edge(GuestBlock from, uint to)
+        {
+            if (!region.ByStart.TryGetValue(to, out GuestBlock? target))
+            {
+                from.LeavesRegion = true;
+                return;
+            }
+
+            if (!from.Successors.Contains(target))
+            {
+                from.Successors.Add(target);
+                target.Predecessors.Add(from);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Behind a call that stays inside, the region's own returns arrive; behind one that leaves, whoever returns enters the region again.
+    /// The same holds for what follows an instruction that the interpreter executes.
+    /// </summary>
+    private static void MarkEntries(Region region, List<(uint Target, uint Behind)> calls, List<uint> resumed)
+    {
+        region.ByStart[region.Entry].IsEntry = true;
+        int entries = 1;
+        foreach ((uint target, uint behind) in calls)
+        {
+            if (!region.ByStart.TryGetValue(behind, out GuestBlock? block))
+            {
+                continue;
+            }
+
+            if (region.ByStart.ContainsKey(target) && !block.IsIndirectTarget && region.ReturnSites.Count < MaxReturnSites)
+            {
+                block.IsIndirectTarget = true;
+                region.ReturnSites.Add(block);
+            }
+            else if (!block.IsIndirectTarget && !block.IsEntry && entries < MaxEntries)
+            {
+                block.IsEntry = true;
+                entries++;
+            }
+        }
+
+        foreach (uint address in resumed)
+        {
+            if (entries < MaxEntries && region.ByStart.TryGetValue(address, out GuestBlock? block) && !block.IsEntry)
+            {
+                block.IsEntry = true;
+                entries++;
+            }
+        }
+    }
+
+    /// <summary>Reverse post-order from the entries, so that a block with one way in comes after where that leads from.</summary>
+    private static void Order(Region region)
+    {
+        var seen = new HashSet<GuestBlock>();
+        var order = new List<GuestBlock>();
+        var roots = new List<GuestBlock>(region.ByStart.Values.Where(block => block.Start != region.Entry && (block.IsEntry || block.IsIndirectTarget)))
+        {
+            region.ByStart[region.Entry],
+        };
+        foreach (GuestBlock root in roots)
+        {
+            Visit(root);
+        }
+
+        order.Reverse();
+        foreach (GuestBlock unreachable in region.ByStart.Values.Where(block => !seen.Contains(block)).ToList())
+        {
+            // Behind a call whose way back is not known: nothing leads there.
+            region.ByStart.Remove(unreachable.Start);
+            region.InstructionCount -= unreachable.Instructions.Count;
+            foreach (GuestBlock next in unreachable.Successors)
+            {
+                next.Predecessors.Remove(unreachable);
+            }
+        }
+
+        region.Blocks.AddRange(order);
+
+        void Visit(GuestBlock root)
+        {
+            if (!seen.Add(root))
+            {
+                return;
+            }
+
+            var stack = new Stack<(GuestBlock Block, int Next)>();
+            stack.Push((root, 0));
+            while (stack.TryPop(out (GuestBlock Block, int Next) top))
+            {
+                if (top.Next == top.Block.Successors.Count)
+                {
+                    order.Add(top.Block);
+                    continue;
+                }
+
+                stack.Push((top.Block, top.Next + 1));
+
+                // The fallthrough is the first successor; visited last it comes right behind its predecessor.
+                GuestBlock next = top.Block.Successors[top.Block.Successors.Count - 1 - top.Next];
+                if (seen.Add(next))
+                {
+                    stack.Push((next, 0));
+                }
+            }
+        }
+    }
+}

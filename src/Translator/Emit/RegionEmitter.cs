@@ -1,0 +1,356 @@
+using System.Reflection;
+using System.Reflection.Emit;
+using Dbt.Translator.Cache;
+using Dbt.Translator.State;
+using Iced.Intel;
+using Label = System.Reflection.Emit.Label;
+
+namespace Dbt.Translator.Emit;
+
+/// <summary>
+/// Writes one block function for a region. Guest registers are IL locals, loaded at the entry and stored at the common exits;
+/// loops are IL branches. Indirect branches that may come back go through an outer loop around the region, which makes
+/// every exit a loop exit: RyuJIT then moves them out of the way (it has no other cold hint for code that returns).
+/// </summary>
+internal static unsafe class RegionEmitter
+{
+    /// <summary>Emits; does not compile.</summary>
+    /// <param name="region">What to translate.</param>
+    /// <param name="target">Where it is to run.</param>
+    public static EmittedRegion Emit(Region region, EmitTarget target)
+    {
+        while (true)
+        {
+            int untranslatable = region.Untranslatable.Count;
+            EmittedRegion emitted = EmitOnce(region, target);
+            if (region.Untranslatable.Count == untranslatable)
+            {
+                return emitted;
+            }
+
+            // A routine refused a form: the flag analysis must know that the region may leave there.
+            target.Exits.Free(emitted.ExitCodes);
+            emitted.Links.ForEach(link => link.Free());
+        }
+    }
+
+    private static EmittedRegion EmitOnce(Region region, EmitTarget target)
+    {
+        DynamicMethod method = DynamicMethodFactory.Create($"g_{region.Entry:x8}", target.Optimize);
+        ILGenerator il = method.GetILGenerator(region.InstructionCount * 96);
+        MemoryEmitter memory = new DirectTableEmitter();
+        var e = new InstructionEmitter(il, region, memory, target.Exits) { MakeLink = target.MakeLink, Optimized = target.Optimize };
+        (e.UsedRegisters, e.WrittenRegisters) = RegisterSummary.Of(region);
+        FlagLiveness.Compute(region);
+        foreach (GuestBlock block in region.Blocks)
+        {
+            block.Label = il.DefineLabel();
+        }
+
+        List<GuestBlock> entries = region.Blocks.FindAll(block => block.IsEntry);
+        EmitEntry(e, memory, region, entries, target);
+        foreach (GuestBlock block in region.Blocks)
+        {
+            EmitBlock(e, block, target);
+        }
+
+        e.EmitDeferred();
+        EmitExits(e, memory, target);
+        return new EmittedRegion(method, region, entries.ConvertAll(block => block.Start), e.ExitCodes, e.Links, il.ILOffset);
+    }
+
+    private static void EmitEntry(InstructionEmitter e, MemoryEmitter memory, Region region, List<GuestBlock> entries, EmitTarget target)
+    {
+        ILGenerator il = e.Il;
+        memory.EmitPrologue(e);
+        Label start = il.DefineLabel();
+        e.LoadAttention();
+        il.Emit(OpCodes.Brfalse, start);
+        e.Constant(ExitTable.Continue);
+        il.Emit(OpCodes.Ret);
+        il.MarkLabel(start);
+
+        // Who comes here has checked the page of the entry.
+        bool oneEntryPage = entries.TrueForAll(block => block.Start >> 12 == region.Entry >> 12);
+        foreach ((uint page, long entry) in region.Pages)
+        {
+            if (oneEntryPage && page == region.Entry >> 12)
+            {
+                continue;
+            }
+
+            Label same = il.DefineLabel();
+            memory.EmitExecuteEntry(e, page);
+            il.Emit(OpCodes.Ldc_I8, entry);
+            il.Emit(OpCodes.Beq, same);
+            e.Constant(ExitTable.Remapped);
+            il.Emit(OpCodes.Ret);
+            il.MarkLabel(same);
+        }
+
+        for (int register = 0; register < 8; register++)
+        {
+            if ((e.UsedRegisters >> register & 1) != 0)
+            {
+                e.LoadState(StateLayout.Gpr(register), OpCodes.Ldind_U4);
+                il.Emit(OpCodes.Conv_U8);
+                il.Emit(OpCodes.Stloc, e.RegisterLocal(register));
+            }
+        }
+
+        il.Emit(OpCodes.Ldc_I8, 0L);
+        il.Emit(OpCodes.Stloc, e.Retired);
+        if (!target.Optimize)
+        {
+            e.IndirectTarget = e.Indirect;
+            il.Emit(OpCodes.Br, region.Blocks[0].Label);
+            return;
+        }
+
+        Label top = il.DefineLabel();
+        e.IndirectTarget = il.DefineLabel();
+        if (entries.Count == 1)
+        {
+            e.Constant((int)region.Entry);
+        }
+        else
+        {
+            e.LoadState(StateLayout.Eip, OpCodes.Ldind_I4);
+        }
+
+        il.Emit(OpCodes.Stloc, e.EipLocal);
+        il.MarkLabel(top);
+        foreach (GuestBlock block in entries)
+        {
+            il.Emit(OpCodes.Ldloc, e.EipLocal);
+            e.Constant((int)block.Start);
+            il.Emit(OpCodes.Beq, block.Label);
+        }
+
+        il.Emit(OpCodes.Br, e.Indirect);
+        il.MarkLabel(e.IndirectTarget);
+        e.LoadAttention();
+        il.Emit(OpCodes.Brfalse, top);
+        il.Emit(OpCodes.Br, e.Plain);
+    }
+
+    private static void EmitBlock(InstructionEmitter e, GuestBlock block, EmitTarget target)
+    {
+        e.BeginBlock(block);
+        if (target.Counter != 0 && block.IsEntry)
+        {
+            EmitCounter(e, block, target.Counter);
+        }
+
+        for (int i = 0; i < block.Instructions.Count && !e.BlockEnded; i++)
+        {
+            Instruction instruction = block.Instructions[i];
+            e.BeginInstruction(instruction, i);
+            if (Translatable.Routine(instruction, e.Region) is not { } routine)
+            {
+                e.LeaveToInterpreter();
+            }
+            else if (!routine(e, instruction))
+            {
+                e.Region.Untranslatable.Add(e.Eip);
+                e.LeaveToInterpreter();
+            }
+        }
+
+        if (!e.BlockEnded)
+        {
+            e.Retire();
+            e.GoTo(block.End);
+        }
+    }
+
+    /// <summary>A quick block counts down to its promotion.</summary>
+    private static void EmitCounter(InstructionEmitter e, GuestBlock block, nint counter)
+    {
+        ILGenerator il = e.Il;
+        Label hot = il.DefineLabel();
+        LocalBuilder left = e.Temp();
+        il.Emit(OpCodes.Ldc_I8, (long)counter);
+        il.Emit(OpCodes.Ldind_I4);
+        e.Constant(1);
+        il.Emit(OpCodes.Sub);
+        il.Emit(OpCodes.Stloc, left);
+        il.Emit(OpCodes.Ldc_I8, (long)counter);
+        il.Emit(OpCodes.Ldloc, left);
+        il.Emit(OpCodes.Stind_I4);
+        il.Emit(OpCodes.Ldloc, left);
+        il.Emit(OpCodes.Brfalse, hot);
+        e.Defer(() =>
+        {
+            il.MarkLabel(hot);
+            e.Constant((int)block.Start);
+            il.Emit(OpCodes.Stloc, e.EipLocal);
+            StoreState(e, eip: true);
+            e.Constant(ExitTable.Hot);
+            il.Emit(OpCodes.Ret);
+        });
+    }
+
+    private static void EmitExits(InstructionEmitter e, MemoryEmitter memory, EmitTarget target)
+    {
+        ILGenerator il = e.Il;
+        il.MarkLabel(e.SideExitLabel);
+        StoreState(e, eip: false);
+        il.Emit(OpCodes.Ldloc, e.CodeLocal);
+        il.Emit(OpCodes.Ret);
+
+        Label none = il.DefineLabel();
+        il.MarkLabel(e.Indirect);
+        if (target.Link && e.UsesIndirect)
+        {
+            StoreState(e, eip: true);
+            EmitJumpTable(e, memory, target, none);
+        }
+
+        // Also reached where the region's own dispatch finds no entry.
+        il.MarkLabel(e.Plain);
+        StoreState(e, eip: true);
+        il.MarkLabel(none);
+        e.Constant(ExitTable.Continue);
+        il.Emit(OpCodes.Ret);
+
+        il.MarkLabel(e.Linked);
+        StoreState(e, eip: true);
+        if (e.UsesLinks && target.Link)
+        {
+            EmitLink(e, memory, none);
+        }
+        else
+        {
+            e.Constant(ExitTable.Continue);
+            il.Emit(OpCodes.Ret);
+        }
+    }
+
+    /// <summary>Goes to the translation in the jump table, if it is the right one and the page is still mapped as it was.</summary>
+    private static void EmitJumpTable(InstructionEmitter e, MemoryEmitter memory, EmitTarget target, Label none)
+    {
+        ILGenerator il = e.Il;
+        LocalBuilder entry = il.DeclareLocal(typeof(long));
+        il.Emit(OpCodes.Ldloc, e.EipLocal);
+        il.Emit(OpCodes.Ldloc, e.EipLocal);
+        e.Constant(JumpTable.HashShift);
+        il.Emit(OpCodes.Shr_Un);
+        il.Emit(OpCodes.Xor);
+        e.Constant(JumpTable.Mask);
+        il.Emit(OpCodes.And);
+        il.Emit(OpCodes.Conv_U8);
+        e.Constant(JumpTable.EntryShift);
+        il.Emit(OpCodes.Shl);
+        il.Emit(OpCodes.Ldc_I8, (long)target.JumpTable);
+        il.Emit(OpCodes.Add);
+        il.Emit(OpCodes.Stloc, entry);
+
+        il.Emit(OpCodes.Ldloc, entry);
+        il.Emit(OpCodes.Ldind_I8);
+        il.Emit(OpCodes.Ldloc, e.EipLocal);
+        il.Emit(OpCodes.Conv_U8);
+        il.Emit(OpCodes.Ldc_I8, (long)((ulong)e.Mode << 32));
+        il.Emit(OpCodes.Or);
+        il.Emit(OpCodes.Bne_Un, none);
+
+        memory.EmitExecuteEntry(e, e.EipLocal);
+        Field(entry, 8);
+        il.Emit(OpCodes.Ldind_I8);
+        il.Emit(OpCodes.Bne_Un, none);
+
+        il.Emit(OpCodes.Ldarg_0);
+        Field(entry, 16);
+        il.Emit(OpCodes.Ldind_I);
+        TailCall(il);
+
+        void Field(LocalBuilder pointer, int offset)
+        {
+            il.Emit(OpCodes.Ldloc, pointer);
+            e.Constant(offset);
+            il.Emit(OpCodes.Conv_I8);
+            il.Emit(OpCodes.Add);
+        }
+    }
+
+    /// <summary>Goes on through a link cell, if it is filled and the target's page is still mapped as it was.</summary>
+    private static void EmitLink(InstructionEmitter e, MemoryEmitter memory, Label none)
+    {
+        ILGenerator il = e.Il;
+        LocalBuilder function = il.DeclareLocal(typeof(long));
+        Label unlinked = il.DefineLabel();
+        il.Emit(OpCodes.Ldloc, e.LinkLocal);
+        il.Emit(OpCodes.Ldind_I8);
+        il.Emit(OpCodes.Stloc, function);
+        il.Emit(OpCodes.Ldloc, function);
+        il.Emit(OpCodes.Brfalse, unlinked);
+        memory.EmitExecuteEntry(e, e.EipLocal);
+        il.Emit(OpCodes.Ldloc, e.LinkLocal);
+        e.Constant(8);
+        il.Emit(OpCodes.Conv_I8);
+        il.Emit(OpCodes.Add);
+        il.Emit(OpCodes.Ldind_I8);
+        il.Emit(OpCodes.Bne_Un, none);
+        il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldloc, function);
+        il.Emit(OpCodes.Conv_I);
+        TailCall(il);
+
+        il.MarkLabel(unlinked);
+        e.StateAddress(StateLayout.ExitInfo);
+        il.Emit(OpCodes.Ldloc, e.LinkLocal);
+        il.Emit(OpCodes.Stind_I8);
+        e.Constant(ExitTable.Unlinked);
+        il.Emit(OpCodes.Ret);
+    }
+
+    private static void TailCall(ILGenerator il)
+    {
+        il.Emit(OpCodes.Tailcall);
+        il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(int), DynamicMethodFactory.Parameters, null);
+        il.Emit(OpCodes.Ret);
+    }
+
+    private static void StoreState(InstructionEmitter e, bool eip)
+    {
+        ILGenerator il = e.Il;
+        for (int register = 0; register < 8; register++)
+        {
+            if ((e.WrittenRegisters >> register & 1) != 0)
+            {
+                int number = register;
+                e.StoreState(StateLayout.Gpr(register), () => e.Push(Value.Register(number)));
+            }
+        }
+
+        if (eip)
+        {
+            e.StoreState(StateLayout.Eip, () => il.Emit(OpCodes.Ldloc, e.EipLocal));
+        }
+
+        int retired = e.Optimized ? StateLayout.RetiredOptimized : StateLayout.RetiredQuick;
+        e.StateAddress(retired);
+        e.LoadState(retired, OpCodes.Ldind_I8);
+        il.Emit(OpCodes.Ldloc, e.Retired);
+        il.Emit(OpCodes.Add);
+        il.Emit(OpCodes.Stind_I8);
+    }
+}
+
+/// <summary>Where and how a region is to run.</summary>
+/// <param name="Optimize">Full optimisation, or MinOpts.</param>
+/// <param name="Link">Whether translations go on to one another without the dispatcher.</param>
+/// <param name="Exits">Numbers for its exits.</param>
+/// <param name="JumpTable">Address of the engine's jump table.</param>
+/// <param name="Counter">Address of the counter that its entry decrements, or 0.</param>
+/// <param name="MakeLink">Makes a link to an EIP of the same mode.</param>
+internal sealed record EmitTarget(bool Optimize, bool Link, ExitTable Exits, nint JumpTable, nint Counter, Func<uint, Link> MakeLink);
+
+/// <summary>A region in IL.</summary>
+/// <param name="Method">To be compiled, and kept while its function may run.</param>
+/// <param name="Region">What it was made from.</param>
+/// <param name="Entries">EIPs at which it may be entered.</param>
+/// <param name="ExitCodes">Exit codes taken.</param>
+/// <param name="Links">Links made.</param>
+/// <param name="IlBytes">Length of the IL.</param>
+internal sealed record EmittedRegion(DynamicMethod Method, Region Region, List<uint> Entries, List<int> ExitCodes, List<Link> Links, int IlBytes);

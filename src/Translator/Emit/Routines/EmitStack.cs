@@ -1,0 +1,86 @@
+using System.Reflection.Emit;
+using Dbt.Translator.State;
+using Iced.Intel;
+
+namespace Dbt.Translator.Emit.Routines;
+
+/// <summary>Stack instructions with 32-bit operands.</summary>
+internal static class EmitStack
+{
+    private const uint Pushed = ~(Flags.Rf | Flags.Vm | Flags.Status);
+
+    public static bool Push(InstructionEmitter e, in Instruction i)
+    {
+        if (i.StackPointerIncrement != -4)
+        {
+            return false;
+        }
+
+        PushValue(e, e.Source(i, 0, 4));
+        return true;
+    }
+
+    public static bool Pop(InstructionEmitter e, in Instruction i)
+    {
+        if (i.StackPointerIncrement != 4 || i.Op0Kind != OpKind.Register)
+        {
+            return false;
+        }
+
+        Value value = PopValue(e, 0);
+        e.SetRegister(i.Op0Register, value);
+        return true;
+    }
+
+    public static bool Leave(InstructionEmitter e, in Instruction i)
+    {
+        if (i.Code != Code.Leaved)
+        {
+            return false;
+        }
+
+        Value value = e.Load(e.Host(Gpr.Ebp, 0, 4, write: false), 4);
+        MoveStack(e, Gpr.Ebp, 4);
+        e.SetRegister(Gpr.Ebp, value);
+        return true;
+    }
+
+    public static bool Pushfd(InstructionEmitter e, in Instruction i)
+    {
+        LocalBuilder host = e.Host(Gpr.Esp, -4, 4, write: true);
+        e.Flags.PushStatus(e);
+        e.LoadState(StateLayout.Eflags, OpCodes.Ldind_I4);
+        e.Constant(Pushed);
+        e.Il.Emit(OpCodes.And);
+        e.Il.Emit(OpCodes.Or);
+        e.Constant((int)Flags.Fixed);
+        e.Il.Emit(OpCodes.Or);
+        e.Store(host, e.StoreValue(), 4);
+        MoveStack(e, Gpr.Esp, -4);
+        return true;
+    }
+
+    /// <summary>Pushes a value on the guest's stack. May leave.</summary>
+    public static void PushValue(InstructionEmitter e, Value value)
+    {
+        LocalBuilder host = e.Host(Gpr.Esp, -4, 4, write: true);
+        e.Store(host, value, 4);
+        MoveStack(e, Gpr.Esp, -4);
+    }
+
+    /// <summary>Pops a value and <paramref name="extra"/> bytes more. May leave.</summary>
+    public static Value PopValue(InstructionEmitter e, int extra)
+    {
+        Value value = e.Load(e.Host(Gpr.Esp, 0, 4, write: false), 4);
+        MoveStack(e, Gpr.Esp, 4 + extra);
+        return value;
+    }
+
+    private static void MoveStack(InstructionEmitter e, Gpr from, int bytes)
+    {
+        e.Push(Value.Register((int)from));
+        e.Constant(bytes);
+        e.Il.Emit(OpCodes.Add);
+        e.SetRegister(Gpr.Esp, e.StoreValue());
+    }
+}

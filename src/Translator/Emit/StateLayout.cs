@@ -1,0 +1,33 @@
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Emit;
+
+/// <summary>Byte offsets of <see cref="CpuState"/>'s fields, for emitted code.</summary>
+internal static unsafe class StateLayout
+{
+    // Only differences of addresses are taken; a real object, because the runtime touches what a field's address is taken of.
+    private static readonly CpuState* State = CpuState.Allocate();
+
+    public static readonly int Eip = Offset(&State->Eip);
+    public static readonly int FlagOp = Offset(&State->FlagOp);
+    public static readonly int FlagA = Offset(&State->FlagA);
+    public static readonly int FlagB = Offset(&State->FlagB);
+    public static readonly int FlagResult = Offset(&State->FlagResult);
+    public static readonly int Eflags = Offset(&State->Eflags);
+#pragma warning disable CS0420 // only its address is wanted
+    public static readonly int Attention = Offset(&State->Attention);
+#pragma warning restore CS0420
+    public static readonly int Tlb = Offset(&State->Tlb);
+    public static readonly int ExitInfo = Offset(&State->ExitInfo);
+    public static readonly int RetiredQuick = Offset(&State->RetiredQuick);
+    public static readonly int RetiredOptimized = Offset(&State->RetiredOptimized);
+
+    /// <summary>A general register, 0 (EAX) to 7 (EDI).</summary>
+    public static int Gpr(int register) => register * 4;
+
+    /// <summary>The base address of a segment register.</summary>
+    public static int SegmentBase(SegmentIndex index) =>
+        Offset(&State->Segments) + ((int)index * sizeof(Segment));
+
+    private static int Offset(void* field) => (int)((nint)field - (nint)State);
+}

@@ -1,0 +1,25 @@
+using Dbt.Translator;
+
+namespace Dbt.Tests.Translator;
+
+/// <summary>The engines that the tests run, with thresholds low enough that the tiers are reached.</summary>
+internal static unsafe class EngineUnderTest
+{
+    /// <summary>Names for <see cref="Create"/>.</summary>
+    public static string[] Names => ["tiered-interpreting", "quick", "optimized", "tiered", "tiered-background", "optimized-unlinked"];
+
+    /// <summary>Makes an engine on a platform's processor.</summary>
+    public static Engine Create(string name, TestPlatform platform) => EngineFactory.Create(Options(name), platform, platform.Cpu);
+
+    private static EngineOptions Options(string name) => name switch
+    {
+        "interpreter" => new EngineOptions { Kind = EngineKind.Interpreter },
+        "tiered-interpreting" => new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = int.MaxValue },
+        "quick" => new EngineOptions { Kind = EngineKind.Quick },
+        "optimized" => new EngineOptions { Kind = EngineKind.Optimized },
+        "optimized-unlinked" => new EngineOptions { Kind = EngineKind.Optimized, LinkBlocks = false },
+        "tiered" => new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = 2, OptimizeThreshold = 5, BackgroundCompile = false },
+        "tiered-background" => new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = 2, OptimizeThreshold = 5 },
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
+    };
+}

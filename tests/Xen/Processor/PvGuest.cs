@@ -113,12 +113,19 @@ internal sealed unsafe class PvGuest : IDisposable
     public ShutdownReason Run()
     {
         Vcpu.Start();
-        Assert.True(Domain.Stopped.Wait(TimeSpan.FromSeconds(20)), $"the guest did not stop; EIP {Cpu->Eip:x8}");
+        ShutdownReason reason = WaitStopped();
         foreach (Vcpu vcpu in Domain.Vcpus)
         {
             vcpu.Stop();
         }
 
+        return reason;
+    }
+
+    /// <summary>Waits until the domain stops.</summary>
+    public ShutdownReason WaitStopped()
+    {
+        Assert.True(Domain.Stopped.Wait(TimeSpan.FromSeconds(30)), $"the guest did not stop; EIP {Cpu->Eip:x8}");
         return Domain.Stopped.Result;
     }
 

@@ -37,8 +37,9 @@ public sealed unsafe partial class DomainMemory
                 return false;
             }
 
-            // The reference keeps the frame while its own entries may be changing.
-            bool emulated = Tables.IsTable((uint)frame) && Emulator(vcpu) is { } emulator && emulator.TryEmulate(linear, (uint)frame);
+            // L1 tables only, as in Xen; upper levels change by hypercall. The reference keeps the frame while its entries are changing.
+            bool emulated = _frames.TypeOf((uint)frame) == PageType.L1 && Tables.IsTable((uint)frame)
+                && Emulator(vcpu) is { } emulator && emulator.TryEmulate(linear, (uint)frame);
             _frames.Put((uint)frame);
             return emulated;
         }

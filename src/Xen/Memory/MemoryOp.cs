@@ -199,18 +199,30 @@ internal static unsafe class MemoryOp
     }
 
     /// <summary>
-    /// struct xen_machphys_mfn_list: frames that hold the machine-to-phys table, for a guest that maps it itself. It isn't in machine
-    /// frames here, so the list is empty and the linear range is the way to it.
+    /// struct xen_machphys_mfn_list: first frames of the machine-to-phys table's 2-MiB extents. The table lies beyond the machine's
+    /// memory; no guest may map it by these numbers, as in Xen none but domain 0 may.
     /// </summary>
     private static int FrameList(Vcpu vcpu, uint argument)
     {
+        const uint FramesPerExtent = 512;
         Span<uint> list = stackalloc uint[3];
         if (!GuestAccess.TryRead(vcpu, argument, MemoryMarshal.AsBytes(list)))
         {
             return -EFAULT;
         }
 
-        list[2] = 0;
+        Hypervisor hypervisor = vcpu.Domain.Hypervisor;
+        uint count = Math.Min(list[0], ((hypervisor.MachineToPhysBytes - 1) >> 21) + 1);
+        for (uint i = 0; i < count; i++)
+        {
+            uint first = (hypervisor.Machine.FrameCount + FramesPerExtent) & ~(FramesPerExtent - 1);
+            if (!GuestAccess.TryWrite(vcpu, list[1] + (i * 4), first + (i * FramesPerExtent)))
+            {
+                return -EFAULT;
+            }
+        }
+
+        list[2] = count;
         return GuestAccess.TryWrite(vcpu, argument, MemoryMarshal.AsBytes(list)) ? 0 : -EFAULT;
     }
 

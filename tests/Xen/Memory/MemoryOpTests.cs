@@ -287,9 +287,14 @@ public sealed unsafe class MemoryOpTests : IDisposable
         _f.Put(0x2004, 0xFFFFFFF0);
         Assert.Equal(-EFAULT, _f.Call(12, 9, 0x2000));
 
+        // 256 MiB have 256 KiB of it: one extent, beyond the memory.
         _f.Put(0x2000, 8u);
+        _f.Put(0x2004, List);
         Assert.Equal(0, _f.Call(12, 5, 0x2000));
-        Assert.Equal(0u, _f.Get<uint>(0x2008));
+        Assert.Equal(1u, _f.Get<uint>(0x2008));
+        Assert.Equal(-EPERM, _f.UpdateVa(0x3F000, Entry(_f.Get<uint>(List), P)));
+        _f.Put(0x2004, 0x40000000u);
+        Assert.Equal(-EFAULT, _f.Call(12, 5, 0x2000));
     }
 
     [Theory]

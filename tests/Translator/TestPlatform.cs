@@ -26,6 +26,7 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
 
     private readonly SoftwareTlb _tlb = new();
     private readonly PageRights[] _rights;
+    private readonly Dictionary<uint, uint> _mapping = [];
     private bool _stop;
 
     public TestPlatform(int megabytes = 4, int ring = 3)
@@ -120,6 +121,13 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
         _tlb.Drop(linear >> 12);
     }
 
+    /// <summary>Maps a page of linear addresses to another physical page.</summary>
+    public void Map(uint linear, uint physical)
+    {
+        _mapping[linear >> 12] = physical >> 12;
+        _tlb.Drop(linear >> 12);
+    }
+
     /// <summary>Assembles 32-bit code to an address.</summary>
     /// <returns>The address behind the code.</returns>
     public uint Assemble(uint address, Action<Assembler> write, int bits = 32)
@@ -170,10 +178,11 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
             return false;
         }
 
-        host = Memory + linear;
-        if (!write || !CodeMap.HasCode(linear >> 12))
+        uint frame = _mapping.GetValueOrDefault(linear >> 12, linear >> 12);
+        host = Memory + ((nuint)frame << 12) + (linear & 0xFFF);
+        if (!write || !CodeMap.HasCode(frame))
         {
-            _tlb.Set(linear >> 12, access, user, Memory + (linear & ~0xFFFu));
+            _tlb.Set(linear >> 12, access, user, Memory + ((nuint)frame << 12));
         }
 
         return true;

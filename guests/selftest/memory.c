@@ -35,9 +35,11 @@ static void facts(void)
     uint32_t frames[16];
     struct machphys_mfn_list list = { 16, frames, 0 };
     CHECK("mfn-list", op(XENMEM_machphys_mfn_list, &list), 0);
-    CHECK("mfn-list-count", list.nr_extents >= 1 && list.nr_extents <= 16, 1);
-    list.extents = WILD;
-    CHECK("mfn-list-wild", op(XENMEM_machphys_mfn_list, &list), -EFAULT);
+    CHECK("mfn-list-count", list.nr_extents <= 16, 1);
+    if (list.nr_extents) {                      /* a table outside the machine's frames has none to tell */
+        list.extents = WILD;
+        CHECK("mfn-list-wild", op(XENMEM_machphys_mfn_list, &list), -EFAULT);
+    }
     struct e820_entry map[16];
     struct memory_map request = { 16, map };
     int result = op(XENMEM_memory_map, &request);

@@ -349,12 +349,13 @@ static void emulated_writes(void)
     TRY("movl %1, (%0)", : : "r"(half), "r"((uint32_t)bad & ~PTE_RW) : "memory");
     CHECK("own-table-read-only", fault.vector, -1);
     half[0] = 0;
+    /* Tables of the upper levels may be emulated or not, but never to something that is refused by hypercall. */
     uint32_t *l3 = (uint32_t *)start_info->pt_base;
-    TRY("movl $0, (%0)", : : "r"(l3 + 2) : "memory");
-    CHECK("l3", fault.vector, 14);
+    TRY("movl $0, (%0)", : : "r"(l3 + 6) : "memory");
+    CHECK("l3-kernel-slot", fault.vector, 14);
     pte_t *l2 = walk(TEST_VA, 2);
-    TRY("movl $0, (%0)", : : "r"(l2) : "memory");
-    CHECK("l2", fault.vector, 14);
+    TRY("movl %1, (%0)", : : "r"(l2 + 1), "r"((uint32_t)pte_of(page, FLAGS)) : "memory");
+    CHECK("l2-to-data", fault.vector, 14);
     CHECK("empty", *entry & PTE_P, 0);
     page_free(page);
     page_free(other);

@@ -129,6 +129,16 @@ internal sealed unsafe class DescriptorTables(Vcpu vcpu)
         return descriptor != 0;
     }
 
+    /// <summary>Whether a selector's error code names an LDT entry within the limit whose page can't be had.</summary>
+    /// <param name="errorCode">Error code of #GP.</param>
+    /// <param name="linear">Linear address of the entry.</param>
+    public bool IsAbsentLdtEntry(uint errorCode, out uint linear)
+    {
+        uint index = (errorCode & 0xFFFF) >> 3;
+        linear = _ldtBase + (index * 8);
+        return (errorCode & 7) == 4 && index < LdtEntries && !TryReadLdt(index, out _);
+    }
+
     private bool TryReadLdt(uint index, out ulong descriptor)
     {
         descriptor = 0;

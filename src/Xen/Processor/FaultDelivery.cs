@@ -24,6 +24,10 @@ internal static unsafe class FaultDelivery
                 }
 
                 break;
+            case Vector.GeneralProtection when vcpu.Descriptors.IsAbsentLdtEntry(fault.ErrorCode, out uint entry):
+                // As Xen does it: the page is the guest's to bring in, so it is told of the page.
+                fault = new Fault { Vector = Vector.PageFault, Address = entry };
+                break;
             case Vector.GeneralProtection when (fault.ErrorCode & 3) == 0:
                 CallGate.Enter(vcpu, (ushort)(fault.ErrorCode & SelectorError));
                 return;
@@ -41,9 +45,6 @@ internal static unsafe class FaultDelivery
                     {
                         return;
                     }
-
-                    // The emulation may have met another fault than the one that led to it.
-                    fault = vcpu.State->Fault;
                 }
 
                 // Emulation may have met another fault than the one that led to it.

@@ -37,8 +37,8 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Into, "INT n/INTO/INT3/INT1", TestClass.ControlFlow, &FlowOperations.Into, traits: Flow),
         new(Mnemonic.Int1, "INT n/INTO/INT3/INT1", TestClass.ControlFlow, &FlowOperations.Int1, traits: Flow),
         new(Mnemonic.Bound, "BOUND", TestClass.ControlFlow, &FlowOperations.Bound),
-        new(Mnemonic.Ud0, "UD", TestClass.System, &FlowOperations.Ud, traits: Flow),
-        new(Mnemonic.Ud1, "UD", TestClass.System, &FlowOperations.Ud, traits: Flow),
-        new(Mnemonic.Ud2, "UD", TestClass.System, &FlowOperations.Ud, traits: Flow),
+        new(Mnemonic.Ud0, "UD", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
+        new(Mnemonic.Ud1, "UD", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
+        new(Mnemonic.Ud2, "UD", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
     ];
 }

@@ -70,6 +70,35 @@ internal sealed unsafe partial class Interpreter
         return OpenAt(cpu, (SegmentIndex)d.Segment, offset, size, access);
     }
 
+    /// <summary>Opens what lies <paramref name="distance"/> bytes behind the start of the memory operand, for its second half.</summary>
+    public byte* OpenBehind(CpuState* cpu, in DecodedInstruction d, int distance, int size, MemoryAccess access)
+    {
+        uint offset = EffectiveAddress(cpu, in d) + (uint)distance;
+        return OpenAt(cpu, (SegmentIndex)d.Segment, (d.Flags & DecodedFlags.Address16) == 0 ? offset : offset & 0xFFFF, size, access);
+    }
+
+    /// <summary>Reads the memory operand as a far pointer: offset of the operand size, then selector, each an access of its own.</summary>
+    /// <returns>False for a fault.</returns>
+    public bool TryFarPointer(CpuState* cpu, in DecodedInstruction d, out uint offset, out ushort selector)
+    {
+        (offset, selector) = (0, 0);
+        byte* pointer = Open(cpu, in d, d.Size, MemoryAccess.Read);
+        if (pointer == null)
+        {
+            return false;
+        }
+
+        offset = Load(pointer, d.Size);
+        pointer = OpenBehind(cpu, in d, d.Size, 2, MemoryAccess.Read);
+        if (pointer == null)
+        {
+            return false;
+        }
+
+        selector = (ushort)Load(pointer, 2);
+        return true;
+    }
+
     /// <summary>Opens memory on the stack at an offset in SS.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* OpenStack(CpuState* cpu, in DecodedInstruction d, uint offset, int size, MemoryAccess access)

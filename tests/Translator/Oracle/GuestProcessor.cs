@@ -104,6 +104,7 @@ internal sealed unsafe class GuestProcessor : IDisposable
         _platform.Load(SegmentIndex.Es, vector.Selectors[1]);
         _platform.Load(SegmentIndex.Fs, vector.Selectors[2]);
         _platform.Load(SegmentIndex.Gs, vector.Selectors[3]);
+        _platform.Load(SegmentIndex.Cs, 0x23);
         _platform.Load(SegmentIndex.Ss, 0x2B);
         fixed (FxArea* area = &Access(cpu))
         {

@@ -50,7 +50,7 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
     /// <summary>Linear address of a page fault.</summary>
     public uint Cr2 { get; private set; }
 
-    /// <summary>The vector reached for memory that only the native harness has.</summary>
+    /// <summary>The vector reached for memory or descriptors that only the native harness has.</summary>
     public bool TouchedHarness { get; private set; }
 
     /// <summary>Raised by a watchdog: the run is to end at the next opportunity.</summary>
@@ -119,6 +119,8 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
     /// <inheritdoc/>
     public override bool TryReadDescriptor(CpuState* cpu, ushort selector, out ulong descriptor)
     {
+        // 64-bit code is nothing that a guest has; the task state segments, the LDT and the processor's number are not known here.
+        TouchedHarness |= (selector & ~3) is 0x30 or 0x40 or 0x48 or 0x50 or 0x58 or 0x78;
         bool inside = (selector & 4) == 0 && (selector >> 3) < Gdt.Length;
         descriptor = inside ? Gdt[selector >> 3] : 0;
         return inside;
@@ -188,7 +190,8 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
         Cpu->Attention = 1;
     }
 
+    // Linux sets AVL in a usable one.
     private static ulong Thread(uint @base, uint limit, bool pages) =>
-        (limit & 0xFFFF) | ((ulong)(@base & 0xFFFFFF) << 16) | (0xF3UL << 40) | ((ulong)(limit >> 16) << 48)
+        (limit & 0xFFFF) | ((ulong)(@base & 0xFFFFFF) << 16) | (0xF3UL << 40) | (1UL << 52) | ((ulong)(limit >> 16) << 48)
         | (pages ? 0xC0UL << 48 : 0x40UL << 48) | ((ulong)(@base >> 24) << 56);
 }

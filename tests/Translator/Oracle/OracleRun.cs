@@ -143,7 +143,8 @@ internal sealed class OracleRun : IDisposable
         (background, TestVector small) = shrinker.Shrink(background, vector);
         string final = Difference(background, small, guest) ?? difference + "(does not show again)\n";
         string kind = Kind(small, guest, final);
-        string example = $"{guest.Name}, {origin}\n{small}{final}";
+        Outcome native = _native.Run(background, [small])[0];
+        string example = $"{guest.Name}, {origin}\n{small}native ends with vector {native.Vector} error {native.Error:x} cr2 {native.Cr2:x8} eip {native.Eip:x8}\n{final}";
         _failures[kind] = _failures.TryGetValue(kind, out known) ? (known.Count + 1, known.Example) : (1, example);
     }
 
@@ -162,7 +163,7 @@ internal sealed class OracleRun : IDisposable
     private static string Kind(TestVector vector, GuestProcessor guest, string difference)
     {
         var fields = difference.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(':')[0].Split('[')[0]).Distinct();
-        var mnemonics = vector.Code.Take(6).Select(c => Decoder.Create(32, new ByteArrayCodeReader(c), 0).Decode().Mnemonic);
+        var mnemonics = vector.Code.Where(c => c[0] != 0x90).TakeLast(2).Select(c => Decoder.Create(32, new ByteArrayCodeReader(c), 0).Decode().Mnemonic);
         return $"{guest.Name}: {string.Join(' ', mnemonics)} [{string.Join(' ', fields)}]";
     }
 

@@ -4,6 +4,8 @@ namespace Dbt.Tests.Translator.Oracle;
 /// <param name="fails">Whether a vector over a background still shows a difference.</param>
 internal sealed class Shrinker(Func<byte[], TestVector, bool> fails)
 {
+    private const byte Nop = 0x90;
+
     /// <summary>The smallest failing vector found, and its background.</summary>
     public (byte[] Background, TestVector Vector) Shrink(byte[] background, TestVector vector)
     {
@@ -16,6 +18,17 @@ internal sealed class Shrinker(Func<byte[], TestVector, bool> fails)
                 List<byte[]> code = [.. vector.Code];
                 code.RemoveAt(i);
                 smaller |= Try(background, vector.With(code: code), ref vector);
+            }
+        }
+
+        // What cannot go because others jump over it may still do nothing.
+        for (int i = 0; i < vector.Code.Count; i++)
+        {
+            if (vector.Code[i][0] != Nop)
+            {
+                List<byte[]> code = [.. vector.Code];
+                code[i] = [.. Enumerable.Repeat(Nop, code[i].Length)];
+                Try(background, vector.With(code: code), ref vector);
             }
         }
 

@@ -31,14 +31,22 @@ internal static unsafe class FarOperations
             return false;
         }
 
-        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)(-2 * size)), 2 * size, MemoryAccess.Write);
+        // CS goes first, and stays in memory where the push of EIP then faults.
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)-size), size, MemoryAccess.Write);
+        if (stack == null)
+        {
+            return false;
+        }
+
+        Interpreter.Store(stack, size, cpu->Segments[SegmentIndex.Cs].Selector);
+        interpreter.Commit(cpu);
+        stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)(-2 * size)), size, MemoryAccess.Write);
         if (stack == null)
         {
             return false;
         }
 
         Interpreter.Store(stack, size, d.NextEip);
-        Interpreter.Store(stack + size, size, cpu->Segments[SegmentIndex.Cs].Selector);
         interpreter.Commit(cpu);
         Interpreter.MoveStack(cpu, in d, (uint)(-2 * size));
         Enter(cpu, code, offset);
@@ -50,7 +58,7 @@ internal static unsafe class FarOperations
     {
         int size = d.Size;
         uint release = d.Immediate & 0xFFFF;
-        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), 2 * size, MemoryAccess.Read);
+        byte* stack = OpenFrame(interpreter, cpu, in d, 2);
         if (stack == null)
         {
             return false;
@@ -61,16 +69,16 @@ internal static unsafe class FarOperations
         return Return(interpreter, cpu, in d, selector, eip, 2, release);
     }
 
-    /// <summary>IRET, to the same or an outer level. With NT set it would be a task switch: #TS.</summary>
+    /// <summary>IRET, to the same or an outer level. With NT set it would be a task switch: #GP(0), as below a 64-bit hypervisor.</summary>
     public static bool Iret(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
         int size = d.Size;
         if ((cpu->Eflags & Flags.Nt) != 0)
         {
-            return Interpreter.Raise(cpu, Vector.InvalidTss);
+            return Interpreter.GeneralProtection(cpu);
         }
 
-        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), 3 * size, MemoryAccess.Read);
+        byte* stack = OpenFrame(interpreter, cpu, in d, 3);
         if (stack == null)
         {
             return false;
@@ -99,6 +107,14 @@ internal static unsafe class FarOperations
         cpu->Eflags = (cpu->Eflags & ~mask) | (eflags & mask) | Flags.Fixed;
         cpu->RefreshMode();
         return true;
+    }
+
+    // The last word of a frame is read first: where the whole frame is absent, its is the address of the fault.
+    private static byte* OpenFrame(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, int words)
+    {
+        int size = d.Size;
+        byte* last = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)((words - 1) * size)), size, MemoryAccess.Read);
+        return last == null ? null : interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), words * size, MemoryAccess.Read);
     }
 
     // Loads CS:EIP, and SS:ESP where the level changes, from a frame of `words` words that is already read.
@@ -172,15 +188,7 @@ internal static unsafe class FarOperations
             return true;
         }
 
-        (selector, offset) = (0, 0);
-        byte* pointer = interpreter.Open(cpu, in d, size + 2, MemoryAccess.Read);
-        if (pointer == null)
-        {
-            return false;
-        }
-
-        (selector, offset) = ((ushort)Interpreter.Load(pointer + size, 2), Interpreter.Load(pointer, size));
-        return true;
+        return interpreter.TryFarPointer(cpu, in d, out offset, out selector);
     }
 
     // The code segment of a far JMP or CALL, straight or through a call gate, at the present level.

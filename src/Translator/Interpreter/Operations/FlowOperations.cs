@@ -86,8 +86,15 @@ internal static unsafe class FlowOperations
     /// <summary>INT3.</summary>
     public static bool Int3(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interrupt(interpreter, cpu, in d, (int)Vector.Breakpoint);
 
-    /// <summary>INT1.</summary>
-    public static bool Int1(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interrupt(interpreter, cpu, in d, (int)Vector.Debug);
+    /// <summary>INT1: a debug trap, whatever the privilege of its gate (SDM, INT1).</summary>
+    public static bool Int1(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        interpreter.Transferred = true;
+        cpu->Eip = d.NextEip;
+        cpu->Fault = new Fault { Vector = Vector.Debug };
+        interpreter.Platform.DeliverFault(cpu);
+        return true;
+    }
 
     /// <summary>INTO.</summary>
     public static bool Into(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
@@ -97,7 +104,7 @@ internal static unsafe class FlowOperations
     public static bool Bound(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
         int size = d.Size;
-        byte* pointer = interpreter.Open(cpu, in d, size * 2, MemoryAccess.Read);
+        byte* pointer = interpreter.Open(cpu, in d, size, MemoryAccess.Read);
         if (pointer == null)
         {
             return false;
@@ -105,7 +112,13 @@ internal static unsafe class FlowOperations
 
         int index = Interpreter.SignExtend(Interpreter.Load(Interpreter.Register(cpu, d.Register0), size), size);
         int low = Interpreter.SignExtend(Interpreter.Load(pointer, size), size);
-        int high = Interpreter.SignExtend(Interpreter.Load(pointer + size, size), size);
+        pointer = interpreter.OpenBehind(cpu, in d, size, size, MemoryAccess.Read);
+        if (pointer == null)
+        {
+            return false;
+        }
+
+        int high = Interpreter.SignExtend(Interpreter.Load(pointer, size), size);
         return (index >= low && index <= high) || Interpreter.Raise(cpu, Vector.BoundRange);
     }
 

@@ -38,8 +38,7 @@ internal static unsafe class SegmentOperations
     /// <summary>POP of a segment register.</summary>
     public static bool PopSegment(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
-        // 16 bits are read, whatever the operand size; the stack moves by it.
-        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), 2, MemoryAccess.Read);
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), d.Size, MemoryAccess.Read);
         if (stack == null || !Load(interpreter, cpu, (SegmentIndex)d.Register0, (ushort)Interpreter.Load(stack, 2)))
         {
             return false;
@@ -54,14 +53,7 @@ internal static unsafe class SegmentOperations
     public static bool LoadFarPointer<TTarget>(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
         where TTarget : struct, IFarPointerTarget
     {
-        byte* pointer = interpreter.Open(cpu, in d, d.Size + 2, MemoryAccess.Read);
-        if (pointer == null)
-        {
-            return false;
-        }
-
-        uint offset = Interpreter.Load(pointer, d.Size);
-        if (!Load(interpreter, cpu, TTarget.Index, (ushort)Interpreter.Load(pointer + d.Size, 2)))
+        if (!interpreter.TryFarPointer(cpu, in d, out uint offset, out ushort selector) || !Load(interpreter, cpu, TTarget.Index, selector))
         {
             return false;
         }
@@ -80,11 +72,12 @@ internal static unsafe class SegmentOperations
             return false;
         }
 
+        // The limit's bits 19:16, undefined by the manual, come along on the processors seen.
         // Types: available and busy TSS, LDT, call gates, task gate (SDM vol. 2, LAR).
         if (SetZero(cpu, Visible(interpreter, cpu, (ushort)selector, 0b0001_1010_0011_1110, out Segment segment, out ulong descriptor)))
         {
             _ = segment;
-            Interpreter.Store(Interpreter.Register(cpu, d.Register0), d.Size, (uint)(descriptor >> 32) & 0x00F0FF00);
+            Interpreter.Store(Interpreter.Register(cpu, d.Register0), d.Size, (uint)(descriptor >> 32) & 0x00FFFF00);
         }
 
         return true;
@@ -139,24 +132,29 @@ internal static unsafe class SegmentOperations
     /// <summary>ARPL.</summary>
     public static bool Arpl(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
-        byte* pointer = interpreter.Operand0(cpu, in d, MemoryAccess.Write);
+        byte* pointer = interpreter.Operand0(cpu, in d, MemoryAccess.Read);
         if (pointer == null)
         {
             return false;
         }
 
+        // Only a change is written.
         uint destination = Interpreter.Load(pointer, 2);
         uint rpl = Interpreter.Load(Interpreter.Register(cpu, d.Register1), 2) & 3;
-        if (SetZero(cpu, (destination & 3) < rpl))
+        bool raised = (destination & 3) < rpl;
+        if (raised)
         {
+            pointer = interpreter.Operand0(cpu, in d, MemoryAccess.Write);
+            if (pointer == null)
+            {
+                return false;
+            }
+
             Interpreter.Store(pointer, 2, (destination & ~3u) | rpl);
             interpreter.Commit(cpu);
         }
-        else
-        {
-            interpreter.AbandonWrite();
-        }
 
+        SetZero(cpu, raised);
         return true;
     }
 

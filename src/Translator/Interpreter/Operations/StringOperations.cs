@@ -6,7 +6,7 @@ namespace Dbt.Translator.Interpretation.Operations;
 
 /// <summary>
 /// MOVS, CMPS, STOS, LODS, SCAS with and without REP. A repeated one keeps its progress in ECX, ESI and EDI, so it can be left
-/// after any iteration and taken up again: for a fault, for Attention, for a write into code. Every routine sets EIP itself.
+/// after any iteration and taken up again: for a fault, for Attention. Every routine sets EIP itself.
 /// Within a page, forward runs are done at once.
 /// </summary>
 internal static unsafe class StringOperations
@@ -80,7 +80,9 @@ internal static unsafe class StringOperations
             run.Advance(done, TStep.MovesSource, TStep.MovesDestination);
             run.Count -= done;
             finished = run.Count == 0 || (stopWhen != 0 && (LazyFlags.Status(cpu) & Flags.Zf) != 0 == (stopWhen == 2));
-            if (trace || cpu->CodeChanged != 0)
+
+            // A repetition that overwrites its own bytes goes on with what it was, as processors do.
+            if (trace)
             {
                 break;
             }
@@ -337,20 +339,21 @@ internal readonly unsafe struct CmpsStep : IStringStep
 
     public static bool One(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, ref StringRun run)
     {
-        byte* source = interpreter.OpenAt(cpu, (SegmentIndex)d.Segment, run.Source, run.Size, MemoryAccess.Read);
-        if (source == null)
-        {
-            return false;
-        }
-
-        uint a = Interpreter.Load(source, run.Size);
+        // The destination first, as the host's processor reads them: it is the one whose fault is seen where both fault.
         byte* destination = interpreter.OpenAt(cpu, SegmentIndex.Es, run.Destination, run.Size, MemoryAccess.Read);
         if (destination == null)
         {
             return false;
         }
 
-        Compare(cpu, run.Size, a, Interpreter.Load(destination, run.Size));
+        uint b = Interpreter.Load(destination, run.Size);
+        byte* source = interpreter.OpenAt(cpu, (SegmentIndex)d.Segment, run.Source, run.Size, MemoryAccess.Read);
+        if (source == null)
+        {
+            return false;
+        }
+
+        Compare(cpu, run.Size, Interpreter.Load(source, run.Size), b);
         return true;
     }
 

@@ -64,6 +64,11 @@ internal static unsafe class StackOperations
         byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), 8 * size, MemoryAccess.Read);
         if (stack == null)
         {
+            // The fault is the first word's that cannot be read.
+            for (uint i = 0; i < 8 && interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, i * (uint)size), size, MemoryAccess.Read) != null; i++)
+            {
+            }
+
             return false;
         }
 

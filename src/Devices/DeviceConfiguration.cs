@@ -29,6 +29,12 @@ public sealed class DeviceConfiguration
     /// </summary>
     public Stream? ConsoleInput { get; init; }
 
+    /// <summary>
+    /// Whether input goes to the guest line by line, each when the guest seems to wait for it, as a person would type. For input that
+    /// nobody types: programs throw away what was typed ahead.
+    /// </summary>
+    public bool PaceInput { get; init; }
+
     /// <summary>Where the console's output goes; flushed after each write. Not disposed.</summary>
     public required Stream ConsoleOutput { get; init; }
 

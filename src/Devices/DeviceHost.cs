@@ -86,7 +86,8 @@ public sealed class DeviceHost : IDisposable
 
         _storeBackend = new StoreBackend(Store, frontend, frontend.MapFrame(_domain.StoreMfn), _domain.StorePort);
         _console = new ConsoleBackend(
-            frontend, frontend.MapFrame(_domain.ConsoleMfn), _domain.ConsolePort, configuration.ConsoleInput, configuration.ConsoleOutput);
+            frontend, frontend.MapFrame(_domain.ConsoleMfn), _domain.ConsolePort,
+            configuration.ConsoleInput, configuration.ConsoleOutput, configuration.PaceInput);
         XenStore store = Store;
         _domain.Stopped.ContinueWith(_ => store.FireRelease(), TaskScheduler.Default);
     }

@@ -159,6 +159,52 @@ public sealed class ConsoleTests
         Assert.Single(_frontend.Log.Lines);
     }
 
+    [Theory]
+    [InlineData("grub> ", true)]
+    [InlineData("\r\n\u001b[1;31mroot@host\u001b[0m:~# ", true)]
+    [InlineData("login: ", true)]
+    [InlineData("(memdisk) (proc) ", false)]
+    [InlineData("\u001b[12;41H      [ hello.txt  16B  100%  1.16B/s ]\u001b[12;1H", false)]
+    [InlineData("done: \r\n", false)]
+    [InlineData("grub> l", false)]
+    [InlineData("", false)]
+    public void KnowsAPrompt(string output, bool expected)
+    {
+        var watch = new PromptWatch();
+        foreach (byte value in Encoding.Latin1.GetBytes(output))
+        {
+            watch.Add([value]);
+        }
+
+        Assert.Equal(expected, watch.IsAtPrompt);
+    }
+
+    [Fact]
+    public void HoldsLinesUntilTheGuestIsReady()
+    {
+        var pacer = new InputPacer(4096);
+        pacer.Read(8);
+        ReadOnlySpan<byte> first = "cat\nhalt\n"u8;
+        pacer.Output("boot\r\n"u8, 1000);
+        Assert.Equal(0, pacer.Allow(first, true, 1200));
+        pacer.Output("grub> "u8, 1300);
+        Assert.Equal(0, pacer.Allow(first, true, 1350));
+        Assert.Equal(4, pacer.Allow(first, true, 1300 + InputPacer.AtPrompt));
+        pacer.Given(first[..2], 1400);
+        Assert.Equal(2, pacer.Allow(first[2..], false, 1400));
+        pacer.Given(first[2..4], 1410);
+        Assert.Equal(0, pacer.Allow(first[4..], false, 9000)); // not taken yet
+        Assert.Equal(0, pacer.Allow(first[4..], true, 9050)); // still at work
+        pacer.Output("text\r\ngrub> "u8, 9100);
+        Assert.Equal(5, pacer.Allow(first[4..], true, 9200));
+        pacer.Given(first[4..], 9200);
+        Assert.Equal(0, pacer.Allow(first, true, 9200 + InputPacer.Elsewhere - 1));
+        Assert.Equal(4, pacer.Allow(first, true, 9200 + InputPacer.Elsewhere));
+        pacer.Given(first[..4], 9900);
+        pacer.Read(4096);
+        Assert.Equal(5, pacer.Allow(first[4..], false, 9900));
+    }
+
     private void Say(string text)
     {
         foreach (char c in text)

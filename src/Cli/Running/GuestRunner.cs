@@ -98,7 +98,7 @@ internal sealed class GuestRunner : IDisposable
     private async Task<int?> RunOnceAsync(Domain domain, InputPump input, Task timeout)
     {
         using Stream reader = input.OpenReader();
-        var devices = new DeviceConfiguration { ConsoleInput = reader, ConsoleOutput = _output, Disks = _config.Disks };
+        var devices = new DeviceConfiguration { ConsoleInput = reader, PaceInput = !input.IsTyped, ConsoleOutput = _output, Disks = _config.Disks };
         Task first;
         using (DeviceHost.Attach(domain, devices))
         {

@@ -25,6 +25,9 @@ internal sealed class InputPump
         _onEscape = onEscape;
     }
 
+    /// <summary>Whether a person types it.</summary>
+    public bool IsTyped => _onEscape is not null;
+
     /// <summary>Starts reading.</summary>
     public void Start() => new Thread(Read) { IsBackground = true, Name = "console input" }.Start();
 

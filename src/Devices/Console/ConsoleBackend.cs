@@ -7,6 +7,7 @@ namespace Dbt.Devices.Console;
 /// </summary>
 internal sealed class ConsoleBackend : IDisposable
 {
+    private const int PacedWait = 20;
     private readonly IFrontend _frontend;
     private readonly ISharedPage _page;
     private readonly ConsoleRing _ring;
@@ -17,6 +18,7 @@ internal sealed class ConsoleBackend : IDisposable
     private readonly byte[] _outputBuffer = new byte[ConsoleRing.OutputSize];
     private readonly byte[] _inputBuffer = new byte[4096];
     private readonly Thread _thread;
+    private readonly InputPacer? _pacer;
 
     // The reader thread owns the input buffer while this is 0, the console's thread else.
     private int _inputLength;
@@ -26,12 +28,13 @@ internal sealed class ConsoleBackend : IDisposable
 
     /// <summary>Starts to serve the ring.</summary>
     /// <exception cref="InvalidOperationException">The port isn't one that was made for this back end.</exception>
-    public ConsoleBackend(IFrontend frontend, ISharedPage page, uint port, Stream? input, Stream output)
+    public ConsoleBackend(IFrontend frontend, ISharedPage page, uint port, Stream? input, Stream output, bool paceInput = false)
     {
         _frontend = frontend;
         _page = page;
         _ring = new ConsoleRing(page);
         _output = output;
+        _pacer = paceInput ? new InputPacer(_inputBuffer.Length) : null;
         if (!frontend.TryConnect(port, () => _wake.Set(), out IEventLink? link))
         {
             throw new InvalidOperationException($"console port {port} can't be connected");
@@ -71,8 +74,8 @@ internal sealed class ConsoleBackend : IDisposable
                 continue;
             }
 
-            // A guest may take input without an event.
-            _wake.WaitOne(Volatile.Read(ref _inputLength) != 0 ? idle.Next() : Timeout.Infinite);
+            // A guest may take input without an event, and a line that is held is due some time.
+            _wake.WaitOne(Volatile.Read(ref _inputLength) == 0 ? Timeout.Infinite : _pacer is null ? idle.Next() : PacedWait);
         }
 
         // Bounded, for a guest that goes on writing while it is being stopped.
@@ -90,6 +93,7 @@ internal sealed class ConsoleBackend : IDisposable
             return false;
         }
 
+        _pacer?.Output(_outputBuffer.AsSpan(0, count), Environment.TickCount64);
         if (!_outputFailed)
         {
             try
@@ -117,7 +121,14 @@ internal sealed class ConsoleBackend : IDisposable
             return false;
         }
 
-        int count = _ring.Offer(_inputBuffer.AsSpan(_inputOffset, length - _inputOffset));
+        Span<byte> waiting = _inputBuffer.AsSpan(_inputOffset, length - _inputOffset);
+        if (_pacer is not null)
+        {
+            waiting = waiting[.._pacer.Allow(waiting, _ring.IsInputTaken, Environment.TickCount64)];
+        }
+
+        int count = _ring.Offer(waiting);
+        _pacer?.Given(waiting[..count], Environment.TickCount64);
         _inputOffset += count;
         if (_inputOffset == length)
         {
@@ -149,6 +160,7 @@ internal sealed class ConsoleBackend : IDisposable
                 return;
             }
 
+            _pacer?.Read(count);
             Volatile.Write(ref _inputLength, count);
             _wake.Set();
             _inputTaken.Wait();

@@ -36,6 +36,9 @@ internal sealed class ConsoleRing(ISharedPage page)
     /// <summary>Gives room back to the guest: <paramref name="count"/> bytes that <see cref="Peek"/> gave were taken.</summary>
     public void Consume(int count) => page.Write32(OutputConsumer, page.Read32(OutputConsumer) + (uint)count);
 
+    /// <summary>Whether the guest has taken all input that it was given.</summary>
+    public bool IsInputTaken => page.Read32(InputProducer) == page.Read32(InputConsumer);
+
     /// <summary>Offers input to the guest.</summary>
     /// <returns>Bytes that had room.</returns>
     public int Offer(ReadOnlySpan<byte> source)

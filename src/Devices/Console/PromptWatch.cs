@@ -1,0 +1,62 @@
+namespace Dbt.Devices.Console;
+
+/// <summary>
+/// Follows a guest's output and tells whether it looks as if the guest asked for a line: the last line's visible text ends with a
+/// prompt's usual character and a space, as in <c>grub&gt; </c>, <c># </c> or <c>login: </c>. Control sequences don't count as text.
+/// </summary>
+internal sealed class PromptWatch
+{
+    private const byte EscapeByte = 0x1B;
+    private State _state;
+    private byte _last;
+    private byte _beforeLast;
+
+    private enum State
+    {
+        Text,
+        Escape,
+        Sequence,
+    }
+
+    /// <summary>Whether the output ends with what looks like a prompt.</summary>
+    public bool IsAtPrompt => _last == (byte)' ' && ">$#%:?]"u8.Contains(_beforeLast);
+
+    /// <summary>Forgets the text so far: what comes next is the answer to a line.</summary>
+    public void Reset() => _last = _beforeLast = 0;
+
+    /// <summary>Follows output.</summary>
+    public void Add(ReadOnlySpan<byte> output)
+    {
+        foreach (byte value in output)
+        {
+            switch (_state)
+            {
+                case State.Escape:
+                    _state = value == (byte)'[' ? State.Sequence : State.Text;
+                    break;
+                case State.Sequence:
+                    _state = value is >= 0x40 and <= 0x7E ? State.Text : State.Sequence;
+                    break;
+                default:
+                    Text(value);
+                    break;
+            }
+        }
+    }
+
+    private void Text(byte value)
+    {
+        if (value == EscapeByte)
+        {
+            _state = State.Escape;
+        }
+        else if (value is (byte)'\n' or (byte)'\r')
+        {
+            Reset();
+        }
+        else if (value >= 0x20)
+        {
+            (_beforeLast, _last) = (_last, value);
+        }
+    }
+}

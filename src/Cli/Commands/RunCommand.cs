@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Dbt.Cli.Config;
 using Dbt.Cli.Running;
@@ -10,6 +11,8 @@ namespace Dbt.Cli.Commands;
 /// <summary><c>dbt run</c>.</summary>
 internal static class RunCommand
 {
+    private const double MostSeconds = 1_000_000;
+
     private static readonly Dictionary<string, EngineKind> Engines = new(StringComparer.OrdinalIgnoreCase)
     {
         ["interpreter"] = EngineKind.Interpreter,
@@ -43,14 +46,23 @@ internal static class RunCommand
                 return kind;
             },
         };
-        var timeout = new Option<double?>("--timeout") { Description = "Stop the guest after so many seconds, and end with status 124.", HelpName = "S" };
-        timeout.Validators.Add(result =>
+        var timeout = new Option<double?>("--timeout")
         {
-            if (result.Errors.Any() || result.GetValueOrDefault<double?>() is double seconds && !(seconds > 0 && seconds <= int.MaxValue / 1000))
+            Description = "Stop the guest after so many seconds, and end with status 124.",
+            HelpName = "S",
+            CustomParser = result =>
             {
-                result.AddError($"--timeout: '{string.Join(' ', result.Tokens)}' is not a number of seconds above 0");
-            }
-        });
+                string word = result.Tokens[0].Value;
+                bool valid = double.TryParse(word, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds)
+                    && seconds > 0 && seconds <= MostSeconds;
+                if (!valid)
+                {
+                    result.AddError($"--timeout: '{word}' is not a number of seconds above 0");
+                }
+
+                return seconds;
+            },
+        };
         var statistics = new Option<string?>("--stats") { Description = "Write counters as JSON when the guest has ended.", HelpName = "FILE.json" };
         var log = new Option<string?>("--log") { Description = "Write the guest's log, what xl dmesg would show, to a file.", HelpName = "FILE" };
         var command = new Command("run", "Run a guest in the foreground, its console on standard input and output; ^] leaves.")
@@ -76,6 +88,11 @@ internal static class RunCommand
 
     private static async Task<int> RunAsync(string[] words, RunOptions options)
     {
+        if (Array.Find(words, word => word.StartsWith('-')) is string option)
+        {
+            throw new ConfigException($"unknown option {option}; see: dbt run --help");
+        }
+
         bool named = words.Length > 0 && (!words[0].Contains('=', StringComparison.Ordinal) || File.Exists(words[0]));
         GuestConfig config = GuestConfigReader.Read(named ? words[0] : null, named ? words[1..] : words);
         foreach (string warning in config.Warnings)
@@ -97,7 +114,6 @@ internal static class RunCommand
         });
         if (options.DryRun)
         {
-            runner.Check();
             return ExitStatus.Success;
         }
 

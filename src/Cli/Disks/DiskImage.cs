@@ -117,7 +117,7 @@ internal static class DiskImage
             _ = output.Result;
             if (process.ExitCode != 0)
             {
-                throw new ConfigException($"{program} failed: {errors.Trim().Split('\n')[^1]}");
+                throw new ConfigException($"{program} failed: {errors.Trim().Split('\n')[^1]}{(errors.Contains("allocate", StringComparison.Ordinal) ? "; give a larger --size" : "")}");
             }
         }
         catch (Win32Exception exception)

@@ -12,7 +12,7 @@ internal sealed class GuestRunner : IDisposable
 {
     private readonly GuestConfig _config;
     private readonly RunOptions _options;
-    private readonly BuildRequest _request;
+    private readonly DomainPlan _plan;
     private readonly TextWriter _errors;
     private readonly Stream _output;
     private readonly Func<Action, InputPump> _openInput;
@@ -25,6 +25,7 @@ internal sealed class GuestRunner : IDisposable
     /// <param name="errors">Where what we have to say goes.</param>
     /// <param name="openInput">Starts reading input; the argument is called when the user leaves.</param>
     /// <exception cref="ConfigException">A file that the configuration names can't be read, or the log can't be written.</exception>
+    /// <exception cref="DomainBuildException">The guest can't be built.</exception>
     public GuestRunner(GuestConfig config, RunOptions options, Stream output, TextWriter errors, Func<Action, InputPump> openInput)
     {
         _config = config;
@@ -32,7 +33,7 @@ internal sealed class GuestRunner : IDisposable
         _output = output;
         _errors = errors;
         _openInput = openInput;
-        _request = new BuildRequest
+        _plan = DomainBuilder.Prepare(new BuildRequest
         {
             Kernel = config.KernelPath is string kernel ? ReadFile(kernel) : EmbeddedGuest.Load(),
             KernelName = config.KernelPath ?? EmbeddedGuest.Name,
@@ -41,23 +42,18 @@ internal sealed class GuestRunner : IDisposable
             MemoryMiB = config.MemoryMiB,
             MaxMemoryMiB = config.MaxMemoryMiB,
             Vcpus = config.Vcpus,
-        };
+        });
         _log = options.LogPath is null ? null : OpenLog(options.LogPath);
     }
-
-    /// <summary>Checks that the guest could be built.</summary>
-    /// <exception cref="DomainBuildException">It couldn't.</exception>
-    public void Check() => DomainBuilder.Check(_request);
 
     /// <summary>Ends the run from outside, with an exit status. Any thread.</summary>
     public void Leave(int status) => _leave.TrySetResult(status);
 
     /// <summary>Runs the guest to its end.</summary>
     /// <returns>The exit status.</returns>
-    /// <exception cref="DomainBuildException">The guest can't be built.</exception>
+    /// <exception cref="DomainBuildException">The machine has no memory for it.</exception>
     public async Task<int> RunAsync()
     {
-        Check();
         using var timer = new CancellationTokenSource();
         Task timeout = _options.Timeout is TimeSpan limit ? Task.Delay(limit, timer.Token) : Task.Delay(Timeout.Infinite, timer.Token);
         InputPump? input = null;
@@ -68,7 +64,7 @@ internal sealed class GuestRunner : IDisposable
                 using var machine = new Hypervisor();
                 Domain domain = machine.CreateDomain(_config.Name, new EngineOptions { Kind = _options.Engine }, _config.Uuid);
                 domain.Log.LineAdded += WriteLog;
-                DomainBuilder.Build(domain, _request);
+                DomainBuilder.Build(domain, _plan);
                 input ??= StartInput();
                 int? status = await RunOnceAsync(domain, input, timeout).ConfigureAwait(false);
                 if (status is int ended)
@@ -158,7 +154,10 @@ internal sealed class GuestRunner : IDisposable
             case ShutdownReason.Suspend or ShutdownReason.SoftReset:
                 _errors.WriteLine($"dbt: {_config.Name} stopped for {(reason == ShutdownReason.Suspend ? "a suspend" : "a soft reset")}, which is not supported yet");
                 break;
+            case ShutdownReason.Poweroff or ShutdownReason.Reboot:
+                break;
             default:
+                _errors.WriteLine($"dbt: {_config.Name} stopped for a reason that is unknown: {(int)reason}");
                 break;
         }
 

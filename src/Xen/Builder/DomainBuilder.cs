@@ -17,48 +17,43 @@ public static unsafe class DomainBuilder
     // SHARED_M2P_ENTRY, and VMASST_TYPE_pae_extended_cr3.
     private const uint SharedMachineToPhys = 0x55555555, ExtendedCr3Assist = 1 << 3;
 
+    /// <summary>Reads and lays out what is asked for, without a domain: everything that is wrong with a request is found here.</summary>
+    /// <exception cref="DomainBuildException">The request can't be fulfilled; one line says why.</exception>
+    public static DomainPlan Prepare(BuildRequest request)
+    {
+        CheckNumbers(request);
+        byte[] commandLine = EncodeCommandLine(request.CommandLine);
+        try
+        {
+            var kernel = KernelImage.Load(request.Kernel);
+            var layout = StartOfDayLayout.Compute(kernel, request.Ramdisk?.Length ?? 0, (uint)request.MemoryMiB * PagesPerMiB);
+            return new DomainPlan(request, kernel, layout, commandLine);
+        }
+        catch (KernelFormatException exception)
+        {
+            throw new KernelFormatException($"{request.KernelName}: {exception.Message}", exception);
+        }
+    }
+
     /// <summary>
     /// Builds <paramref name="domain"/>, which must be empty, up to where <see cref="Vcpu.Start"/> of its first processor can be called.
     /// After an exception the domain is good for nothing but <see cref="Domain.Dispose"/>.
     /// </summary>
-    /// <exception cref="DomainBuildException">The request can't be fulfilled; one line says why.</exception>
-    public static void Build(Domain domain, BuildRequest request)
+    /// <exception cref="DomainBuildException">The machine has too little memory, or the kernel's hypercall page is none.</exception>
+    public static void Build(Domain domain, DomainPlan plan)
     {
-        (KernelImage kernel, StartOfDayLayout layout) = Plan(request);
-        byte[] commandLine = EncodeCommandLine(request.CommandLine);
+        (BuildRequest request, KernelImage kernel, StartOfDayLayout layout) = (plan.Request, plan.Kernel, plan.Layout);
         GuestFrames frames = AddMemory(domain, layout, Math.Max(request.MemoryMiB, request.MaxMemoryMiB));
         LoadImages(kernel, request.Ramdisk, layout, frames);
         AddSharedInfo(domain);
         AddRings(domain, layout, frames);
-        WriteStartInfo(domain, request, layout, frames, commandLine);
+        WriteStartInfo(domain, request, layout, frames, plan.CommandLine);
         frames.Write((ulong)layout.P2mPfn << 12, MemoryMarshal.AsBytes<uint>(frames.P2m));
         InitialPageTables.Write(layout, frames);
         FillHypercallPage(kernel, frames);
         AddProcessors(domain, kernel, request.Vcpus, layout, frames);
         domain.Log.Add(
             $"built from {request.KernelName}: {kernel.Parameters.GuestOs}, {request.MemoryMiB} MiB, entry 0x{kernel.Entry:x8}, mapped 0x{layout.VirtBase:x8} to 0x{layout.MappedEnd:x8}");
-    }
-
-    /// <summary>Everything that <see cref="Build"/> would find wrong with a request, found without a domain.</summary>
-    /// <exception cref="DomainBuildException">The request can't be fulfilled; one line says why.</exception>
-    public static void Check(BuildRequest request)
-    {
-        _ = Plan(request);
-        _ = EncodeCommandLine(request.CommandLine);
-    }
-
-    private static (KernelImage Kernel, StartOfDayLayout Layout) Plan(BuildRequest request)
-    {
-        CheckNumbers(request);
-        try
-        {
-            var kernel = KernelImage.Load(request.Kernel);
-            return (kernel, StartOfDayLayout.Compute(kernel, request.Ramdisk?.Length ?? 0, (uint)request.MemoryMiB * PagesPerMiB));
-        }
-        catch (KernelFormatException exception)
-        {
-            throw new KernelFormatException($"{request.KernelName}: {exception.Message}", exception);
-        }
     }
 
     private static void CheckNumbers(BuildRequest request)
@@ -182,11 +177,6 @@ public static unsafe class DomainBuilder
         if (kernel.Parameters.HypercallPage is not uint address)
         {
             return;
-        }
-
-        if ((address & 0xFFF) != 0 || address < kernel.Start || address > kernel.End - 1)
-        {
-            throw new KernelFormatException($"the kernel's hypercall page 0x{address:x8} is not a page of its image");
         }
 
         fixed (byte* page = frames.Page((address - kernel.VirtBase) >> 12))

@@ -82,6 +82,11 @@ internal sealed class KernelImage
             throw new KernelFormatException($"the kernel's base address 0x{virtBase:x8} is not page-aligned");
         }
 
+        if (parameters.HypercallPage is uint page && ((page & 0xFFF) != 0 || page < (start & ~0xFFFu) || page >= end))
+        {
+            throw new KernelFormatException($"the kernel's hypercall page 0x{page:x8} is not a page of its image");
+        }
+
         return new KernelImage(elf, parameters)
         {
             Loads = loads,

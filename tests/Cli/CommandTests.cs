@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using Dbt.Tests.Xen.Builder;
+using Xunit;
+
+namespace Dbt.Tests.Cli;
+
+/// <summary>The command as a process of its own: exit statuses and the one line on standard error.</summary>
+public sealed class CommandTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("dbt-command").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private (int Status, string Output, string Errors) Dbt(string input, params string[] words)
+    {
+        var start = new ProcessStartInfo("dotnet", [typeof(Dbt.Cli.CommandLine).Assembly.Location, .. words])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _folder,
+        };
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
+        Assert.True(process.WaitForExit(120_000));
+        return (process.ExitCode, output.Result, errors.Result);
+    }
+
+    private string Write(string name, string text)
+    {
+        File.WriteAllText(Path.Combine(_folder, name), text);
+        return name;
+    }
+
+    private void Refused(string expected, params string[] words)
+    {
+        (int status, string output, string errors) = Dbt("", words);
+        Assert.Equal((2, ""), (status, output));
+        Assert.StartsWith($"dbt: {expected}", errors, StringComparison.Ordinal);
+        Assert.True(errors.TrimEnd().Split('\n').Length <= 2, errors);
+    }
+
+    [Fact]
+    public void WithoutAFileTheEmbeddedGuestRuns()
+    {
+        (int status, string output, string errors) = Dbt("halt\n", "run", "--timeout", "100");
+        Assert.Equal((0, ""), (status, errors));
+        Assert.Contains("dbt> halt", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ConfigurationErrorsAreOneLineAndStatusTwo()
+    {
+        Write("kernel", "#!/bin/sh");
+        Refused("missing.cfg: no such file", "run", "missing.cfg");
+        Refused("a.cfg:2:8: the string has no closing \"", "run", Write("a.cfg", "name='x'\nkernel=\"oops\n"));
+        Refused("kernel: not a kernel", "run", Write("b.cfg", "kernel='kernel'"));
+        Refused("c.cfg:1:8: kernel nowhere: no such file", "run", Write("c.cfg", "kernel='nowhere'"));
+        Refused("command line:1:8: memory=0 is outside", "run", "memory=0");
+        Refused("too little memory: 2 MiB", "run", "memory=2");
+        Assert.Equal(4, Directory.GetFiles(_folder).Length);
+    }
+
+    [Fact]
+    public void UsageErrorsAreStatusTwo()
+    {
+        Refused("Required command was not provided");
+        Refused("unknown command 'frobnicate'", "frobnicate");
+        Refused("unknown option --frobnicate", "run", "--frobnicate");
+        Refused("--engine: 'fast' is none of", "run", "--engine", "fast");
+        Refused("--timeout: 'soon' is not a number", "run", "--timeout", "soon");
+    }
+
+    [Fact]
+    public void CommandsOfXlSayWhyTheyAreNotThere()
+    {
+        (int status, _, string errors) = Dbt("", "list", "-l");
+        Assert.Equal(1, status);
+        Assert.StartsWith("dbt: list is not supported: ", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WarningsNameTheKeyAndTheGuestStillRuns()
+    {
+        (int status, _, string errors) = Dbt("", "run", "-N", "frobnicate=1", "vfb=['']");
+        Assert.Equal(0, status);
+        Assert.Equal(2, errors.TrimEnd().Split('\n').Length);
+        Assert.All(errors.TrimEnd().Split('\n'), line => Assert.StartsWith("dbt: warning: ", line, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void HelpAndVersion()
+    {
+        Assert.Contains("run", Dbt("", "--help").Output, StringComparison.Ordinal);
+        Assert.Contains("--engine", Dbt("", "run", "--help").Output, StringComparison.Ordinal);
+        Assert.StartsWith("dbt ", Dbt("", "version").Output, StringComparison.Ordinal);
+    }
+
+    [RequiresToolFact("mke2fs", "xorriso")]
+    public void DiskImagesAreMadeAndNothingIsLeftOnFailure()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "files"));
+        Write("files/hello.txt", "hello");
+        Assert.Equal(0, Dbt("", "disk", "create", "a.img", "--from", "files").Status);
+        Assert.Equal(0, Dbt("", "disk", "create", "b.iso", "--from", "files", "--format", "iso9660").Status);
+        Assert.Equal(0xEF53, BitConverter.ToUInt16(File.ReadAllBytes(Path.Combine(_folder, "a.img")), 1024 + 56));
+        Assert.Equal("CD001"u8.ToArray(), File.ReadAllBytes(Path.Combine(_folder, "b.iso")).AsSpan(0x8001, 5).ToArray());
+        Refused("a.img exists already", "disk", "create", "a.img");
+        Write("files/large", new string('x', 4 << 20));
+        Refused("mke2fs failed", "disk", "create", "c.img", "--from", "files", "--size", "2");
+        Assert.Equal(["a.img", "b.iso"], Directory.GetFiles(_folder).Select(Path.GetFileName).Order());
+    }
+}

@@ -111,7 +111,7 @@ public sealed unsafe partial class Vcpu
     public override bool Attend(CpuState* cpu)
     {
         cpu->Attention = 0;
-        Interlocked.MemoryBarrier();
+        PassSafePoint();
         Hold();
         if (Domain.IsStopped)
         {
@@ -232,12 +232,14 @@ public sealed unsafe partial class Vcpu
         {
             Timers.NotRunning();
             RunState.Enter(RunStateKind.Blocked);
+            Leave();
             do
             {
                 _wake.Wait(poll?.Remaining(Domain.Clock) ?? -1);
                 Hold();
             }
             while (!IsWakeDue(poll));
+            Return();
             Timers.Running();
             RunState.Enter(RunStateKind.Running);
         }
@@ -260,10 +262,17 @@ public sealed unsafe partial class Vcpu
 
         Timers.NotRunning();
         RunState.Enter(RunStateKind.Offline);
+        bool wasOutside = IsOutside;
+        Leave();
         while (IsHeld && !Domain.IsStopped)
         {
             _parked.Set();
             _wake.Wait(-1);
+        }
+
+        if (!wasOutside)
+        {
+            Return();
         }
 
         _parked.Reset();
@@ -279,6 +288,7 @@ public sealed unsafe partial class Vcpu
 
     private void Main()
     {
+        Bind();
         try
         {
             using Engine engine = EngineFactory.Create(Domain.EngineOptions, this, State);
@@ -287,6 +297,7 @@ public sealed unsafe partial class Vcpu
             RunState.Enter(RunStateKind.Running);
             SharedTime.Update(this);
             State->Attention = 1;
+            Return();
             engine.Run(State);
         }
         catch (OutOfMemoryException e)
@@ -301,6 +312,7 @@ public sealed unsafe partial class Vcpu
         }
         finally
         {
+            Leave();
             Timers.NotRunning();
             _parked.Set();
         }

@@ -120,15 +120,17 @@ internal static class GrantMap
             bool entry = (flags & ContainsEntry) != 0;
             return vcpu.Domain.Memory.TryUnmapGrant(
                 vcpu, hostAddress, newAddress, EntryFor(mfn, flags), entry, () => own.TryUntrack(handle, mapping, HostMap), out bool stale)
-                ? Done(mapping, writable)
+                ? Done(vcpu, mapping, writable)
                 : stale ? GrantStatus.BadHandle : GrantStatus.GeneralError;
         }
 
         return GrantStatus.Okay;
     }
 
-    private static GrantStatus Done(in GrantTable.Mapping mapping, bool writable)
+    private static GrantStatus Done(Vcpu vcpu, in GrantTable.Mapping mapping, bool writable)
     {
+        // The granter may do with the page what it likes from here on: none of our processors may still have it in hand.
+        vcpu.Domain.Memory.SettleGrant(mapping.Mfn, writable);
         mapping.Remote!.Release(mapping.Reference, writable);
         return GrantStatus.Okay;
     }

@@ -21,7 +21,9 @@ internal static unsafe class HypercallDispatch
             registers[(int)Gpr.Ebp]);
         cpu->InterruptShadow = 0;
         cpu->Eip = nextEip;
+        vcpu.InHypercall = true;
         int result = Call(vcpu, registers[(int)Gpr.Eax], arguments);
+        vcpu.InHypercall = false;
         if (vcpu.Continuation is { } again)
         {
             // To be issued again after whatever waits for the processor: the instruction is left to be executed once more.

@@ -24,6 +24,8 @@ public sealed unsafe partial class DomainMemory
 
         lock (Lock)
         {
+            _grace.Poll();
+
             // A page table, mapped present and read-only.
             if (!TryFindL1(vcpu, linear, out uint table, out int index)
                 || (Entry(table, index) & (PageTableEntry.Present | PageTableEntry.Writable)) != PageTableEntry.Present)

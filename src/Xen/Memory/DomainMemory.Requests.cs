@@ -8,8 +8,21 @@ public sealed unsafe partial class DomainMemory
     /// <summary>One mmu_update of an entry by its machine address.</summary>
     internal int UpdateEntry(ulong frame, int index, ulong value, bool preserveAccessed, ushort pageOwner)
     {
+        for (int attempt = 0; ; attempt++)
+        {
+            int error = TryUpdateEntry(frame, index, value, preserveAccessed, pageOwner);
+            if (error == 0 || !TrySettle(attempt))
+            {
+                return error;
+            }
+        }
+    }
+
+    private int TryUpdateEntry(ulong frame, int index, ulong value, bool preserveAccessed, ushort pageOwner)
+    {
         lock (Lock)
         {
+            _grace.Poll();
             if (frame >= _frames.Count || !_frames.TryGet((uint)frame, Domain.Id))
             {
                 return -EINVAL;
@@ -26,6 +39,7 @@ public sealed unsafe partial class DomainMemory
     {
         lock (Lock)
         {
+            _grace.Poll();
             if (!TryFindL1(vcpu, linear, out uint table, out int index) || !_frames.TryGet(table, Domain.Id))
             {
                 return -EINVAL;
@@ -53,9 +67,19 @@ public sealed unsafe partial class DomainMemory
     /// <summary>MMUEXT_PIN_L1_TABLE to MMUEXT_PIN_L3_TABLE.</summary>
     internal int Pin(uint mfn, PageType type)
     {
-        lock (Lock)
+        for (int attempt = 0; ; attempt++)
         {
-            return Tables.Pin(mfn, type);
+            int error;
+            lock (Lock)
+            {
+                _grace.Poll();
+                error = Tables.Pin(mfn, type);
+            }
+
+            if (error == 0 || !TrySettle(attempt))
+            {
+                return error;
+            }
         }
     }
 

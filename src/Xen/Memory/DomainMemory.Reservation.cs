@@ -20,7 +20,6 @@ public sealed unsafe partial class DomainMemory
         if (released)
         {
             Domain.Hypervisor.MachineToPhys[mfn] = uint.MaxValue;
-            WaitForWritersInFlight();
         }
 
         _frames.Put(mfn);
@@ -36,13 +35,19 @@ public sealed unsafe partial class DomainMemory
         }
 
         // A hypervisor's page has a bit more in its count word, and so is never stolen.
-        if (_frames.TrySteal((uint)frame))
+        for (int attempt = 0; ; attempt++)
         {
-            return true;
-        }
+            if (_frames.TrySteal((uint)frame))
+            {
+                return true;
+            }
 
-        _frames.Put((uint)frame);
-        return false;
+            if (!TrySettle(attempt))
+            {
+                _frames.Put((uint)frame);
+                return false;
+            }
+        }
     }
 
     /// <summary>Makes stolen frames the domain's again.</summary>
@@ -61,11 +66,6 @@ public sealed unsafe partial class DomainMemory
     /// <summary>Gives blocks of nobody's frames to the machine.</summary>
     internal void FreeUnowned(List<uint> blocks, int order)
     {
-        if (blocks.Count != 0)
-        {
-            WaitForWritersInFlight();
-        }
-
         foreach (uint first in blocks)
         {
             for (uint i = 0; i < 1u << order; i++)
@@ -83,13 +83,5 @@ public sealed unsafe partial class DomainMemory
         {
             _frames.Assign(first + i, Domain.Id);
         }
-    }
-
-    /// <summary>
-    /// Waits until no other processor of the domain is in the middle of an access that it looked up before now. With one processor there
-    /// is none: what it looked up itself ended with the instruction before the hypercall.
-    /// </summary>
-    internal void WaitForWritersInFlight()
-    {
     }
 }

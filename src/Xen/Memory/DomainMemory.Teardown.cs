@@ -16,6 +16,7 @@ public sealed unsafe partial class DomainMemory
                 vcpu.PageTableWrite = null;
             }
 
+            _grace.Finish();
             Domain.Grants.ReleaseMappings();
             uint end = _machine.HighWater;
             for (uint mfn = 1; mfn < end; mfn++)

@@ -13,6 +13,7 @@ public sealed unsafe partial class DomainMemory : IDisposable
     private readonly MachineMemory _machine;
     private readonly FrameTable _frames;
     private readonly AddressSpaces _spaces;
+    private readonly GracePeriod _grace;
     private int _pageCount;
 
     internal DomainMemory(Domain domain)
@@ -21,7 +22,8 @@ public sealed unsafe partial class DomainMemory : IDisposable
         _machine = domain.Hypervisor.Machine;
         _frames = domain.Hypervisor.Frames;
         _spaces = new AddressSpaces(_frames, _machine);
-        Tables = new PageTables(domain, _spaces);
+        _grace = new GracePeriod(domain, _frames);
+        Tables = new PageTables(domain, _spaces, _grace);
     }
 
     /// <summary>The owner.</summary>
@@ -51,6 +53,12 @@ public sealed unsafe partial class DomainMemory : IDisposable
     public bool TryAddPages(int order, uint limit, out uint mfn)
     {
         int count = 1 << order;
+        if (PageCount + (uint)count > MaxPages)
+        {
+            // Pages given back may wait for other processors.
+            _ = TrySettle();
+        }
+
         if (Interlocked.Add(ref _pageCount, count) > (long)MaxPages
             || !_machine.TryAllocateContiguous(order, Math.Min(limit, _machine.FrameCount), out mfn))
         {
@@ -101,9 +109,21 @@ public sealed unsafe partial class DomainMemory : IDisposable
     /// <returns>False where the domain doesn't own it, it is in use as something else, or its contents don't suit the type.</returns>
     public bool TryGetPageAndType(uint mfn, PageType type)
     {
-        lock (Lock)
+        for (int attempt = 0; ; attempt++)
         {
-            return Tables.GetPageAndType(mfn, type) == 0;
+            lock (Lock)
+            {
+                _grace.Poll();
+                if (Tables.GetPageAndType(mfn, type) == 0)
+                {
+                    return true;
+                }
+            }
+
+            if (!TrySettle(attempt))
+            {
+                return false;
+            }
         }
     }
 
@@ -138,6 +158,18 @@ public sealed unsafe partial class DomainMemory : IDisposable
     /// <summary>MMUEXT_NEW_BASEPTR, and a new processor's first CR3: the processor's base pointer holds a reference and a type count.</summary>
     /// <returns>0 or a negative errno; then the old one stays.</returns>
     internal int SwitchBase(Vcpu vcpu, uint l3Mfn)
+    {
+        for (int attempt = 0; ; attempt++)
+        {
+            int error = TrySwitchBase(vcpu, l3Mfn);
+            if (error == 0 || !TrySettle(attempt))
+            {
+                return error;
+            }
+        }
+    }
+
+    private int TrySwitchBase(Vcpu vcpu, uint l3Mfn)
     {
         lock (Lock)
         {
@@ -220,6 +252,63 @@ public sealed unsafe partial class DomainMemory : IDisposable
                     domain.Memory._spaces.DropWritesEverywhere(frame);
                 }
             }
+        }
+    }
+
+    /// <summary>
+    /// Makes references that page-table entries gave up count no more, which takes other processors to pass a safe point. From a
+    /// hypercall, without locks; elsewhere it does nothing.
+    /// </summary>
+    /// <param name="attempt">How often the caller has tried; another processor can't keep it trying.</param>
+    /// <returns>True where there were any, and all are given back: what failed may succeed now.</returns>
+    internal bool TrySettle(int attempt = 0)
+    {
+        const int MaxAttempts = 4;
+        if (attempt == MaxAttempts || Vcpu.Current is { InHypercall: false })
+        {
+            return false;
+        }
+
+        lock (Lock)
+        {
+            if (!_grace.HasPending)
+            {
+                return false;
+            }
+        }
+
+        return _grace.TryWait(Lock);
+    }
+
+    /// <summary>
+    /// A granted page that was unmapped: waits until no processor of this domain can have it in hand. Where that takes too long, the
+    /// page keeps a reference until then.
+    /// </summary>
+    internal void SettleGrant(uint mfn, bool writable)
+    {
+        if (Domain.Vcpus.Count == 1)
+        {
+            return;
+        }
+
+        lock (Lock)
+        {
+            // The mapping's own reference and count are still held, so that one more of each is to be had.
+            if (_frames.TryGetAny(mfn, out _))
+            {
+                _grace.Put(mfn, writable && _frames.TryGetWritable(mfn));
+            }
+        }
+
+        _ = TrySettle();
+    }
+
+    /// <summary>Called at the end of a hypercall that changes page tables: what waits for other processors stays bounded.</summary>
+    internal void Relax()
+    {
+        if (_grace.IsLong)
+        {
+            _ = TrySettle();
         }
     }
 

@@ -56,6 +56,7 @@ internal static unsafe class MmuExtOp
             }
         }
 
+        vcpu.Domain.Memory.Relax();
         MemoryHypercall.AddDone(vcpu, donePointer, before, done);
         return error;
     }
@@ -103,6 +104,9 @@ internal static unsafe class MmuExtOp
             return -EINVAL;
         }
 
+        // The LDT's pages get their type when they are first used, within an instruction that can't wait: whatever was mapped writable
+        // until now is settled here.
+        _ = vcpu.Domain.Memory.TrySettle();
         vcpu.LoadLdt(entries == 0 ? 0 : linear, entries);
         return 0;
     }

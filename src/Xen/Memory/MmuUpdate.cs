@@ -56,6 +56,7 @@ internal static unsafe class MmuUpdate
             }
         }
 
+        vcpu.Domain.Memory.Relax();
         MemoryHypercall.AddDone(vcpu, donePointer, before, done);
         return error;
     }

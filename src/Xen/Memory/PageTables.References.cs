@@ -38,7 +38,10 @@ internal sealed unsafe partial class PageTables
         return 0;
     }
 
-    /// <summary>Gives back what an L1 entry held, be it the domain's own page or a granted one; nothing for one that isn't present.</summary>
+    /// <summary>
+    /// Gives back what an L1 entry held, be it the domain's own page or a granted one, as soon as no processor can have it in hand;
+    /// nothing for one that isn't present.
+    /// </summary>
     public void PutMappedPage(ulong entry)
     {
         if (!PageTableEntry.IsPresent(entry))
@@ -46,13 +49,7 @@ internal sealed unsafe partial class PageTables
             return;
         }
 
-        uint mfn = (uint)PageTableEntry.Frame(entry);
-        if ((entry & PageTableEntry.Writable) != 0)
-        {
-            _frames.PutPlainType(mfn);
-        }
-
-        _frames.Put(mfn);
+        _grace.Put((uint)PageTableEntry.Frame(entry), (entry & PageTableEntry.Writable) != 0);
     }
 
     private int GetL1Table(ulong entry, uint table)
@@ -72,8 +69,9 @@ internal sealed unsafe partial class PageTables
         uint mfn = (uint)PageTableEntry.Frame(entry);
         if (PageTableEntry.IsPresent(entry) && mfn != table)
         {
+            // The type goes at once, for nobody can have the table in hand to write; through a linear mapping, to read it, they can.
             PutType(mfn, table);
-            _frames.Put(mfn);
+            _grace.Put(mfn, writable: false);
         }
     }
 

@@ -16,13 +16,15 @@ internal sealed unsafe partial class PageTables
     private readonly FrameTable _frames;
     private readonly MachineMemory _machine;
     private readonly AddressSpaces _spaces;
+    private readonly GracePeriod _grace;
 
-    public PageTables(Domain domain, AddressSpaces spaces)
+    public PageTables(Domain domain, AddressSpaces spaces, GracePeriod grace)
     {
         _domain = domain;
         _frames = domain.Hypervisor.Frames;
         _machine = domain.Hypervisor.Machine;
         _spaces = spaces;
+        _grace = grace;
     }
 
     /// <summary>Takes a reference to the domain's own frame and a count of a type, validating it where it gets the type only now.</summary>
@@ -86,7 +88,7 @@ internal sealed unsafe partial class PageTables
             ulong was = Interlocked.CompareExchange(ref page.TypeInfo, next, seen);
             if (was == seen)
             {
-                return count != 0 ? 0 : BecomeTyped(mfn, seen, type, hypervisorL2);
+                return count != 0 ? 0 : BecomeTyped(mfn, type, hypervisorL2);
             }
 
             seen = was;
@@ -169,15 +171,8 @@ internal sealed unsafe partial class PageTables
 
     private ulong* Entries(uint mfn) => (ulong*)_machine.Frame(mfn);
 
-    private int BecomeTyped(uint mfn, ulong before, PageType type, bool hypervisorL2)
+    private int BecomeTyped(uint mfn, PageType type, bool hypervisorL2)
     {
-        if (PageInfo.TypeOf(before) == PageType.Writable)
-        {
-            // Its writable mappings are gone from the page tables and from the software TLBs; a processor may still be in the middle of a
-            // write that it had looked up before (XSA-401, XSA-408).
-            _domain.Memory.WaitForWritersInFlight();
-        }
-
         _frames[mfn].LinearCount = 0;
         int error = type switch
         {

@@ -32,6 +32,7 @@ internal static class UpdateVaMapping
     {
         ulong value = arguments.A2 | ((ulong)arguments.A3 << 32);
         int error = vcpu.Domain.Memory.UpdateMapping(vcpu, arguments.A1, value, pageOwner);
+        vcpu.Domain.Memory.Relax();
         if (error != 0)
         {
             return error;

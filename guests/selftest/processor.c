@@ -40,6 +40,11 @@ static void faults(void)
     CHECK("jump-absent", fault.vector, 14);
     CHECK("jump-absent-cr2", fault.cr2, 0x9000);
     CHECK("jump-absent-eip", fault.eip, 0x9000);
+    TRY("jmp *%0", : : "r"(m2p) : "memory", "eax", "ecx", "edx");
+    CHECK("jump-m2p", fault.vector == 14 || fault.vector == 6, 1);
+    CHECK("jump-m2p-eip", fault.eip, (long)m2p);
+    TRY("jmp *%0", : : "r"(0xFFFFFFF0) : "memory", "eax", "ecx", "edx");
+    CHECK("jump-top", fault.vector, 14);
     TRY("movw %w0, %%ds", : : "r"(0x1238));
     CHECK("bad-ds", fault.vector, 13);
     CHECK("bad-ds-error", fault.error, 0x1238);

@@ -10,6 +10,7 @@ public sealed unsafe class CodeMap
 {
     private readonly byte* _flags;
     private readonly byte* _memoryBase;
+    private readonly uint _frames;
     private readonly Dictionary<uint, int> _holders = [];
 
     /// <param name="memoryBase">Host address of machine frame 0.</param>
@@ -17,6 +18,7 @@ public sealed unsafe class CodeMap
     public CodeMap(byte* memoryBase, uint frames)
     {
         _memoryBase = memoryBase;
+        _frames = frames;
         _flags = HostMemory.Reserve((frames + 4095u) & ~4095u);
     }
 
@@ -26,8 +28,12 @@ public sealed unsafe class CodeMap
     /// <summary>Whether a frame holds translated code.</summary>
     public bool HasCode(uint frame) => _flags[frame] != 0;
 
-    /// <summary>Whether the frame of a host address holds translated code.</summary>
-    public bool HasCode(byte* host) => _flags[(ulong)(host - _memoryBase) >> 12] != 0;
+    /// <summary>Whether the frame of a host address holds translated code. Memory outside the machine's frames holds none.</summary>
+    public bool HasCode(byte* host)
+    {
+        ulong frame = (ulong)(host - _memoryBase) >> 12;
+        return frame < _frames && _flags[frame] != 0;
+    }
 
     /// <summary>Marks or unmarks a frame, whoever may hold it. Engines use <see cref="Hold"/>.</summary>
     public void Mark(uint frame, bool hasCode) => Volatile.Write(ref _flags[frame], hasCode ? (byte)1 : (byte)0);

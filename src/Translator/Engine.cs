@@ -36,6 +36,12 @@ public sealed record EngineOptions
     /// <summary>Optimised regions are compiled on a background thread in the tiered engine.</summary>
     public bool BackgroundCompile { get; init; } = true;
 
+    /// <summary>
+    /// Times that code in a frame is overwritten before the frame is interpreted for a while, because translations there do not
+    /// live to pay.
+    /// </summary>
+    public int RewritesUntilCool { get; init; } = 16;
+
     /// <summary>Blocks are linked by tail calls.</summary>
     public bool LinkBlocks { get; init; } = true;
 }

@@ -8,10 +8,9 @@ namespace Dbt.Translator.Cache;
 /// The blocks and translations of one engine, and what of them depends on which bytes of which frame. Everything here runs on
 /// the processor's thread.
 /// </summary>
-internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTable exits, LinkPool links, JumpTable jumps)
+internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTable exits, LinkPool links, JumpTable jumps, int rewritesUntilCool)
 {
-    // A frame whose code is overwritten so often is interpreted for a while: its translations would not live to pay.
-    private const int DropsUntilCool = 16;
+    // A frame whose code is overwritten too often is interpreted for so many blocks: its translations would not live to pay.
     private const long CoolBlocks = 200_000;
 
     private readonly Dictionary<(nint Host, uint Eip, CpuMode Mode), CodeBlock> _blocks = [];
@@ -168,7 +167,7 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
         }
 
         DropUnits(frame);
-        if (++frame.Drops >= DropsUntilCool)
+        if (++frame.Drops >= rewritesUntilCool)
         {
             frame.Drops = 0;
             frame.CoolUntil = Clock + CoolBlocks;

@@ -41,7 +41,7 @@ internal sealed unsafe class Dispatcher : IDisposable
         _cpu = cpu;
         _policy = policy;
         _interpreter = new Interpreter(platform);
-        _cache = new CodeCache(platform, cpu, _exits, _links, _jumps);
+        _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
         _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps);
         _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
         platform.CodeMap.CodeWritten += OnCodeWritten;

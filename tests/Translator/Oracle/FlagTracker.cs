@@ -20,7 +20,7 @@ internal static class FlagTracker
 
     private static uint Follow(TestVector vector, uint eip, out bool reads)
     {
-        uint undefined = 0, at = vector.Start;
+        uint undefined = 0, ever = 0, at = vector.Start;
         reads = false;
 
         // Up to here an instruction may be jumped over; from outside the code or backwards, any may be.
@@ -29,7 +29,7 @@ internal static class FlagTracker
         {
             if (at == eip)
             {
-                break;
+                return undefined;
             }
 
             Instruction instruction = Decoder.Create(32, new ByteArrayCodeReader(bytes), at).Decode();
@@ -38,6 +38,7 @@ internal static class FlagTracker
             uint written = Bits(instruction.RflagsModified);
             bool maybeNot = at < maybeSkippedTo || Conditional(instruction);
             undefined = (maybeNot ? undefined : undefined & ~written) | own;
+            ever |= own;
             if (instruction.FlowControl is FlowControl.ConditionalBranch or FlowControl.UnconditionalBranch or FlowControl.Call)
             {
                 uint target = instruction.NearBranch32;
@@ -47,7 +48,8 @@ internal static class FlagTracker
             at += (uint)bytes.Length;
         }
 
-        return undefined;
+        // At the end, behind its INT3; anywhere else only what never was undefined is known to be defined.
+        return eip == at || eip == at + 1 ? undefined : ever;
     }
 
     // Shifts by 0 and string comparisons repeated 0 times leave all flags alone.

@@ -1,4 +1,5 @@
 using System.Text;
+using Dbt.Translator;
 using Dbt.Translator.Instructions;
 using Iced.Intel;
 using Decoder = Iced.Intel.Decoder;
@@ -72,6 +73,12 @@ internal sealed class OracleRun : IDisposable
         foreach ((string kind, (int count, string example)) in _failures.OrderByDescending(f => f.Value.Count))
         {
             text.AppendLine().AppendLine($"== {count} x {kind}").Append(example);
+        }
+
+        foreach (GuestProcessor guest in _guests)
+        {
+            EngineStatistics s = guest.Statistics;
+            text.AppendLine($"{guest.Name}: {s.InterpretedInstructions} instructions interpreted, {s.QuickInstructions} quick, {s.OptimizedInstructions} optimised");
         }
 
         foreach (GuestProcessor guest in _guests.Where(g => g.Unimplemented.Count > 0))

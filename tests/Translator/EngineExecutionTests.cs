@@ -187,7 +187,7 @@ public sealed unsafe class EngineExecutionTests
         platform.Cpu->Eip = Code;
         engine.Run(platform.Cpu);
         Dictionary<string, long> exits = engine.Statistics.SideExits;
-        Assert.Equal(10, exits["page-cross"]);
+        Assert.InRange(exits["page-cross"], 9, 10);
         Assert.Equal(1, exits["tlb-miss-write"]);
         Assert.InRange(exits["untranslated:cpuid"], 9, 10);
     }

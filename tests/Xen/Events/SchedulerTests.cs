@@ -135,6 +135,29 @@ public sealed unsafe class SchedulerTests
     }
 
     [Fact]
+    public void A_poll_lasts_as_long_as_it_is_to()
+    {
+        using var guest = new PvGuest();
+        Assert.Equal(0, guest.Domain.Events.BindIpi(0, out uint port));
+        guest.Word(PvGuest.Data) = port;
+        guest.Put(PvGuest.Data, 1);
+        guest.Run(c =>
+        {
+            c.rdtsc();
+            c.add(eax, 3_000_000);
+            c.adc(edx, 0);
+            c.mov(__dword_ptr[PvGuest.Arguments + 8], eax);
+            c.mov(__dword_ptr[PvGuest.Arguments + 12], edx);
+            PvGuest.Hypercall(c, SchedOp, 3, PvGuest.Arguments);
+            c.rdtsc();
+            c.mov(__dword_ptr[PvGuest.Data + 8], eax);
+            c.mov(__dword_ptr[PvGuest.Data + 12], edx);
+            PvGuest.PowerOff(c);
+        });
+        Assert.True(*(ulong*)guest.At(PvGuest.Data + 8) >= *(ulong*)guest.At(PvGuest.Arguments + 8));
+    }
+
+    [Fact]
     public void A_single_shot_timer_wakes_a_blocked_guest()
     {
         using var guest = new PvGuest();

@@ -57,7 +57,7 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Xsave, "XSAVE", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
         new(Mnemonic.Xsaveopt, "XSAVEOPT", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
         new(Mnemonic.Xrstor, "XRSTOR", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
-        new(Mnemonic.Clwb, "CLWB", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
+        new(Mnemonic.Clwb, "CLWB", TestClass.System, &SystemOperations.Clflush),
         new(Mnemonic.Clgi, "CLGI", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
         new(Mnemonic.Stgi, "STGI", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
         new(Mnemonic.Skinit, "SKINIT", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),

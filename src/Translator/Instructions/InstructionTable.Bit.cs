@@ -19,5 +19,18 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Lzcnt, "LZCNT", TestClass.Bit, &BitStringOperations.Lzcnt, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
         new(Mnemonic.Tzcnt, "TZCNT", TestClass.Bit, &BitStringOperations.Tzcnt, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
         new(Mnemonic.Crc32, "CRC32", TestClass.Bit, &BitStringOperations.Crc32),
+        new(Mnemonic.Andn, "ANDN", TestClass.Bit, &BmiOperations.Andn, undefinedFlags: Flags.Af | Flags.Pf),
+        new(Mnemonic.Bextr, "BEXTR", TestClass.Bit, &BmiOperations.Bextr, undefinedFlags: Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Blsi, "BLSI", TestClass.Bit, &BmiOperations.Blsi, undefinedFlags: Flags.Af | Flags.Pf),
+        new(Mnemonic.Blsmsk, "BLSMSK", TestClass.Bit, &BmiOperations.Blsmsk, undefinedFlags: Flags.Af | Flags.Pf),
+        new(Mnemonic.Blsr, "BLSR", TestClass.Bit, &BmiOperations.Blsr, undefinedFlags: Flags.Af | Flags.Pf),
+        new(Mnemonic.Bzhi, "BZHI", TestClass.Bit, &BmiOperations.Bzhi, undefinedFlags: Flags.Af | Flags.Pf),
+        new(Mnemonic.Mulx, "MULX", TestClass.Bit, &BmiOperations.Mulx),
+        new(Mnemonic.Pdep, "PDEP", TestClass.Bit, &BmiOperations.Pdep),
+        new(Mnemonic.Pext, "PEXT", TestClass.Bit, &BmiOperations.Pext),
+        new(Mnemonic.Rorx, "RORX", TestClass.Bit, &BmiOperations.Rorx),
+        new(Mnemonic.Sarx, "SARX/SHLX/SHRX", TestClass.Bit, &BmiOperations.Sarx),
+        new(Mnemonic.Shlx, "SARX/SHLX/SHRX", TestClass.Bit, &BmiOperations.Shlx),
+        new(Mnemonic.Shrx, "SARX/SHLX/SHRX", TestClass.Bit, &BmiOperations.Shrx),
     ];
 }

@@ -37,6 +37,12 @@ internal static class Backgrounds
             words[i] = Value(random);
         }
 
+        // Some of it for floating point: the quarter before each page's end, and the island.
+        foreach (int offset in (int[])[0xC00, 0x1C00, 0x2C00, 0x3000, 0x3400])
+        {
+            FxStates.FillMemory(random, bytes.AsSpan(offset, 0x400));
+        }
+
         for (int i = 0; i < 0x80; i++)
         {
             words[(int)((ReturnAddresses - Data) / 4) + i] = ReturnTarget + (uint)random.Next(64);

@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit;
 using Dbt.Translator.Instructions;
 using Iced.Intel;
 
@@ -6,7 +7,8 @@ namespace Dbt.Tests.Translator.Oracle;
 /// <summary>One encoding of a row of the instruction table.</summary>
 /// <param name="Code">Iced's name of the encoding.</param>
 /// <param name="Row">The row.</param>
-internal readonly record struct Candidate(Code Code, InstructionRow Row)
+/// <param name="Translated">Whether there is a routine to translate it.</param>
+internal readonly record struct Candidate(Code Code, InstructionRow Row, bool Translated)
 {
     /// <summary>
     /// What is not compared with the host: its answers are the kernel's or the machine's (CPUID, time stamps, the tables'
@@ -37,7 +39,8 @@ internal readonly record struct Candidate(Code Code, InstructionRow Row)
                 continue;                           // a NOP by Intel, #UD by AMD
             }
 
-            InstructionRow? row = RowOf(code, info);
+            Instruction specimen = Specimen(code, info);
+            InstructionRow? row = InstructionTable.Lookup(specimen);
             if (row is not null && row.TestClass != TestClass.NotTested && wanted(row))
             {
                 if (!byRow.TryGetValue(row, out List<Candidate>? list))
@@ -45,7 +48,7 @@ internal readonly record struct Candidate(Code Code, InstructionRow Row)
                     byRow[row] = list = [];
                 }
 
-                list.Add(new Candidate(code, row));
+                list.Add(new Candidate(code, row, EmitTable.Lookup(specimen) is not null));
             }
         }
 
@@ -59,9 +62,9 @@ internal readonly record struct Candidate(Code Code, InstructionRow Row)
         && !(instruction.Mnemonic == Mnemonic.Int && instruction.Immediate8 == 0x80)
         && !(instruction.Op0Kind is OpKind.FarBranch16 or OpKind.FarBranch32 && (instruction.FarBranchSelector & ~3) == 0x30);
 
-    private static InstructionRow? RowOf(Code code, OpCodeInfo info)
+    // Enough of an instruction for the table to tell the forms of a mnemonic apart.
+    private static Instruction Specimen(Code code, OpCodeInfo info)
     {
-        // A specimen is enough for the table to tell the forms of a mnemonic apart.
         var specimen = new Instruction { Code = code };
         for (int i = 0; i < info.OpCount; i++)
         {
@@ -86,6 +89,6 @@ internal readonly record struct Candidate(Code Code, InstructionRow Row)
             }
         }
 
-        return InstructionTable.Lookup(specimen);
+        return specimen;
     }
 }

@@ -266,6 +266,14 @@ internal sealed class InstructionGenerator(Random random)
             return;
         }
 
+        // Back to offsets in the segments with a base.
+        target = instruction.SegmentPrefix switch
+        {
+            Register.FS => target - Data,
+            Register.GS when Careful || random.Next(4) != 0 => target & 0x7EF,
+            Register.GS => target - Data - 0x1000,
+            _ => target,
+        };
         int form = random.Next(8);
         int @base = form == 0 ? -1 : form < 6 && Pinned != 0 ? PinnedRegister() : random.Next(8);
         int indexRegister = form is 0 or > 3 ? -1 : random.Next(8);

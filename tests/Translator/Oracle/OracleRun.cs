@@ -34,6 +34,9 @@ internal sealed class OracleRun : IDisposable
     /// <summary>Vectors of which nothing can be said: they reached into the harness, or did not end.</summary>
     public long Unusable { get; private set; }
 
+    /// <summary>Whether sequences are to hold few instructions that translated code leaves to the interpreter.</summary>
+    public bool MostlyTranslated { get; init; }
+
     /// <summary>Kinds of differences found.</summary>
     public int Kinds => _failures.Count;
 
@@ -50,7 +53,7 @@ internal sealed class OracleRun : IDisposable
         {
             var random = new Random(HashCode(seed, batch));
             byte[] background = Backgrounds.Make(random);
-            var generator = new VectorGenerator(random, _rows);
+            var generator = new VectorGenerator(random, _rows, MostlyTranslated);
             var vectors = new TestVector[Math.Min(count, BatchSize)];
             for (int i = 0; i < vectors.Length; i++)
             {

@@ -21,7 +21,10 @@ internal static class OutcomeComparer
     public static string? Compare(TestVector vector, Outcome native, Outcome guest, bool fx)
     {
         uint mask = Compared & ~FlagTracker.UndefinedAt(vector, native.Eip);
-        bool same = native.Vector == guest.Vector && native.Eip == guest.Eip && native.Error == guest.Error
+
+        // A virtualised host may report the address of an INT1 itself (code that overwrites itself can become one).
+        bool sameEip = native.Eip == guest.Eip || (native.Vector == 1 && guest.Vector == 1 && guest.Eip - native.Eip <= 2);
+        bool same = native.Vector == guest.Vector && sameEip && native.Error == guest.Error
             && (native.Vector != 14 || native.Cr2 == guest.Cr2) && ((native.Eflags ^ guest.Eflags) & mask) == 0
             && native.Gpr.AsSpan().SequenceEqual(guest.Gpr) && native.Selectors.AsSpan().SequenceEqual(guest.Selectors)
             && native.Memory.AsSpan().SequenceEqual(guest.Memory)

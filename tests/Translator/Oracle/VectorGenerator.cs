@@ -13,13 +13,18 @@ internal sealed class VectorGenerator
     private readonly Random _random;
     private readonly InstructionGenerator _instructions;
     private readonly Candidate[][] _rows;
+    private readonly bool _mostlyTranslated;
+    private readonly bool _fx;
 
     /// <param name="random">Where every choice comes from: its seed reproduces the vectors.</param>
     /// <param name="rows">Encodings by row, as <see cref="Candidate.All"/> gives them.</param>
-    public VectorGenerator(Random random, Candidate[][] rows)
+    /// <param name="mostlyTranslated">Whether sequences are to hold few instructions that translated code leaves to the interpreter.</param>
+    public VectorGenerator(Random random, Candidate[][] rows, bool mostlyTranslated = false)
     {
+        _mostlyTranslated = mostlyTranslated;
         _random = random;
         _rows = rows;
+        _fx = rows.Any(row => row[0].Row.TestClass is TestClass.Fpu or TestClass.Simd);
         _instructions = new InstructionGenerator(random);
     }
 
@@ -84,6 +89,13 @@ internal sealed class VectorGenerator
             }
 
             if (candidate.Row.TestClass == TestClass.ControlFlow && !candidate.Code.IsJccShortOrNear() && _random.Next(4) != 0)
+            {
+                continue;
+            }
+
+            // A taken 16-bit branch leads out of the code.
+            if ((_mostlyTranslated && !candidate.Translated && _random.Next(10) != 0)
+                || (candidate.Code.ToOpCode().Op0Kind is OpCodeOperandKind.br16_1 or OpCodeOperandKind.br16_2 && _random.Next(20) != 0))
             {
                 continue;
             }
@@ -242,7 +254,15 @@ internal sealed class VectorGenerator
             flags |= _random.Next(2) == 0 ? Flags.Nt : Flags.Id;
         }
 
-        return new TestVector { Code = code, Gpr = gpr, Eflags = flags, CodeStart = start, Selectors = selectors };
+        return new TestVector
+        {
+            Code = code,
+            Gpr = gpr,
+            Eflags = flags,
+            CodeStart = start,
+            Selectors = selectors,
+            Fx = _fx && _random.Next(20) != 0 ? FxStates.Make(_random) : null,
+        };
     }
 
     // Near branches lead forward to the start of an instruction, or to the INT3 at the end.

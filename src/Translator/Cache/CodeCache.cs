@@ -166,6 +166,7 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
             return false;
         }
 
+        Invalidations += _found.Count;
         DropUnits(frame);
         if (++frame.Drops >= rewritesUntilCool)
         {
@@ -202,7 +203,6 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
     {
         foreach (object unit in _found)
         {
-            Invalidations++;
             if (unit is Translation translation)
             {
                 Drop(translation);

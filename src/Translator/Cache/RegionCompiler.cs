@@ -28,7 +28,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     public Translation? Build(CodeBlock block, bool optimize)
     {
         Region? region = optimize
-            ? _builder.BuildRegion(block.Eip, block.Mode, policy.MaxRegionInstructions, eip => IsWorthIt(eip, block.Mode))
+            ? _builder.BuildRegion(block.Eip, block.Mode, policy.MaxRegionInstructions, (eip, isCall) => IsWorthIt(eip, block.Mode, isCall))
             : _builder.BuildBlock(block.Eip, block.Mode);
         if (region is null)
         {
@@ -100,10 +100,13 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         }
     }
 
-    /// <summary>In the tiered engine only code that has run is taken into a region: the rest would cost compile time for nothing.</summary>
-    private bool IsWorthIt(uint eip, CpuMode mode)
+    /// <summary>
+    /// Only code that has run is taken into a region: the rest would cost compile time for nothing. Where nothing runs before it is
+    /// translated, that holds for functions alone.
+    /// </summary>
+    private bool IsWorthIt(uint eip, CpuMode mode, bool isCall)
     {
-        if (!policy.Quick)
+        if (!policy.Quick && !isCall)
         {
             return true;
         }

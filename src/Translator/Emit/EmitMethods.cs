@@ -14,6 +14,7 @@ internal static unsafe class EmitMethods
     public static readonly MethodInfo RotateRight = Of(typeof(BitOperations), nameof(BitOperations.RotateRight), typeof(uint), typeof(int));
     public static readonly MethodInfo SwapBytes =
         Of(typeof(System.Buffers.Binary.BinaryPrimitives), nameof(System.Buffers.Binary.BinaryPrimitives.ReverseEndianness), typeof(uint));
+    public static readonly MethodInfo MemoryBarrier = Of(typeof(Interlocked), nameof(Interlocked.MemoryBarrier));
 
     public static readonly MethodInfo Condition = Of(typeof(LazyFlags), nameof(LazyFlags.Condition), typeof(CpuState*), typeof(int));
     public static readonly MethodInfo Carry = Of(typeof(LazyFlags), nameof(LazyFlags.Carry), typeof(CpuState*));

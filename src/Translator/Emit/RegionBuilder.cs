@@ -30,18 +30,18 @@ internal sealed unsafe class RegionBuilder
 
     /// <summary>A single block.</summary>
     /// <returns>Null where the first instruction cannot be translated.</returns>
-    public Region? BuildBlock(uint entry, CpuMode mode) => Build(entry, mode, MaxBlockInstructions, single: true, _ => false);
+    public Region? BuildBlock(uint entry, CpuMode mode) => Build(entry, mode, MaxBlockInstructions, single: true, (_, _) => false);
 
     /// <summary>A region of several blocks.</summary>
     /// <param name="entry">EIP of the entry; its page is executable.</param>
     /// <param name="mode">The processor's mode.</param>
     /// <param name="maxInstructions">Instructions at most.</param>
-    /// <param name="follow">Whether a branch target is worth taking in.</param>
+    /// <param name="follow">Whether a branch's or (true) call's target is worth taking in.</param>
     /// <returns>Null where the first instruction cannot be translated.</returns>
-    public Region? BuildRegion(uint entry, CpuMode mode, int maxInstructions, Func<uint, bool> follow) =>
+    public Region? BuildRegion(uint entry, CpuMode mode, int maxInstructions, Func<uint, bool, bool> follow) =>
         Build(entry, mode, maxInstructions, single: false, follow);
 
-    private Region? Build(uint entry, CpuMode mode, int maxInstructions, bool single, Func<uint, bool> follow)
+    private Region? Build(uint entry, CpuMode mode, int maxInstructions, bool single, Func<uint, bool, bool> follow)
     {
         var region = new Region(entry, mode);
         _reader.Reset();
@@ -77,7 +77,7 @@ internal sealed unsafe class RegionBuilder
     }
 
     private void DecodeRun(
-        Region region, uint address, int maxInstructions, bool single, Func<uint, bool> follow,
+        Region region, uint address, int maxInstructions, bool single, Func<uint, bool, bool> follow,
         HashSet<uint> leaders, List<(uint Target, uint Behind)> calls, List<uint> resumed, Queue<uint> work)
     {
         while (_instructions.Count < maxInstructions && !_instructions.ContainsKey(address))
@@ -123,7 +123,7 @@ internal sealed unsafe class RegionBuilder
                 case FlowControl.Call:
                     calls.Add((instruction.NearBranch32, next));
                     Take(next);
-                    Take(instruction.NearBranch32);
+                    Take(instruction.NearBranch32, isCall: true);
                     return;
                 case FlowControl.IndirectCall:
                     calls.Add((0, next));
@@ -134,9 +134,9 @@ internal sealed unsafe class RegionBuilder
             }
         }
 
-        void Take(uint target)
+        void Take(uint target, bool isCall = false)
         {
-            if (!single && follow(target) && leaders.Add(target))
+            if (!single && follow(target, isCall) && leaders.Add(target))
             {
                 work.Enqueue(target);
             }

@@ -1,3 +1,4 @@
+using Dbt.Translator.Instructions;
 using Dbt.Translator.State;
 using Iced.Intel;
 
@@ -14,7 +15,7 @@ internal static class Translatable
     /// <summary>The routine for an instruction; null where it is left to the interpreter.</summary>
     public static EmitRoutine? Routine(in Instruction instruction, Region region)
     {
-        EmitRoutine? routine = EmitTable.Lookup(instruction);
+        EmitRoutine? routine = InstructionTable.Lookup(instruction)?.Emit;
         return routine is not null && AddressesAreTranslated(instruction, region.Mode) && !region.Untranslatable.Contains(instruction.IP32)
             ? routine
             : null;

@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
 using Dbt.Translator.State;
 using Iced.Intel;
@@ -9,27 +10,27 @@ internal static unsafe partial class InstructionTable
 {
     private static InstructionRow[] ArithmeticRows() =>
     [
-        new(Mnemonic.Add, "ADD", TestClass.Alu, &BinaryOperations.Execute<AddOperation>),
-        new(Mnemonic.Adc, "ADC", TestClass.Alu, &BinaryOperations.Execute<AdcOperation>),
-        new(Mnemonic.Sub, "SUB", TestClass.Alu, &BinaryOperations.Execute<SubOperation>),
-        new(Mnemonic.Sbb, "SBB", TestClass.Alu, &BinaryOperations.Execute<SbbOperation>),
-        new(Mnemonic.Cmp, "CMP", TestClass.Alu, &BinaryOperations.Execute<CmpOperation>),
-        new(Mnemonic.Inc, "INC", TestClass.Alu, &UnaryOperations.Execute<IncOperation>),
-        new(Mnemonic.Dec, "DEC", TestClass.Alu, &UnaryOperations.Execute<DecOperation>),
-        new(Mnemonic.Neg, "NEG", TestClass.Alu, &UnaryOperations.Execute<NegOperation>),
-        new(Mnemonic.Mul, "MUL", TestClass.Alu, &MultiplyOperations.Mul, undefinedFlags: Flags.Sf | Flags.Zf | Flags.Af | Flags.Pf),
-        new(Mnemonic.Imul, "IMUL", TestClass.Alu, &MultiplyOperations.Imul, undefinedFlags: Flags.Sf | Flags.Zf | Flags.Af | Flags.Pf),
-        new(Mnemonic.Div, "DIV", TestClass.Divide, &MultiplyOperations.Div, undefinedFlags: Flags.Status),
-        new(Mnemonic.Idiv, "IDIV", TestClass.Divide, &MultiplyOperations.Idiv, undefinedFlags: Flags.Status),
+        new(Mnemonic.Add, "ADD", TestClass.Alu, &BinaryOperations.Execute<AddOperation>, emit: EmitArithmetic.Add),
+        new(Mnemonic.Adc, "ADC", TestClass.Alu, &BinaryOperations.Execute<AdcOperation>, emit: EmitArithmetic.Adc),
+        new(Mnemonic.Sub, "SUB", TestClass.Alu, &BinaryOperations.Execute<SubOperation>, emit: EmitArithmetic.Sub),
+        new(Mnemonic.Sbb, "SBB", TestClass.Alu, &BinaryOperations.Execute<SbbOperation>, emit: EmitArithmetic.Sbb),
+        new(Mnemonic.Cmp, "CMP", TestClass.Alu, &BinaryOperations.Execute<CmpOperation>, emit: EmitArithmetic.Cmp),
+        new(Mnemonic.Inc, "INC", TestClass.Alu, &UnaryOperations.Execute<IncOperation>, emit: EmitArithmetic.Inc),
+        new(Mnemonic.Dec, "DEC", TestClass.Alu, &UnaryOperations.Execute<DecOperation>, emit: EmitArithmetic.Dec),
+        new(Mnemonic.Neg, "NEG", TestClass.Alu, &UnaryOperations.Execute<NegOperation>, emit: EmitArithmetic.Neg),
+        new(Mnemonic.Mul, "MUL", TestClass.Alu, &MultiplyOperations.Mul, emit: EmitMultiply.Mul, undefinedFlags: Flags.Sf | Flags.Zf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Imul, "IMUL", TestClass.Alu, &MultiplyOperations.Imul, emit: EmitMultiply.Imul, undefinedFlags: Flags.Sf | Flags.Zf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Div, "DIV", TestClass.Divide, &MultiplyOperations.Div, emit: EmitMultiply.Div, undefinedFlags: Flags.Status),
+        new(Mnemonic.Idiv, "IDIV", TestClass.Divide, &MultiplyOperations.Idiv, emit: EmitMultiply.Idiv, undefinedFlags: Flags.Status),
         new(Mnemonic.Daa, "DAA", TestClass.Alu, &DecimalOperations.Daa, undefinedFlags: Flags.Of),
         new(Mnemonic.Das, "DAS", TestClass.Alu, &DecimalOperations.Das, undefinedFlags: Flags.Of),
         new(Mnemonic.Aaa, "AAA", TestClass.Alu, &DecimalOperations.Aaa, undefinedFlags: Flags.Of | Flags.Sf | Flags.Zf | Flags.Pf),
         new(Mnemonic.Aas, "AAS", TestClass.Alu, &DecimalOperations.Aas, undefinedFlags: Flags.Of | Flags.Sf | Flags.Zf | Flags.Pf),
         new(Mnemonic.Aam, "AAM", TestClass.Divide, &DecimalOperations.Aam, undefinedFlags: Flags.Of | Flags.Af | Flags.Cf),
         new(Mnemonic.Aad, "AAD", TestClass.Alu, &DecimalOperations.Aad, undefinedFlags: Flags.Of | Flags.Af | Flags.Cf),
-        new(Mnemonic.Cbw, "CBW/CWDE", TestClass.Alu, &DecimalOperations.Cbw),
-        new(Mnemonic.Cwde, "CBW/CWDE", TestClass.Alu, &DecimalOperations.Cwde),
-        new(Mnemonic.Cwd, "CWD/CDQ", TestClass.Alu, &DecimalOperations.Cwd),
-        new(Mnemonic.Cdq, "CWD/CDQ", TestClass.Alu, &DecimalOperations.Cdq),
+        new(Mnemonic.Cbw, "CBW/CWDE", TestClass.Alu, &DecimalOperations.Cbw, emit: EmitMoves.Cbw),
+        new(Mnemonic.Cwde, "CBW/CWDE", TestClass.Alu, &DecimalOperations.Cwde, emit: EmitMoves.Cwde),
+        new(Mnemonic.Cwd, "CWD/CDQ", TestClass.Alu, &DecimalOperations.Cwd, emit: EmitMoves.Cwd),
+        new(Mnemonic.Cdq, "CWD/CDQ", TestClass.Alu, &DecimalOperations.Cdq, emit: EmitMoves.Cdq),
     ];
 }

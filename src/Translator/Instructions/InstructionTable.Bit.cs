@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
 using Dbt.Translator.State;
 using Iced.Intel;
@@ -9,12 +10,12 @@ internal static unsafe partial class InstructionTable
 {
     private static InstructionRow[] BitRows() =>
     [
-        new(Mnemonic.Bt, "BT", TestClass.Bit, &BitStringOperations.Test<BitTest>, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
-        new(Mnemonic.Bts, "BTS", TestClass.Bit, &BitStringOperations.Test<BitSet>, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
-        new(Mnemonic.Btr, "BTR", TestClass.Bit, &BitStringOperations.Test<BitReset>, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
-        new(Mnemonic.Btc, "BTC", TestClass.Bit, &BitStringOperations.Test<BitComplement>, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
-        new(Mnemonic.Bsf, "BSF", TestClass.Bit, &BitStringOperations.Bsf, undefinedFlags: Flags.Cf | Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
-        new(Mnemonic.Bsr, "BSR", TestClass.Bit, &BitStringOperations.Bsr, undefinedFlags: Flags.Cf | Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Bt, "BT", TestClass.Bit, &BitStringOperations.Test<BitTest>, emit: EmitBits.Bt, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Bts, "BTS", TestClass.Bit, &BitStringOperations.Test<BitSet>, emit: EmitBits.Bts, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Btr, "BTR", TestClass.Bit, &BitStringOperations.Test<BitReset>, emit: EmitBits.Btr, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Btc, "BTC", TestClass.Bit, &BitStringOperations.Test<BitComplement>, emit: EmitBits.Btc, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Bsf, "BSF", TestClass.Bit, &BitStringOperations.Bsf, emit: EmitBits.Bsf, undefinedFlags: Flags.Cf | Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Bsr, "BSR", TestClass.Bit, &BitStringOperations.Bsr, emit: EmitBits.Bsr, undefinedFlags: Flags.Cf | Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
         new(Mnemonic.Popcnt, "POPCNT", TestClass.Bit, &BitStringOperations.Popcnt),
         new(Mnemonic.Lzcnt, "LZCNT", TestClass.Bit, &BitStringOperations.Lzcnt, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
         new(Mnemonic.Tzcnt, "TZCNT", TestClass.Bit, &BitStringOperations.Tzcnt, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),

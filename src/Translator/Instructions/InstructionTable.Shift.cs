@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
 using Dbt.Translator.State;
 using Iced.Intel;
@@ -9,15 +10,15 @@ internal static unsafe partial class InstructionTable
 {
     private static InstructionRow[] ShiftRows() =>
     [
-        new(Mnemonic.Shl, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, undefinedFlags: Flags.Af | Flags.Of),
-        new(Mnemonic.Sal, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, undefinedFlags: Flags.Af | Flags.Of),
-        new(Mnemonic.Shr, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShrShift>, undefinedFlags: Flags.Af | Flags.Of),
-        new(Mnemonic.Sar, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<SarShift>, undefinedFlags: Flags.Af | Flags.Of),
-        new(Mnemonic.Rol, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RolShift>, undefinedFlags: Flags.Of),
-        new(Mnemonic.Ror, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RorShift>, undefinedFlags: Flags.Of),
-        new(Mnemonic.Rcl, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RclShift>, undefinedFlags: Flags.Of),
-        new(Mnemonic.Rcr, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RcrShift>, undefinedFlags: Flags.Of),
-        new(Mnemonic.Shld, "SHLD", TestClass.Shift, &ShiftOperations.Shld, undefinedFlags: Flags.Af | Flags.Of),
-        new(Mnemonic.Shrd, "SHRD", TestClass.Shift, &ShiftOperations.Shrd, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Shl, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, emit: EmitShifts.Shl, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Sal, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, emit: EmitShifts.Shl, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Shr, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShrShift>, emit: EmitShifts.Shr, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Sar, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<SarShift>, emit: EmitShifts.Sar, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Rol, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RolShift>, emit: EmitShifts.Rol, undefinedFlags: Flags.Of),
+        new(Mnemonic.Ror, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RorShift>, emit: EmitShifts.Ror, undefinedFlags: Flags.Of),
+        new(Mnemonic.Rcl, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RclShift>, emit: EmitShifts.Rcl, undefinedFlags: Flags.Of),
+        new(Mnemonic.Rcr, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RcrShift>, emit: EmitShifts.Rcr, undefinedFlags: Flags.Of),
+        new(Mnemonic.Shld, "SHLD", TestClass.Shift, &ShiftOperations.Shld, emit: EmitShifts.Shld, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Shrd, "SHRD", TestClass.Shift, &ShiftOperations.Shrd, emit: EmitShifts.Shrd, undefinedFlags: Flags.Af | Flags.Of),
     ];
 }

@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
 using Iced.Intel;
 
@@ -86,12 +87,12 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Enclu, "ENCLU", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
         new(Mnemonic.Enclv, "ENCLV", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
         new(Mnemonic.Xgetbv, "XGETBV", TestClass.NotTested, &FlowOperations.Ud, traits: Flow),
-        new(Mnemonic.Nop, "NOP", TestClass.Move, &MoveOperations.Nop),
+        new(Mnemonic.Nop, "NOP", TestClass.Move, &MoveOperations.Nop, emit: EmitMoves.Nop),
         new(Mnemonic.Reservednop, "NOP", TestClass.Move, &MoveOperations.Nop),
-        new(Mnemonic.Pause, "PAUSE", TestClass.Move, &MoveOperations.Nop),
-        new(Mnemonic.Mfence, "MFENCE", TestClass.Move, &MoveOperations.Fence),
-        new(Mnemonic.Lfence, "LFENCE", TestClass.Move, &MoveOperations.Fence),
-        new(Mnemonic.Sfence, "SFENCE", TestClass.Move, &MoveOperations.Fence),
+        new(Mnemonic.Pause, "PAUSE", TestClass.Move, &MoveOperations.Nop, emit: EmitMoves.Nop),
+        new(Mnemonic.Mfence, "MFENCE", TestClass.Move, &MoveOperations.Fence, emit: EmitMoves.Mfence),
+        new(Mnemonic.Lfence, "LFENCE", TestClass.Move, &MoveOperations.Fence, emit: EmitMoves.Nop),
+        new(Mnemonic.Sfence, "SFENCE", TestClass.Move, &MoveOperations.Fence, emit: EmitMoves.Nop),
         new(Mnemonic.Prefetch, "PREFETCHh", TestClass.Move, &MoveOperations.Nop),
         new(Mnemonic.Prefetchw, "PREFETCHh", TestClass.Move, &MoveOperations.Nop),
         new(Mnemonic.Prefetchnta, "PREFETCHh", TestClass.Move, &MoveOperations.Nop),

@@ -10,6 +10,13 @@ internal static class EmitMoves
 {
     public static bool Nop(InstructionEmitter e, in Instruction i) => true;
 
+    /// <summary>LFENCE and SFENCE are NOPs: the host orders these accesses by itself, and RyuJIT does not reorder volatile ones.</summary>
+    public static bool Mfence(InstructionEmitter e, in Instruction i)
+    {
+        e.Il.Emit(OpCodes.Call, EmitMethods.MemoryBarrier);
+        return true;
+    }
+
     public static bool Mov(InstructionEmitter e, in Instruction i)
     {
         int size = InstructionEmitter.SizeOf(i, 0);

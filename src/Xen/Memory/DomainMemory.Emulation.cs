@@ -39,8 +39,9 @@ public sealed unsafe partial class DomainMemory
                 return false;
             }
 
-            // L1 tables only, as in Xen; upper levels change by hypercall. The reference keeps the frame while its entries are changing.
-            bool emulated = _frames.TypeOf((uint)frame) == PageType.L1 && Tables.IsTable((uint)frame)
+            // Xen emulates L1 tables only; GNU Mach also writes an entry of its page directory plainly, so L2 tables are taken too, with the
+            // checks of an explicit update. The reference keeps the frame while its entries are changing.
+            bool emulated = _frames.TypeOf((uint)frame) is PageType.L1 or PageType.L2 && Tables.IsTable((uint)frame)
                 && Emulator(vcpu) is { } emulator && emulator.TryEmulate(linear, (uint)frame);
             _frames.Put((uint)frame);
             return emulated;

@@ -38,7 +38,7 @@ internal sealed unsafe class PageTableWrite : IDisposable
 
     /// <summary>Emulates the instruction at EIP, whose write to <paramref name="linear"/> faulted. Under the page-table lock.</summary>
     /// <param name="linear">Linear address in the page.</param>
-    /// <param name="table">The page's frame, an L1 table.</param>
+    /// <param name="table">The page's frame, an L1 or L2 table.</param>
     /// <returns>
     /// False where it isn't to be; <see cref="CpuState.Fault"/> is then what the guest is to get: the original fault, or one that the
     /// instruction met elsewhere.
@@ -101,7 +101,7 @@ internal sealed unsafe class PageTableWrite : IDisposable
 
         if (count > 1)
         {
-            return tables.UpdateL1Together(table, indexes[..count], values[..count]) == 0;
+            return _vcpu.Domain.Memory.TypeOf(table) == PageType.L1 && tables.UpdateL1Together(table, indexes[..count], values[..count]) == 0;
         }
 
         if (tables.Update(table, indexes[0], values[0], preserveAccessed: false, owner) == 0)

@@ -137,10 +137,18 @@ public sealed unsafe class PageTableWriteTests : IDisposable
     }
 
     [Fact]
-    public void DirectoriesAndRootsChangeByHypercallOnly()
+    public void DirectoriesTakeWhatAHypercallWouldAndRootsNothing()
     {
+        // GNU Mach writes an entry of its page directory that is there already.
         Assert.Equal(0, _f.UpdateVa(0x3F000, Entry(_f.L2, P)));
-        RunRefused([0xC7, 0x05, .. Address(0x3F000 + (7 * 8)), 0, 0, 0, 0], 0x3F000 + (7 * 8));
+        Run([0xC7, 0x05, .. Address(0x3F000 + (7 * 8)), 0, 0, 0, 0], 0x3F000 + (7 * 8));
+        uint table = _f.Page();
+        _cpu->Gpr[(int)Gpr.Eax] = (uint)Entry(table, P);
+        Run([0xA3, .. Address(0x3F000 + (7 * 8))], 0x3F000 + (7 * 8));
+        Assert.Equal((Entry(table, P), Dbt.Xen.Memory.PageType.L1), (_f.Table(_f.L2)[7], _f.Memory.TypeOf(table)));
+        _cpu->Gpr[(int)Gpr.Eax] = (uint)Entry(_f.Pages[20], P); // a page that is mapped writable
+        RunRefused([0xA3, .. Address(0x3F000 + (8 * 8))], 0x3F000 + (8 * 8));
+        Assert.Equal(0ul, _f.Table(_f.L2)[8]);
         Assert.Equal(0, _f.UpdateVa(0x3F000, Entry(_f.L3, P)));
         RunRefused([0xC7, 0x05, .. Address(0x3F008), 0, 0, 0, 0], 0x3F008);
         Assert.Equal((Vector.PageFault, 0x3F008u), (_cpu->Fault.Vector, _cpu->Fault.Address));

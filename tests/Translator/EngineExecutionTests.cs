@@ -173,9 +173,9 @@ public sealed unsafe class EngineExecutionTests
             Label again = a.CreateLabel();
             a.mov(ecx, 10);
             a.Label(ref again);
+            a.cpuid();
             a.mov(__dword_ptr[Data + 0x3000], ecx);
             a.mov(eax, __dword_ptr[Data + 0xFFE]);
-            a.cpuid();
             a.mov(ecx, __dword_ptr[Data + 0x100]);
             a.dec(ecx);
             a.mov(__dword_ptr[Data + 0x100], ecx);

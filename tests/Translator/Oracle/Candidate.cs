@@ -48,7 +48,7 @@ internal readonly record struct Candidate(Code Code, InstructionRow Row, bool Tr
                     byRow[row] = list = [];
                 }
 
-                list.Add(new Candidate(code, row, EmitTable.Lookup(specimen) is not null));
+                list.Add(new Candidate(code, row, row.Emit is not null));
             }
         }
 

@@ -71,16 +71,19 @@ internal static unsafe class SchedOp
     private static int Stop(Vcpu vcpu, uint reason)
     {
         var why = (ShutdownReason)(byte)reason;
-        if (why == ShutdownReason.Crash)
+        switch (why)
         {
-            vcpu.Domain.Crash(vcpu, "the guest says that it crashed (SHUTDOWN_crash)");
+            case ShutdownReason.Crash:
+                vcpu.Domain.Crash(vcpu, "the guest says that it crashed (SHUTDOWN_crash)");
+                return 0;
+            case > ShutdownReason.SoftReset:
+                // Kernels that mix the two forms of the call up pass a pointer here, and mean a crash.
+                vcpu.Domain.Crash(vcpu, $"the guest shut down for a reason that does not exist ({(byte)reason})");
+                return 0;
+            default:
+                vcpu.Domain.Shutdown(why);
+                return 0;
         }
-        else
-        {
-            vcpu.Domain.Shutdown(why);
-        }
-
-        return 0;
     }
 
     private static int Remote(Vcpu vcpu, uint at)

@@ -172,6 +172,7 @@ static void hostile_channels(void)
     close_port(ipi.port);
 }
 
+/* Waits for this have no time limit: a limit would be one more use of the one timer. */
 static int after_count(void *argument)
 {
     return timer_events() != *(uint32_t *)argument;
@@ -223,10 +224,10 @@ static void timers(void)
 {
     uint32_t before = timer_events();
     hypercall(HC_set_timer_op, system_time() + 1000000);
-    CHECK("future", wait_for(after_count, &before, 5000000000ull), 1);
+    CHECK("future", wait_for(after_count, &before, 0), 1);
     before = timer_events();
     hypercall(HC_set_timer_op, (uint64_t)1);    /* long past: at once */
-    CHECK("past", wait_for(after_count, &before, 5000000000ull), 1);
+    CHECK("past", wait_for(after_count, &before, 0), 1);
     before = timer_events();
     hypercall(HC_set_timer_op, system_time() + 50000000);
     CHECK("cancel", hypercall(HC_set_timer_op, 0ull), 0);
@@ -275,11 +276,11 @@ static void vcpu_ops(void)
     uint32_t before = timer_events();
     shot.flags = 0;
     CHECK("singleshot-past-unflagged", vcpu_op(VCPUOP_set_singleshot, 0, &shot), 0);
-    CHECK("singleshot-fires", wait_for(after_count, &before, 5000000000ull), 1);
+    CHECK("singleshot-fires", wait_for(after_count, &before, 0), 1);
     before = timer_events();
     shot = (struct singleshot){ system_time() + 100000000, 1 };
     CHECK("singleshot-future", vcpu_op(VCPUOP_set_singleshot, 0, &shot), 0);
-    CHECK("singleshot-future-fires", wait_for(after_count, &before, 5000000000ull), 1);
+    CHECK("singleshot-future-fires", wait_for(after_count, &before, 0), 1);
     shot.timeout_abs_ns = system_time() + 2000000000;
     vcpu_op(VCPUOP_set_singleshot, 0, &shot);
     CHECK("singleshot-stop", vcpu_op(VCPUOP_stop_singleshot, 0, 0), 0);
@@ -287,9 +288,10 @@ static void vcpu_ops(void)
     uint64_t period = 5000000;
     CHECK("periodic", vcpu_op(VCPUOP_set_periodic, 0, &period), 0);
     before = timer_events();
-    CHECK("periodic-1", wait_for(after_count, &before, 5000000000ull), 1);
-    before = timer_events();
-    CHECK("periodic-2", wait_for(after_count, &before, 5000000000ull), 1);
+    uint64_t end = system_time() + 10000000000ull;
+    while (timer_events() - before < 3 && system_time() < end)
+        ;                                       /* not blocked: a processor that does not run has no ticks */
+    CHECK("periodic-ticks", timer_events() - before >= 3, 1);
     CHECK("periodic-stop", vcpu_op(VCPUOP_stop_periodic, 0, 0), 0);
     period = 1000;
     CHECK("periodic-too-short", vcpu_op(VCPUOP_set_periodic, 0, &period), -EINVAL);
@@ -317,7 +319,7 @@ static void vcpu_ops(void)
     before = timer_events();
     shot = (struct singleshot){ system_time() + 2000000, 0 };
     vcpu_op(VCPUOP_set_singleshot, 0, &shot);
-    CHECK("vcpu-info-events", wait_for(after_count, &before, 5000000000ull), 1);
+    CHECK("vcpu-info-events", wait_for(after_count, &before, 0), 1);
     CHECK("vcpu-info-twice", vcpu_op(VCPUOP_register_vcpu_info, 0, &info) < 0, 1);
     CHECK("unknown", vcpu_op(99, 0, &info), -ENOSYS);
 }

@@ -363,7 +363,8 @@ internal sealed class InstructionGenerator(Random random)
             < 17 => Island + 0x1000 - before,
             < 20 => OracleLayout.Code + (uint)random.Next(0x2000),
             < 21 => (uint)random.NextInt64(1L << 32),
-            < 22 => (uint)random.Next(-8, 8),
+            // Processors divide wide operands differently where they wrap around.
+            < 22 when size <= 8 => (uint)random.Next(-8, 8),
             < 30 => Data + 0x1000 - before,
             < 40 => Island + (uint)random.Next(0xFF0),
             < 70 => Data + (uint)random.Next(0x1FF0),

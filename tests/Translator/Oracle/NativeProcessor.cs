@@ -137,7 +137,7 @@ internal sealed unsafe class NativeProcessor : IDisposable
         new ReadOnlySpan<ushort>(record + 60, 6).CopyTo(outcome.Selectors);
         new ReadOnlySpan<byte>(record + 80, 512).CopyTo(outcome.Fx);
         outcome.Unusable = outcome.Vector is HarnessProgram.TimedOut or 17 || IsHarness(outcome.Eip)
-            || (outcome.Vector == 14 && IsHarness(outcome.Cr2));
+            || (outcome.Vector == 14 && IsHarness(outcome.Cr2)) || (outcome.Fx[26] & 2) != 0;   // AMD's own bit of MXCSR
         int count = (int)words[14];
         outcome.Memory = new (int, uint)[count];
         uint* difference = (uint*)(record + RecordBytes);

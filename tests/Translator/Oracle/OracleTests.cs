@@ -1,5 +1,6 @@
 using Dbt.Translator;
 using Dbt.Translator.Instructions;
+using Iced.Intel;
 using Xunit;
 using Xunit.Abstractions;
 
@@ -50,13 +51,16 @@ public sealed class OracleTests(ITestOutputHelper output)
     [RequiresNative32Fact]
     public void FloatingPoint_Sequences_AgreeWithTheHost() =>
         Run(
-            row => (row.TestClass is TestClass.Simd or TestClass.Fpu or TestClass.Alu or TestClass.Move) && Wanted(row), true, (Vectors / 10) ?? 4_000,
+            row => row.TestClass is TestClass.Simd or TestClass.Fpu or TestClass.Alu or TestClass.Move && !SavesPointers(row) && Wanted(row), true, (Vectors / 10) ?? 4_000,
             Sequence, "interpreter", "quick", "optimized");
 
     private static TestVector Sequence(VectorGenerator generator, Random random) => generator.Make(random.Next(2, 31));
 
     private static bool Integer(InstructionRow row) =>
         row.TestClass is not (TestClass.Fpu or TestClass.Simd) && Wanted(row);
+
+    // Processors differ in what they save of the last instruction's address and opcode.
+    private static bool SavesPointers(InstructionRow row) => row.Mnemonic is Mnemonic.Fnstenv or Mnemonic.Fnsave or Mnemonic.Fxsave;
 
     private static bool Wanted(InstructionRow row) =>
         OnlyRows.Length == 0 || OnlyRows.Contains(row.Mnemonic.ToString(), StringComparer.OrdinalIgnoreCase);

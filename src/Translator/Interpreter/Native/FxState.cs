@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Dbt.Translator.Interpretation.Native;
@@ -36,6 +37,35 @@ internal unsafe struct FxState
 
     /// <summary>TOP.</summary>
     public readonly int Top => (StatusWord >> 11) & 7;
+
+    /// <summary>What every MMX instruction does first: TOP 0, all registers valid (SDM vol. 1, 9.5.1).</summary>
+    public void EnterMmx()
+    {
+        RotateToZero();
+        Tags = 0xFF;
+    }
+
+    /// <summary>Makes TOP 0. The area holds ST(0) first, so the same physical registers then have other places.</summary>
+    public void RotateToZero()
+    {
+        int top = Top;
+        if (top == 0)
+        {
+            return;
+        }
+
+        byte* old = stackalloc byte[128];
+        fixed (byte* stack = Stack)
+        {
+            Unsafe.CopyBlockUnaligned(old, stack, 128);
+            for (int physical = 0; physical < 8; physical++)
+            {
+                Unsafe.CopyBlockUnaligned(stack + (16 * physical), old + (16 * ((physical - top) & 7)), 16);
+            }
+        }
+
+        StatusWord &= 0xC7FF;
+    }
 
     /// <summary>Brings ES and B in line with flags and masks.</summary>
     public void UpdateSummary()

@@ -83,7 +83,7 @@ internal static unsafe class FpuOperations
             return false;
         }
 
-        byte* memory = interpreter.Open(cpu, in d, size, MemoryAccess.Write);
+        byte* memory = OpenEnvironment(interpreter, cpu, in d, size, MemoryAccess.Write);
         if (memory == null)
         {
             return false;
@@ -105,7 +105,7 @@ internal static unsafe class FpuOperations
             return false;
         }
 
-        byte* memory = interpreter.Open(cpu, in d, size, MemoryAccess.Read);
+        byte* memory = OpenEnvironment(interpreter, cpu, in d, size, MemoryAccess.Read);
         if (memory == null)
         {
             return false;
@@ -124,7 +124,7 @@ internal static unsafe class FpuOperations
             return false;
         }
 
-        byte* memory = interpreter.Open(cpu, in d, size + 80, MemoryAccess.Write);
+        byte* memory = OpenEnvironment(interpreter, cpu, in d, size + 80, MemoryAccess.Write);
         if (memory == null)
         {
             return false;
@@ -151,7 +151,7 @@ internal static unsafe class FpuOperations
             return false;
         }
 
-        byte* memory = interpreter.Open(cpu, in d, size + 80, MemoryAccess.Read);
+        byte* memory = OpenEnvironment(interpreter, cpu, in d, size + 80, MemoryAccess.Read);
         if (memory == null)
         {
             return false;
@@ -248,16 +248,10 @@ internal static unsafe class FpuOperations
             return false;
         }
 
+        // An MMX instruction first of all, also where the store then faults.
         FxState* state = State(cpu);
-        if (!StoreMasked(interpreter, cpu, in d, MmxRegister(state, d.Register1), MmxRegister(state, d.Register2), 8))
-        {
-            return false;
-        }
-
-        // An MMX instruction: all tags valid, TOP 0.
-        RotateToZero(state);
-        state->Tags = 0xFF;
-        return true;
+        state->EnterMmx();
+        return StoreMasked(interpreter, cpu, in d, MmxRegister(state, d.Register1), MmxRegister(state, d.Register2), 8);
     }
 
     private static FxState* State(CpuState* cpu) => (FxState*)&cpu->Fx;
@@ -267,7 +261,7 @@ internal static unsafe class FpuOperations
 
     private static void Initialise(FxState* state)
     {
-        RotateToZero(state);
+        state->RotateToZero();
         state->ControlWord = 0x37F;
         state->StatusWord = 0;
         state->Tags = 0;
@@ -276,24 +270,21 @@ internal static unsafe class FpuOperations
         state->CodeSelector = state->DataSelector = 0;
     }
 
-    // The area holds ST(0) first. With another TOP the same physical registers have other places.
-    private static void RotateToZero(FxState* state)
-    {
-        int top = state->Top;
-        if (top != 0)
-        {
-            byte* old = stackalloc byte[128];
-            Unsafe.CopyBlockUnaligned(old, state->Stack, 128);
-            for (int physical = 0; physical < 8; physical++)
-            {
-                Unsafe.CopyBlockUnaligned(state->Stack + (16 * physical), old + (16 * ((physical - top) & 7)), 16);
-            }
-
-            state->StatusWord &= 0xC7FF;
-        }
-    }
-
     private static byte* MmxRegister(FxState* state, int number) => state->Stack + (16 * ((number - state->Top) & 7));
+
+    // First field and last byte are looked at before the rest, as the host does: the address of a fault is one of theirs.
+    private static byte* OpenEnvironment(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, int size, MemoryAccess access)
+    {
+        byte* edge = interpreter.Open(cpu, in d, size is 14 or 94 ? 2 : 4, access);
+        uint offset = Interpreter.EffectiveAddress(cpu, in d);
+        if (edge != null && offset + (uint)size > offset)
+        {
+            edge = interpreter.OpenBehind(cpu, in d, size - 1, 1, access);
+        }
+
+        interpreter.AbandonWrite();
+        return edge == null ? null : interpreter.Open(cpu, in d, size, access);
+    }
 
     private static byte* OpenFx(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, MemoryAccess access)
     {
@@ -303,13 +294,22 @@ internal static unsafe class FpuOperations
             return null;
         }
 
-        if (((cpu->Segments[(int)d.Segment].Base + Interpreter.EffectiveAddress(cpu, in d)) & 15) != 0)
+        // The segment's limit comes before the alignment; then the last byte, before the rest.
+        uint offset = Interpreter.EffectiveAddress(cpu, in d);
+        if (!Interpreter.TryLinear(cpu, (SegmentIndex)d.Segment, offset, 512, access, out uint linear))
+        {
+            return null;
+        }
+
+        if ((linear & 15) != 0)
         {
             Interpreter.GeneralProtection(cpu);
             return null;
         }
 
-        return interpreter.Open(cpu, in d, 512, access);
+        byte* last = interpreter.OpenBehind(cpu, in d, 511, 1, access);
+        interpreter.AbandonWrite();
+        return last == null ? null : interpreter.Open(cpu, in d, 512, access);
     }
 
     private static bool StoreMasked(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, byte* data, byte* mask, int size)

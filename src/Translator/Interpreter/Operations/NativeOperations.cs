@@ -6,9 +6,9 @@ using Dbt.Translator.State;
 namespace Dbt.Translator.Interpretation.Operations;
 
 /// <summary>
-/// x87, MMX and SSE by the host's own instructions. All exceptions are masked while a thunk runs; those that the guest has unmasked are
-/// found in the flags afterwards. What the guest would have kept in such a case is kept: operands of invalid, denormal and
-/// zero-divide exceptions stay; results of overflow and underflow are the masked ones (not the biased ones of SDM vol. 1, 8.5.4).
+/// x87, MMX and SSE by the host's own instructions. x87 runs with the guest's own masks: an unmasked exception there only marks the
+/// status word, and the host's next waiting instruction, which would raise it, never comes. SSE runs with all exceptions masked,
+/// since it would fault at once; those that the guest has unmasked are found in the flags afterwards.
 /// </summary>
 internal static unsafe class NativeOperations
 {
@@ -18,12 +18,16 @@ internal static unsafe class NativeOperations
     private const uint X87Before = 1 | 2 | 4;
     private const uint X87AfterStore = 8 | 16;
 
+    private const uint SimdBefore = 1 | 2 | 4;
+    private const uint SimdUnderflow = 0x10;
+    private const uint SimdFlushToZero = 0x8000;
+
     private enum Result
     {
         Done,
 
-        /// <summary>An unmasked x87 exception: the instruction ends without its result, and the next waiting one raises #MF.</summary>
-        Deferred,
+        /// <summary>An unmasked x87 exception: memory is not written, and the next waiting instruction raises #MF.</summary>
+        NotStored,
 
         Faulted,
     }
@@ -65,16 +69,23 @@ internal static unsafe class NativeOperations
         registers.Explicit = thunk.Register >= 0 ? *(uint*)Interpreter.Register(cpu, thunk.Register) : 0;
         registers.Eflags = thunk.ReadsFlags || thunk.WritesFlags ? LazyFlags.Status(cpu) | Flags.Fixed : Flags.Fixed;
         Result result = thunk.WholeArea ? Whole(interpreter, cpu, in d, thunk, bounce, &registers) : Sse(cpu, thunk, bounce, &registers);
-        if (result != Result.Done)
+        if (result == Result.Faulted)
         {
             interpreter.AbandonWrite();
-            return result == Result.Deferred;
+            return false;
         }
 
         if (thunk.WritesMemory)
         {
-            Copy(bounce, memory, thunk.MemorySize);
-            interpreter.Commit(cpu);
+            if (result == Result.NotStored)
+            {
+                interpreter.AbandonWrite();
+            }
+            else
+            {
+                Copy(bounce, memory, thunk.MemorySize);
+                interpreter.Commit(cpu);
+            }
         }
 
         if (thunk.WritesRegister)
@@ -107,16 +118,34 @@ internal static unsafe class NativeOperations
         return Interpreter.Raise(cpu, emulated ? Vector.InvalidOpcode : Vector.DeviceNotAvailable);
     }
 
-    /// <summary>#MF where an unmasked x87 exception waits.</summary>
-    public static bool NothingPending(CpuState* cpu) =>
-        (((FxState*)&cpu->Fx)->StatusWord & FxState.ErrorSummary) == 0 || Interpreter.Raise(cpu, Vector.X87);
+    /// <summary>#MF where an unmasked x87 exception waits. What passes here may be loaded into the host's x87 unit and go on.</summary>
+    public static bool NothingPending(CpuState* cpu)
+    {
+        var state = (FxState*)&cpu->Fx;
+        return ((state->StatusWord & FxState.ErrorSummary) == 0 && (state->StatusWord & 0x3F & ~state->ControlWord) == 0)
+            || Interpreter.Raise(cpu, Vector.X87);
+    }
 
     private static Result Sse(CpuState* cpu, NativeThunk thunk, byte* bounce, NativeRegisters* registers)
     {
         var guest = (FxState*)&cpu->Fx;
         uint control = guest->Mxcsr & 0xFFFF;
-        registers->Mxcsr = (control & ~0x3Fu) | 0x1F80;
+        uint masked = (control & ~0x3Fu) | 0x1F80;
+        uint underflow = 0;
+        if ((control & (SimdUnderflow << 7)) == 0)
+        {
+            // Unmasked, a tiny result raises underflow also where it is exact, and is not flushed to zero. Masked, only flushing
+            // tells of an exact one.
+            NativeRegisters trial = *registers;
+            trial.Mxcsr = masked | SimdFlushToZero;
+            thunk.Code((byte*)guest, bounce, &trial);
+            underflow = trial.Mxcsr & SimdUnderflow;
+            masked &= ~SimdFlushToZero;
+        }
+
+        registers->Mxcsr = masked;
         thunk.Code((byte*)guest, bounce, registers);
+        registers->Mxcsr |= underflow;
         if (!CheckSimd(cpu, control, registers->Mxcsr))
         {
             return Result.Faulted;
@@ -135,19 +164,20 @@ internal static unsafe class NativeOperations
         var guest = (FxState*)&cpu->Fx;
         var work = (FxState*)interpreter.FxWork;
         Unsafe.CopyBlockUnaligned(work, guest, UsedArea);
-        ushort control = guest->ControlWord;
         uint simdControl = guest->Mxcsr & 0xFFFF;
-        work->ControlWord |= 0x3F;
-        work->StatusWord &= 0x7F7F;
         work->Mxcsr = (simdControl & ~0x3Fu) | 0x1F80;
         thunk.Code((byte*)work, bounce, registers);
         if (!CheckSimd(cpu, simdControl, work->Mxcsr))
         {
+            if (thunk.Class == NativeClass.Mmx)
+            {
+                guest->EnterMmx();
+            }
+
             return Result.Faulted;
         }
 
         work->Mxcsr = simdControl | (work->Mxcsr & 0x3F);
-        work->ControlWord = control;
         if (thunk.Class == NativeClass.X87)
         {
             // The host's pointers are ours; the guest's name its own instruction.
@@ -158,34 +188,24 @@ internal static unsafe class NativeOperations
             work->DataSelector = thunk.MemorySize != 0 ? cpu->Segments[(int)d.Segment].Selector : guest->DataSelector;
         }
 
-        uint raised = work->StatusWord & 0x3Fu & ~(uint)control;
-        if (raised == 0)
-        {
-            Unsafe.CopyBlockUnaligned(guest, work, UsedArea);
-            return Result.Done;
-        }
-
-        bool keep = (raised & X87Before) != 0 || (thunk.WritesMemory && (raised & X87AfterStore) != 0);
-        if (keep)
-        {
-            // The stack stays as it was: only flags (with SF and C1) and pointers change.
-            guest->StatusWord = (ushort)((guest->StatusWord & 0xFD80) | (work->StatusWord & 0x027F) | FxState.ErrorSummary | FxState.Busy);
-            (guest->Opcode, guest->InstructionPointer, guest->CodeSelector) = (work->Opcode, work->InstructionPointer, work->CodeSelector);
-            (guest->DataPointer, guest->DataSelector) = (work->DataPointer, work->DataSelector);
-            return Result.Deferred;
-        }
-
-        work->StatusWord |= FxState.ErrorSummary | FxState.Busy;
+        uint raised = work->StatusWord & 0x3Fu & ~(uint)guest->ControlWord;
         Unsafe.CopyBlockUnaligned(guest, work, UsedArea);
-        return Result.Done;
+        return (raised & (X87Before | X87AfterStore)) != 0 ? Result.NotStored : Result.Done;
     }
 
-    // #XM where an exception that the guest has unmasked was raised: its flags are set, and nothing else changes.
+    // #XM where an exception that the guest has unmasked was raised: its flags are set, and nothing else changes. Where that is one of
+    // those found before anything is computed, there are no flags of a result.
     private static bool CheckSimd(CpuState* cpu, uint control, uint after)
     {
         uint raised = after & 0x3F;
+        uint unmasked = raised & ~(control >> 7);
+        if ((unmasked & SimdBefore) != 0)
+        {
+            raised &= SimdBefore;
+        }
+
         ((FxState*)&cpu->Fx)->Mxcsr = control | raised;
-        return (raised & ~(control >> 7)) == 0 || Interpreter.Raise(cpu, Vector.Simd);
+        return unmasked == 0 || Interpreter.Raise(cpu, Vector.Simd);
     }
 
     private static void Copy(byte* from, byte* to, int size)

@@ -5,12 +5,14 @@ using Microsoft.Win32.SafeHandles;
 namespace Dbt.Devices.Block;
 
 /// <summary>
-/// A raw image file. It is locked while open: one writer, or any number of readers, in this process or another one.
+/// A raw image file, or a block device. It is locked while open: one writer, or any number of readers, in this process or another one.
 /// A file whose size isn't a multiple of 512 loses its tail, as with Linux' loop devices.
 /// </summary>
 internal sealed partial class RawImage : IDiskImage
 {
     private const int KeepSize = 1, PunchHole = 2; // linux/falloc.h
+    private const int SeekEnd = 2; // unistd.h
+    private const int WouldBlock = 11; // what .NET gives for a lock that somebody else has (EWOULDBLOCK)
     private readonly SafeFileHandle _handle;
 
     private RawImage(SafeFileHandle handle, ulong sectors, bool readOnly)
@@ -54,12 +56,18 @@ internal sealed partial class RawImage : IDiskImage
             string hint = readOnly ? "check its permissions" : "check its permissions, or attach it read-only ('r')";
             throw new HostException($"disk image '{path}' can't be opened: {hint}", error);
         }
+        catch (IOException error) when (error.HResult == WouldBlock)
+        {
+            throw new HostException($"disk image '{path}' is in use by another disk, domain or program", error);
+        }
         catch (IOException error)
         {
-            throw new HostException($"disk image '{path}' can't be opened, or is in use by another domain: {error.Message}", error);
+            throw new HostException($"disk image '{path}' can't be opened: {error.Message}", error);
         }
 
-        ulong sectors = (ulong)RandomAccess.GetLength(handle) / 512;
+        // A block device's length is where its end is; for a file the two are the same.
+        long length = Math.Max(RandomAccess.GetLength(handle), NativeSeek(handle, 0, SeekEnd));
+        ulong sectors = (ulong)length / 512;
         if (sectors == 0)
         {
             handle.Dispose();
@@ -103,6 +111,9 @@ internal sealed partial class RawImage : IDiskImage
 
     /// <inheritdoc/>
     public void Dispose() => _handle.Dispose();
+
+    [LibraryImport("libc", EntryPoint = "lseek")]
+    private static partial long NativeSeek(SafeFileHandle handle, long offset, int whence);
 
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     private static partial int NativeAllocate(SafeFileHandle handle, int mode, long offset, long length);

@@ -12,6 +12,9 @@ namespace Dbt.Xen.Memory;
 /// </summary>
 internal sealed unsafe class PageTableWrite : IDisposable
 {
+    // What is compared at once; an instruction changes an entry or two.
+    private const int EntriesPerLine = 32;
+
     private readonly Vcpu _vcpu;
     private readonly MachineMemory _machine;
     private readonly SingleInstruction _instruction;
@@ -81,15 +84,28 @@ internal sealed unsafe class PageTableWrite : IDisposable
         Span<int> indexes = stackalloc int[8];
         Span<ulong> values = stackalloc ulong[8];
         int count = 0;
-        for (int at = now.CommonPrefixLength(wanted); at < 512; at += 1 + now[(at + 1)..].CommonPrefixLength(wanted[(at + 1)..]))
+        for (int line = 0; line < 512; line += EntriesPerLine)
         {
-            if (count == indexes.Length)
+            if (now.Slice(line, EntriesPerLine).SequenceEqual(wanted.Slice(line, EntriesPerLine)))
             {
-                return false;
+                continue;
             }
 
-            indexes[count] = at;
-            values[count++] = wanted[at];
+            for (int at = line; at < line + EntriesPerLine; at++)
+            {
+                if (now[at] == wanted[at])
+                {
+                    continue;
+                }
+
+                if (count == indexes.Length)
+                {
+                    return false;
+                }
+
+                indexes[count] = at;
+                values[count++] = wanted[at];
+            }
         }
 
         PageTables tables = _vcpu.Domain.Memory.Tables;

@@ -168,6 +168,46 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>Whether the domain has stopped.</summary>
     public bool IsStopped => _stopped.Task.IsCompleted;
 
+    /// <summary>Holds all processors outside guest code and stops the domain's clock. Not on a processor's thread; holds count.</summary>
+    public void Pause()
+    {
+        foreach (Vcpu vcpu in Vcpus)
+        {
+            vcpu.Pause();
+        }
+
+        if (Interlocked.Increment(ref _pauses) == 1)
+        {
+            Clock.Pause();
+            foreach (Vcpu vcpu in Vcpus)
+            {
+                vcpu.Timers.Suspend();
+            }
+        }
+    }
+
+    /// <summary>Ends one <see cref="Pause"/>: time goes on where it stood still.</summary>
+    public void Resume()
+    {
+        if (Interlocked.Decrement(ref _pauses) == 0)
+        {
+            Clock.Resume();
+            foreach (Vcpu vcpu in Vcpus)
+            {
+                vcpu.Timers.Resume();
+            }
+
+            SharedTime.UpdateWallclock(this);
+        }
+
+        foreach (Vcpu vcpu in Vcpus)
+        {
+            vcpu.Resume();
+        }
+    }
+
+    private int _pauses;
+
     /// <summary>Stops the domain by its own wish. Later calls change nothing.</summary>
     public void Shutdown(ShutdownReason reason)
     {

@@ -18,6 +18,7 @@ public sealed unsafe partial class Vcpu
     private readonly Lock _kickLock = new();
     private readonly HostEvent _wake = new();
     private readonly HostTimer _recheck;
+    private readonly Lock _holdLock = new();
     private readonly ManualResetEventSlim _parked = new();
     private Thread? _thread;
     private Engine? _engine;
@@ -72,7 +73,11 @@ public sealed unsafe partial class Vcpu
     /// <summary>Holds the processor outside guest code; returns when it is there. Holds count. Not on its own thread.</summary>
     public void Pause()
     {
-        Interlocked.Increment(ref _holds);
+        lock (_holdLock)
+        {
+            _holds++;
+        }
+
         if (_thread is null)
         {
             return;
@@ -88,7 +93,11 @@ public sealed unsafe partial class Vcpu
     /// <summary>Ends one hold.</summary>
     public void Resume()
     {
-        Interlocked.Decrement(ref _holds);
+        lock (_holdLock)
+        {
+            _holds--;
+        }
+
         Kick();
     }
 
@@ -255,7 +264,7 @@ public sealed unsafe partial class Vcpu
     /// <summary>Waits while the processor is down or held.</summary>
     private void Hold()
     {
-        if (!IsHeld)
+        if (!TryPark())
         {
             return;
         }
@@ -264,18 +273,16 @@ public sealed unsafe partial class Vcpu
         RunState.Enter(RunStateKind.Offline);
         bool wasOutside = IsOutside;
         Leave();
-        while (IsHeld && !Domain.IsStopped)
+        do
         {
-            _parked.Set();
             _wake.Wait(-1);
         }
-
+        while (TryPark());
         if (!wasOutside)
         {
             Return();
         }
 
-        _parked.Reset();
         if (!Domain.IsStopped)
         {
             Timers.Running();
@@ -284,7 +291,21 @@ public sealed unsafe partial class Vcpu
         }
     }
 
-    private bool IsHeld => _down || Volatile.Read(ref _holds) != 0;
+    /// <summary>Parks the processor where it is to be held; otherwise it is not parked. One decision with <see cref="Pause"/>'s.</summary>
+    private bool TryPark()
+    {
+        lock (_holdLock)
+        {
+            if ((_down || _holds != 0) && !Domain.IsStopped)
+            {
+                _parked.Set();
+                return true;
+            }
+
+            _parked.Reset();
+            return false;
+        }
+    }
 
     private void Main()
     {

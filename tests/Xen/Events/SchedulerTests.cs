@@ -394,4 +394,39 @@ public sealed unsafe class SchedulerTests
         guest.Vcpu.Resume();
         Assert.Equal(ShutdownReason.Poweroff, guest.WaitStopped());
     }
+
+    [Fact]
+    public void A_paused_domains_clock_stands_still_and_its_timer_waits()
+    {
+        using var guest = new PvGuest();
+        BindTimer(guest);
+        guest.Vcpu.Timers.SetPeriod(0);
+        CountUpcalls(guest);
+        guest.Assemble(PvGuest.Code, c =>
+        {
+            c.rdtsc();
+            c.add(eax, 20_000_000);
+            c.adc(edx, 0);
+            c.mov(ebx, eax);
+            c.mov(ecx, edx);
+            c.mov(eax, SetTimerOp);
+            c.@int(0x82);
+            c.mov(__dword_ptr[PvGuest.Data + 4], 1);
+            PvGuest.Hypercall(c, SchedOp, 1);
+            PvGuest.PowerOff(c);
+        });
+        guest.Vcpu.Start();
+        while (Volatile.Read(ref guest.Word(PvGuest.Data + 4)) == 0)
+        {
+            Thread.Yield();
+        }
+
+        guest.Domain.Pause();
+        long paused = guest.Domain.Clock.Now;
+        Thread.Sleep(30);
+        Assert.Equal(paused, guest.Domain.Clock.Now);
+        guest.Domain.Resume();
+        Assert.Equal(ShutdownReason.Poweroff, guest.WaitStopped());
+        Assert.Equal(1u, guest.Word(PvGuest.Data));
+    }
 }

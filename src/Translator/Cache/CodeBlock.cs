@@ -33,8 +33,8 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>An optimised region has been asked for and not yet come.</summary>
     public bool RegionPending { get; set; }
 
-    /// <summary>Its first instruction is not translated.</summary>
-    public bool Untranslatable { get; set; }
+    /// <summary>So many of its first instructions are not translated: the interpreter runs them, and no more. 0: not looked at, or none.</summary>
+    public int Untranslatable { get; set; }
 
     /// <summary>Times that its region found its pages mapped differently.</summary>
     public int Remaps { get; set; }

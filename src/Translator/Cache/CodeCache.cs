@@ -56,6 +56,16 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
         Hold(FrameOf(block.Host)).Add(offset, offset + decoded.Length, block);
     }
 
+    /// <summary>Forgets the interpreter's form of a block.</summary>
+    public void ForgetDecoded(CodeBlock block)
+    {
+        if (block.Decoded is not null)
+        {
+            block.Decoded = null;
+            Hold(FrameOf(block.Host)).Remove(block);
+        }
+    }
+
     /// <summary>Enters what a translation, compiled or not, was made from.</summary>
     public void Track(Translation translation, Region region)
     {
@@ -217,7 +227,7 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
             }
 
             block.Executions = 0;
-            block.Untranslatable = false;
+            block.Untranslatable = 0;
             frame.Remove(block);
         }
 

@@ -182,7 +182,8 @@ internal sealed unsafe class Dispatcher : IDisposable
         if (decoded is null || ((cpu->Mode & CpuMode.Flat) == 0 && !Interpreter.InsideCodeSegment(cpu, decoded)))
         {
             _cache.Protect(block.Host);
-            if (!_interpreter.TryDecodeBlock(cpu, RegionBuilder.MaxBlockInstructions, out decoded))
+            int most = block.Untranslatable != 0 ? block.Untranslatable : RegionBuilder.MaxBlockInstructions;
+            if (!_interpreter.TryDecodeBlock(cpu, most, out decoded))
             {
                 _platform.DeliverFault(cpu);
                 return;
@@ -236,6 +237,11 @@ internal sealed unsafe class Dispatcher : IDisposable
         }
 
         _counters.Count(cpu, _platform.CodeMap, site);
+        if (site.Kind == SideExitKind.Untranslated && InterpretUntranslated(cpu))
+        {
+            return false;
+        }
+
         Outcome outcome = _interpreter.ExecuteOne(cpu);
         cpu->CodeChanged = 0;
         if (outcome == Outcome.Faulted)
@@ -244,7 +250,37 @@ internal sealed unsafe class Dispatcher : IDisposable
             return false;
         }
 
-        return site.Kind != SideExitKind.Untranslated && outcome == Outcome.Completed;
+        return outcome == Outcome.Completed && site.Kind != SideExitKind.Untranslated;
+    }
+
+    /// <summary>Runs what cannot be translated here as a block of its own.</summary>
+    /// <returns>False where it is to be executed alone.</returns>
+    private bool InterpretUntranslated(CpuState* cpu)
+    {
+        if (!TryFind(cpu, out CodeBlock? block))
+        {
+            _platform.DeliverFault(cpu);
+            return true;
+        }
+
+        if (block.Function != 0)
+        {
+            return false;
+        }
+
+        if (block.Untranslatable == 0)
+        {
+            LeaveToInterpreter(block);
+        }
+
+        Interpret(cpu, block);
+        return true;
+    }
+
+    private void LeaveToInterpreter(CodeBlock block)
+    {
+        _cache.ForgetDecoded(block);
+        block.Untranslatable = _compiler.CountUntranslatable(block);
     }
 
     private void ConnectLink(CpuState* cpu)
@@ -266,7 +302,7 @@ internal sealed unsafe class Dispatcher : IDisposable
     /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
     private void Promote(CodeBlock block)
     {
-        if (block.Executions < _policy.FirstThreshold || block.Untranslatable || !Translatable.IsModeTranslated(block.Mode)
+        if (block.Executions < _policy.FirstThreshold || block.Untranslatable != 0 || !Translatable.IsModeTranslated(block.Mode)
             || !_cache.IsWorthTranslating(block.Host))
         {
             return;
@@ -280,7 +316,7 @@ internal sealed unsafe class Dispatcher : IDisposable
 
         if (_compiler.Build(block, optimize: false) is not { } translation)
         {
-            block.Untranslatable = true;
+            LeaveToInterpreter(block);
             return;
         }
 
@@ -292,7 +328,7 @@ internal sealed unsafe class Dispatcher : IDisposable
     {
         if (_compiler.Build(block, optimize: true) is not { } translation)
         {
-            block.Untranslatable = true;
+            LeaveToInterpreter(block);
             return;
         }
 

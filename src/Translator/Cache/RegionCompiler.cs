@@ -46,6 +46,9 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         return translation;
     }
 
+    /// <summary>How many of a block's first instructions are not translated; at least 1.</summary>
+    public int CountUntranslatable(CodeBlock block) => _builder.CountUntranslatable(block.Eip, block.Mode);
+
     /// <summary>Emits and compiles. Any thread.</summary>
     public void Compile(Translation translation)
     {

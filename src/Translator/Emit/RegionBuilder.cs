@@ -41,6 +41,28 @@ internal sealed unsafe class RegionBuilder
     public Region? BuildRegion(uint entry, CpuMode mode, int maxInstructions, Func<uint, bool, bool> follow) =>
         Build(entry, mode, maxInstructions, single: false, follow);
 
+    /// <summary>How many instructions from <paramref name="entry"/> on are not translated; at least 1.</summary>
+    public int CountUntranslatable(uint entry, CpuMode mode)
+    {
+        var region = new Region(entry, mode);
+        _reader.Reset();
+        uint address = entry;
+        for (int count = 0; count < MaxBlockInstructions; count++)
+        {
+            _reader.Position = address;
+            _decoder.IP = address;
+            _decoder.Decode(out Instruction instruction);
+            if (instruction.IsInvalid || instruction.FlowControl != FlowControl.Next || Translatable.Routine(instruction, region) is not null)
+            {
+                return Math.Max(1, count);
+            }
+
+            address = (uint)instruction.NextIP;
+        }
+
+        return MaxBlockInstructions;
+    }
+
     private Region? Build(uint entry, CpuMode mode, int maxInstructions, bool single, Func<uint, bool, bool> follow)
     {
         var region = new Region(entry, mode);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dbt.Devices.Block;
 using Dbt.Devices.Console;
 using Dbt.Devices.Store;

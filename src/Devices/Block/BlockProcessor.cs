@@ -1,5 +1,3 @@
-using Dbt.Runtime;
-
 namespace Dbt.Devices.Block;
 
 /// <summary>

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using Dbt.Translator.State;
 using Dbt.Xen.Memory;
-using Dbt.Xen.Processor;
 using Iced.Intel;
 using Decoder = Iced.Intel.Decoder;
 

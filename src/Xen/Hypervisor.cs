@@ -1,4 +1,3 @@
-using Dbt.Runtime;
 using Dbt.Runtime.Memory;
 using Dbt.Translator;
 using Dbt.Translator.Memory;

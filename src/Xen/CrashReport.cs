@@ -14,7 +14,11 @@ public sealed unsafe record CrashReport(string Reason, string Text)
 {
     private const int CodeBytes = 48, CodeBefore = 16, StackWords = 32, MaxFrames = 24;
 
-    internal static CrashReport Capture(Domain domain, Vcpu? vcpu, string reason)
+    /// <summary>Describes a processor that doesn't run at the moment.</summary>
+    /// <param name="domain">Its domain.</param>
+    /// <param name="vcpu">Which processor; null for the first.</param>
+    /// <param name="reason">One line.</param>
+    public static CrashReport Capture(Domain domain, Vcpu? vcpu, string reason)
     {
         vcpu ??= domain.Vcpus.Count > 0 ? domain.Vcpus[0] : null;
         var text = new StringBuilder();

@@ -126,7 +126,14 @@ internal sealed class GuestRunner : IDisposable
 
         if (first == timeout)
         {
-            _errors.WriteLine($"dbt: {_config.Name} did not end within {_options.Timeout!.Value.TotalSeconds:0.###} s");
+            string message = $"{_config.Name} did not end within {_options.Timeout!.Value.TotalSeconds:0.###} s";
+            _errors.WriteLine($"dbt: {message}");
+            if (_options.Verbose)
+            {
+                // A guest that hangs is told by where it is.
+                _errors.WriteLine(CrashReport.Capture(domain, null, message).Text.TrimEnd());
+            }
+
             return ExitStatus.Timeout;
         }
 

@@ -28,7 +28,7 @@ internal static class Decompression
     /// <param name="insideBzImage">Linux's build appends the uncompressed size, 4 bytes, to every format but gzip.</param>
     /// <param name="limit">Most bytes that may come out.</param>
     /// <returns>Null where the compression isn't known.</returns>
-    /// <exception cref="KernelFormatException">The data is damaged, too large, or of a compression that isn't supported.</exception>
+    /// <exception cref="KernelFormatException">The data is damaged or too large.</exception>
     public static byte[]? Expand(ReadOnlySpan<byte> data, bool insideBzImage, int limit)
     {
         if (ElfImage.HasMagic(data))
@@ -38,7 +38,7 @@ internal static class Decompression
 
         if (data.StartsWith(Lzo))
         {
-            throw new KernelFormatException("the kernel is compressed with LZO, which is not supported; recompress it with gzip, xz, lzma, bzip2, lz4 or zstd");
+            return LzoDecompressor.TryExpand(data, limit) ?? throw Damaged("lzo", null);
         }
 
         if (data.StartsWith(Gzip))

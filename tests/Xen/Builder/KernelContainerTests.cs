@@ -95,10 +95,70 @@ public class KernelContainerTests
     }
 
     [Fact]
-    public void LzoIsRefusedByName()
+    public void LzoIsUnderstood()
+    {
+        // Made by hand from the format's description: every kind of match, a run, and the end.
+        byte[] block =
+        [
+            17 + 5, .. "abcde"u8, // five literals first
+            0x80 | (2 << 5) | (1 << 2) | 1, 0, (byte)'x', // 7 from 2 back: "dededed", one literal
+            0x0C, 0, // after one literal: 2 from 4 back
+            0x40 | (1 << 5) | (0 << 2), 0, // 4 from 1 back
+            0, 2, .. "01234567890123456789"u8, // a long run: 3 + 15 + 2
+            0x20 | 3, 9 << 2, 0, // 5 from 10 back
+            0x20, 30, 0, 0, // 2 + 31 + 30 from 1 back
+            0x11, 0, 0,
+        ];
+        string text = "abcde";
+        Copy(7, 2);
+        text += "x";
+        Copy(2, 4);
+        Copy(4, 1);
+        text += "01234567890123456789";
+        Copy(5, 10);
+        Copy(63, 1);
+        byte[] plain = new byte[text.Length];
+        Assert.True(LzoDecompressor.TryExpandBlock(block, plain));
+        Assert.Equal(text, Encoding.ASCII.GetString(plain));
+        Assert.False(LzoDecompressor.TryExpandBlock(block, new byte[text.Length - 1]));
+        Assert.False(LzoDecompressor.TryExpandBlock(block, new byte[text.Length + 1]));
+        for (int length = 0; length < block.Length; length++)
+        {
+            Assert.False(LzoDecompressor.TryExpandBlock(block.AsSpan(0, length), plain));
+        }
+
+        void Copy(int length, int distance)
+        {
+            for (int i = 0; i < length; i++)
+            {
+                text += text[^distance];
+            }
+        }
+    }
+
+    [RequiresToolTheory("lzop")]
+    [InlineData("-1")]
+    [InlineData("-9")]
+    [InlineData("-3 -CC --crc32")]
+    public void AnLzoPayloadIsFound(string options)
+    {
+        byte[] payload = Tool.Filter("lzop", $"-c {options}", Elf);
+        Assert.Equal(Elf, KernelContainer.Unwrap(payload));
+        Assert.Equal(Elf, KernelContainer.Unwrap(BzImage([.. payload, .. BitConverter.GetBytes(Elf.Length)])));
+    }
+
+    [Fact]
+    public void DamagedLzoIsRefused()
     {
         byte[] lzo = [0x89, 0x4C, 0x5A, 0x4F, 0x00, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0];
-        Assert.Contains("LZO", Assert.Throws<KernelFormatException>(() => KernelContainer.Unwrap(lzo)).Message, StringComparison.Ordinal);
+        Assert.Contains("lzo", Assert.Throws<KernelFormatException>(() => KernelContainer.Unwrap(lzo)).Message, StringComparison.Ordinal);
+        var random = new Random(4);
+        for (int i = 0; i < 20_000; i++)
+        {
+            byte[] data = new byte[random.Next(1, 40)];
+            random.NextBytes(data);
+            _ = LzoDecompressor.TryExpandBlock(data, new byte[random.Next(64)]);
+        }
     }
 
     private static void TryUnwrap(byte[] data)

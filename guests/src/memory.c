@@ -12,7 +12,7 @@ volatile struct vcpu_info *vcpu;
 uint32_t *p2m;
 const uint32_t *m2p = (const uint32_t *)HYPERVISOR_START;
 static void *free_list;
-static uint32_t next_pfn, end_pfn, mapped_pfn, freed;
+static uint32_t first_pfn, next_pfn, end_pfn, mapped_pfn, freed;
 
 static void *pfn_to_virt(uint32_t pfn)
 {
@@ -166,7 +166,7 @@ void memory_init(void)
     end = highest(end, (uint32_t)start_info + PAGE_SIZE);
     if (start_info->mod_len)
         end = highest(end, start_info->mod_start + start_info->mod_len);
-    next_pfn = (end - VIRT_BASE + PAGE_SIZE - 1) >> 12;
+    next_pfn = first_pfn = (end - VIRT_BASE + PAGE_SIZE - 1) >> 12;
     for (mapped_pfn = next_pfn; ; mapped_pfn++) {
         pte_t *entry = walk(VIRT_BASE + (mapped_pfn << 12), 1);
         if (!entry || !(*entry & PTE_P))
@@ -185,8 +185,8 @@ void memory_report(void)
 {
     struct e820_entry map[16];
     struct memory_map request = { ARRAY_SIZE(map), map };
-    printf("memory: %u pages (%u MiB), %u reserved by the image and the builder\n", start_info->nr_pages,
-           start_info->nr_pages >> 8, next_pfn);
+    printf("memory: %u pages (%u MiB), %u taken by the image and the builder\n", start_info->nr_pages,
+           start_info->nr_pages >> 8, first_pfn);
     if (hypercall(HC_memory_op, XENMEM_memory_map, &request))
         return;
     for (uint32_t i = 0; i < request.nr_entries; i++)

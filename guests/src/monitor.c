@@ -182,8 +182,6 @@ static void poke(char **words, int count)
 /* Ways to end badly: what a person sees then comes from the hypervisor. */
 static void crash(char **words, int count)
 {
-    static const struct trap_info no_handlers[1];
-    static struct trap_info table[33];
     const char *how = count > 1 ? words[1] : "";
     if (!strcmp(how, "panic"))
         panic("by request");
@@ -191,9 +189,7 @@ static void crash(char **words, int count)
         printf("crash: ud2, pagefault, triple, wildptr, or panic\n");
         return;
     }
-    for (int i = 0; i < 32; i++)
-        table[i] = (struct trap_info){ i, 0, 0, 0 };
-    hypercall(HC_set_trap_table, !strcmp(how, "triple") ? no_handlers : table);
+    hypercall(HC_set_trap_table, 0);            /* no handlers: it is for the hypervisor to say */
     if (!strcmp(how, "ud2"))
         asm volatile("ud2");
     else if (!strcmp(how, "wildptr"))

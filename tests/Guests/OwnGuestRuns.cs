@@ -13,7 +13,7 @@ public sealed class OwnGuestRuns : IDisposable
     private const string Script =
         "help\nmem\nevents\nbench all 2\nuser\ndisk sum\ndisk read 3\ndisk write 3 written\ndisk read 3\ndisk read 9999\nxs ls device\n"
         + "xs read name\nxs write data/a b\nxs read data/a\nxs rm data/a\nxs read data/a\npeek 0xC0100000\npeek 0x1000\nnonsense\n"
-        + "selftest\nselftest vcpu_op\nuser\nhalt\n";
+        + "selftest\nselftest\nuser\nhalt\n";
 
     private readonly Lock _lock = new();
     private readonly Dictionary<EngineKind, Task<(int Status, string Output, string Errors)>> _runs = [];

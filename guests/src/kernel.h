@@ -144,8 +144,9 @@ int user_map_blob(void);
 struct kernel { const char *name; uint32_t (*run)(uint32_t n); uint32_t n, expected; };
 extern const struct kernel kernels[];
 
-/* monitor.c, selftest.c */
+/* monitor.c, selftest.c, fuzz.c */
 void monitor(void);
 void monitor_execute(char *line);
 void selftest(const char *name);
+void fuzz(uint32_t seed, uint32_t count);
 #endif

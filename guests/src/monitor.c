@@ -189,7 +189,8 @@ static void crash(char **words, int count)
         printf("crash: ud2, pagefault, triple, wildptr, or panic\n");
         return;
     }
-    hypercall(HC_set_trap_table, 0);            /* no handlers: it is for the hypervisor to say */
+    if (strcmp(how, "triple"))
+        hypercall(HC_set_trap_table, 0);        /* no handlers: it is for the hypervisor to say */
     if (!strcmp(how, "ud2"))
         asm volatile("ud2");
     else if (!strcmp(how, "wildptr"))
@@ -204,6 +205,11 @@ static void crash(char **words, int count)
 static void run_selftest(char **words, int count)
 {
     selftest(count > 1 ? words[1] : 0);
+}
+
+static void run_fuzz(char **words, int count)
+{
+    fuzz(number_or(words, count, 1, 1), number_or(words, count, 2, 1000));
 }
 
 static void user(char **words, int count)
@@ -241,6 +247,7 @@ static const struct { const char *name; void (*run)(char **, int); const char *h
     { "peek", peek, "ADDRESS" },
     { "poke", poke, "ADDRESS VALUE" },
     { "selftest", run_selftest, "[GROUP]: tests of the hypervisor and the processor" },
+    { "fuzz", run_fuzz, "[SEED] [COUNT]: random hypercalls; the guest may not survive" },
     { "crash", crash, "ud2 | pagefault | triple | wildptr | panic" },
     { "echo", echo, "WORDS" },
     { "halt", halt, "power off" },

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Dbt.Tests.Xen.Builder;
-using Xunit;
 
 namespace Dbt.Tests.Cli;
 
@@ -15,7 +14,10 @@ public sealed class CommandTests : IDisposable
     {
         var start = new ProcessStartInfo("dotnet", [typeof(Dbt.Cli.CommandLine).Assembly.Location, .. words])
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _folder,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = _folder,
         };
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();

@@ -8,7 +8,6 @@ using Dbt.Cli.Running;
 using Dbt.Cli.Terminal;
 using Dbt.Tests.Packages;
 using Dbt.Translator;
-using Xunit;
 
 namespace Dbt.Tests.Cli;
 

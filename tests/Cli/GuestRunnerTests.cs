@@ -6,7 +6,6 @@ using Dbt.Cli.Running;
 using Dbt.Cli.Terminal;
 using Dbt.Translator;
 using Dbt.Xen.Builder;
-using Xunit;
 
 namespace Dbt.Tests.Cli;
 

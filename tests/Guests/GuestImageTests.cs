@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Dbt.Cli.Running;
-using Xunit;
 
 namespace Dbt.Tests.Guests;
 

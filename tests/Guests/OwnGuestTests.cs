@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Dbt.Cli;
 using Dbt.Translator;
-using Xunit;
 
 namespace Dbt.Tests.Guests;
 

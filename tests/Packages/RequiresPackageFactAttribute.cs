@@ -1,5 +1,3 @@
-using Xunit;
-
 namespace Dbt.Tests.Packages;
 
 /// <summary>A fact that needs files of Debian packages, got with apt-get download and cached; says so where one can't be had.</summary>

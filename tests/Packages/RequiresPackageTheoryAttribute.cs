@@ -1,5 +1,3 @@
-using Xunit;
-
 namespace Dbt.Tests.Packages;
 
 /// <summary>A theory that needs files of Debian packages; see <see cref="RequiresPackageFactAttribute"/>.</summary>

@@ -1,6 +1,5 @@
 using Dbt.Translator;
 using Dbt.Translator.State;
-using Xunit;
 
 namespace Dbt.Tests.Translator;
 

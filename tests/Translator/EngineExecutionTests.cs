@@ -1,7 +1,6 @@
 using Dbt.Translator;
 using Dbt.Translator.State;
 using Iced.Intel;
-using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Dbt.Tests.Translator;

@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using Dbt.Translator.Interpretation;
 using Dbt.Translator.State;
 using Iced.Intel;
-using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Dbt.Tests.Translator;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Dbt.Translator.Emit;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Cache;

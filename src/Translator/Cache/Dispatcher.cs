@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
-using System.Runtime.CompilerServices;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation;
 using Dbt.Translator.Memory;

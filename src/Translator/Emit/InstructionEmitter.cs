@@ -1,7 +1,6 @@
 using System.Reflection.Emit;
 using Dbt.Translator.State;
 using Iced.Intel;
-using Label = System.Reflection.Emit.Label;
 
 namespace Dbt.Translator.Emit;
 

@@ -1,7 +1,6 @@
 using System.Reflection;
 using System.Reflection.Emit;
 using Dbt.Translator.Cache;
-using Dbt.Translator.State;
 using Iced.Intel;
 using Label = System.Reflection.Emit.Label;
 

@@ -1,6 +1,5 @@
 using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
-using Dbt.Translator.State;
 using Iced.Intel;
 
 namespace Dbt.Translator.Instructions;

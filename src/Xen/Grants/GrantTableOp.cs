@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Dbt.Xen.Abi;
 using Dbt.Xen.Hypercalls;
 using Dbt.Xen.Memory;
 using static Dbt.Xen.Abi.Errno;

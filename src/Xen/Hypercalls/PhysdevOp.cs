@@ -1,6 +1,5 @@
 using Dbt.Xen.Abi;
 using Dbt.Xen.Memory;
-using Dbt.Xen.Processor;
 
 namespace Dbt.Xen.Hypercalls;
 

@@ -1,5 +1,4 @@
 using Dbt.Runtime.Memory;
-using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
 namespace Dbt.Xen.Memory;

@@ -1,4 +1,3 @@
-using Dbt.Xen.Abi;
 using static Dbt.Xen.Abi.Errno;
 
 namespace Dbt.Xen.Memory;

@@ -1,5 +1,4 @@
 using Dbt.Translator.State;
-using Dbt.Xen.Memory;
 
 namespace Dbt.Xen.Processor;
 

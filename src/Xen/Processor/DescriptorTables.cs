@@ -1,5 +1,4 @@
 using Dbt.Translator.Memory;
-using Dbt.Translator.State;
 using Dbt.Xen.Abi;
 using Dbt.Xen.Memory;
 

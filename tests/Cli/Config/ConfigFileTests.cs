@@ -1,5 +1,4 @@
 using Dbt.Cli.Config;
-using Xunit;
 
 namespace Dbt.Tests.Cli.Config;
 

@@ -1,6 +1,5 @@
 using Dbt.Cli.Config;
 using Dbt.Devices;
-using Xunit;
 
 namespace Dbt.Tests.Cli.Config;
 

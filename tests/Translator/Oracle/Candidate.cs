@@ -1,4 +1,3 @@
-using Dbt.Translator.Emit;
 using Dbt.Translator.Instructions;
 using Iced.Intel;
 

@@ -1,6 +1,5 @@
 using Iced.Intel;
 using static Dbt.Tests.Translator.Oracle.OracleLayout;
-using Decoder = Iced.Intel.Decoder;
 using Encoder = Iced.Intel.Encoder;
 
 namespace Dbt.Tests.Translator.Oracle;

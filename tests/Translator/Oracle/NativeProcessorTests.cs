@@ -1,5 +1,4 @@
 using Dbt.Translator.State;
-using Xunit;
 
 namespace Dbt.Tests.Translator.Oracle;
 

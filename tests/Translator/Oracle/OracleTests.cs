@@ -1,7 +1,6 @@
 using Dbt.Translator;
 using Dbt.Translator.Instructions;
 using Iced.Intel;
-using Xunit;
 using Xunit.Abstractions;
 
 namespace Dbt.Tests.Translator.Oracle;

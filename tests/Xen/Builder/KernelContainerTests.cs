@@ -4,7 +4,6 @@ using System.Text;
 using Dbt.Xen.Builder;
 using K4os.Compression.LZ4;
 using SharpCompress.Compressors.LZMA;
-using Xunit;
 
 namespace Dbt.Tests.Xen.Builder;
 

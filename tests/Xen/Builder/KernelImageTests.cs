@@ -1,6 +1,5 @@
 using System.Text;
 using Dbt.Xen.Builder;
-using Xunit;
 using static Dbt.Tests.Xen.Builder.ElfWriter;
 
 namespace Dbt.Tests.Xen.Builder;

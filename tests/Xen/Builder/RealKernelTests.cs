@@ -1,6 +1,5 @@
 using Dbt.Tests.Packages;
 using Dbt.Xen.Builder;
-using Xunit;
 
 namespace Dbt.Tests.Xen.Builder;
 

@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Dbt.Runtime.Memory;
 using Dbt.Xen.Builder;
-using Xunit;
 using static Dbt.Tests.Xen.Builder.ElfWriter;
 
 namespace Dbt.Tests.Xen.Builder;
@@ -111,8 +110,19 @@ public sealed class StartOfDayTests : IDisposable
         byte[] page = new byte[4096];
         new StartInfo
         {
-            PageCount = 1, SharedInfoAddress = 2, Flags = 3, StoreMfn = 4, StorePort = 5, ConsoleMfn = 6, ConsolePort = 7, PageTableAddress = 8,
-            PageTableCount = 9, P2mAddress = 10, ModuleStart = 11, ModuleBytes = 12, CommandLine = Encoding.ASCII.GetBytes("root=/dev/xvda"),
+            PageCount = 1,
+            SharedInfoAddress = 2,
+            Flags = 3,
+            StoreMfn = 4,
+            StorePort = 5,
+            ConsoleMfn = 6,
+            ConsolePort = 7,
+            PageTableAddress = 8,
+            PageTableCount = 9,
+            P2mAddress = 10,
+            ModuleStart = 11,
+            ModuleBytes = 12,
+            CommandLine = Encoding.ASCII.GetBytes("root=/dev/xvda"),
         }.Write(page);
         Assert.Equal("xen-3.0-x86_32p", Encoding.ASCII.GetString(page, 0, 32).TrimEnd('\0'));
         Assert.Equal(Enumerable.Range(1, 12), MemoryMarshal.Cast<byte, int>(page.AsSpan(32, 48)).ToArray());

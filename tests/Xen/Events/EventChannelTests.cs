@@ -1,9 +1,7 @@
 using Dbt.Tests.Xen.Processor;
-using Dbt.Translator.State;
 using Dbt.Xen;
 using Dbt.Xen.Abi;
 using Dbt.Xen.Events;
-using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Dbt.Tests.Xen.Events;

@@ -1,5 +1,4 @@
 using Dbt.Tests.Xen.Processor;
-using Dbt.Translator.State;
 using Dbt.Xen;
 using Dbt.Xen.Abi;
 using Dbt.Xen.Events;

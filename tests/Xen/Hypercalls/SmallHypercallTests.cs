@@ -1,10 +1,8 @@
 using System.Text;
 using Dbt.Tests.Xen.Processor;
 using Dbt.Translator.State;
-using Dbt.Xen;
 using Dbt.Xen.Abi;
 using Dbt.Xen.Hypercalls;
-using Dbt.Xen.Memory;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 

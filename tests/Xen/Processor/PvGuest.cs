@@ -3,7 +3,6 @@ using Dbt.Translator.State;
 using Dbt.Xen;
 using Dbt.Xen.Abi;
 using Dbt.Xen.Hypercalls;
-using Dbt.Xen.Memory;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 

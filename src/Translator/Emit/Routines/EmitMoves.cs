@@ -1,5 +1,4 @@
 using System.Reflection.Emit;
-using Dbt.Translator.State;
 using Iced.Intel;
 using Label = System.Reflection.Emit.Label;
 

@@ -40,6 +40,12 @@ public sealed class OracleTests(ITestOutputHelper output)
         Run(Integer, false, (Vectors / 50) ?? 2_000, (generator, random) => generator.MakeLoop(random.Next(1, 10)), "interpreter", "quick", "optimized", "tiered");
 
     [RequiresNative32Fact]
+    public void SelfModifyingCode_AgreesWithTheHost() =>
+        Run(
+            Integer, false, (Vectors / 50) ?? 1_000, (generator, random) => generator.MakeSelfModifying(random.Next(2, 12), random.Next(2) == 0),
+            "interpreter", "quick", "optimized", "tiered");
+
+    [RequiresNative32Fact]
     public void X87_SingleInstructions_AgreeWithTheHost() =>
         Run(row => row.TestClass == TestClass.Fpu && Wanted(row), true, Vectors ?? 30_000, (generator, _) => generator.Make(1), "interpreter");
 
@@ -50,7 +56,7 @@ public sealed class OracleTests(ITestOutputHelper output)
     [RequiresNative32Fact]
     public void FloatingPoint_Sequences_AgreeWithTheHost() =>
         Run(
-            row => row.TestClass is TestClass.Simd or TestClass.Fpu or TestClass.Alu or TestClass.Move && !SavesPointers(row) && Wanted(row), true, (Vectors / 10) ?? 4_000,
+            row => row.TestClass is TestClass.Simd or TestClass.Fpu or TestClass.Alu or TestClass.Move && !SavesPointers(row) && Wanted(row), true, (Vectors / 10) ?? 2_000,
             Sequence, "interpreter", "quick", "optimized");
 
     private static TestVector Sequence(VectorGenerator generator, Random random) => generator.Make(random.Next(2, 31));

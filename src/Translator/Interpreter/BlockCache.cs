@@ -17,16 +17,18 @@ internal sealed unsafe class BlockCache : IDisposable
     private readonly DecodedBlock?[] _buckets = new DecodedBlock?[Buckets];
     private readonly Dictionary<uint, List<DecodedBlock>> _frames = [];
     private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _remote = new();
+    private readonly Platform _platform;
     private readonly CodeMap _codeMap;
     private readonly CpuState* _cpu;
     private int _count;
     private int _thread;
 
-    public BlockCache(CodeMap codeMap, CpuState* cpu)
+    public BlockCache(Platform platform, CpuState* cpu)
     {
-        _codeMap = codeMap;
+        _platform = platform;
+        _codeMap = platform.CodeMap;
         _cpu = cpu;
-        codeMap.CodeWritten += OnWritten;
+        _codeMap.CodeWritten += OnWritten;
     }
 
     /// <summary>Blocks dropped because their code was written.</summary>
@@ -49,24 +51,34 @@ internal sealed unsafe class BlockCache : IDisposable
         return null;
     }
 
-    /// <summary>Keeps a block.</summary>
-    public void Add(DecodedBlock block)
+    /// <summary>Before the bytes at a host address are decoded: writes to their frame are announced from now on.</summary>
+    public void Hold(byte* host)
     {
         if (_count >= MaxBlocks)
         {
             Clear();
         }
 
+        uint frame = Frame(host);
+        if (_frames.TryAdd(frame, []))
+        {
+            _codeMap.Hold(frame);
+            _platform.ProtectCode(frame);
+        }
+    }
+
+    /// <summary>Keeps a block of a frame that is held; not where the frame was written meanwhile.</summary>
+    public void Add(DecodedBlock block)
+    {
+        if (!_frames.TryGetValue(Frame(block.Host), out List<DecodedBlock>? blocks))
+        {
+            return;
+        }
+
         ref DecodedBlock? bucket = ref _buckets[Bucket(block.Host)];
         block.Chain = bucket;
         bucket = block;
         _count++;
-        uint frame = Frame(block.Host);
-        if (!_frames.TryGetValue(frame, out List<DecodedBlock>? blocks))
-        {
-            _frames[frame] = blocks = [];
-        }
-
         blocks.Add(block);
     }
 
@@ -80,7 +92,11 @@ internal sealed unsafe class BlockCache : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _codeMap.CodeWritten -= OnWritten;
+    public void Dispose()
+    {
+        _codeMap.CodeWritten -= OnWritten;
+        Clear();
+    }
 
     private static int Bucket(byte* host) => (int)(((ulong)host ^ ((ulong)host >> 13)) & (Buckets - 1));
 
@@ -116,6 +132,12 @@ internal sealed unsafe class BlockCache : IDisposable
                 Drop(block);
             }
         }
+
+        if (blocks.Count == 0)
+        {
+            _frames.Remove(frame);
+            _codeMap.Release(frame);
+        }
     }
 
     private void Drop(DecodedBlock block)
@@ -146,9 +168,10 @@ internal sealed unsafe class BlockCache : IDisposable
 
     private void Clear()
     {
-        foreach (List<DecodedBlock> blocks in _frames.Values)
+        foreach ((uint frame, List<DecodedBlock> blocks) in _frames)
         {
             blocks.ForEach(Retire);
+            _codeMap.Release(frame);
         }
 
         _frames.Clear();

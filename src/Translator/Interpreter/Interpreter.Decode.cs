@@ -37,7 +37,8 @@ internal sealed unsafe partial class Interpreter
     }
 
     /// <summary>
-    /// Decodes a block at EIP, for this mode, and marks its frame as holding code.
+    /// Decodes a block at EIP, for this mode. Who is going to keep it has its frame held in the code map beforehand, so that a write
+    /// that comes after the bytes were read is announced.
     /// </summary>
     /// <param name="cpu">The processor.</param>
     /// <param name="maxInstructions">Instructions at most.</param>
@@ -49,14 +50,6 @@ internal sealed unsafe partial class Interpreter
         if (!TryFetch(cpu, out byte* host))
         {
             return false;
-        }
-
-        // Marked before the bytes are read: a write that comes later is announced.
-        uint frame = (uint)((ulong)(host - cpu->MemoryBase) >> 12);
-        if (!_codeMap.HasCode(frame))
-        {
-            _codeMap.Mark(frame, true);
-            Platform.ProtectCode(frame);
         }
 
         return TryDecode(cpu, host, maxInstructions, out block);

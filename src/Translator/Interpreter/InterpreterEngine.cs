@@ -20,7 +20,7 @@ internal sealed unsafe class InterpreterEngine : Engine
         _platform = platform;
         _cpu = cpu;
         _interpreter = new Interpreter(platform);
-        _cache = new BlockCache(platform.CodeMap, cpu);
+        _cache = new BlockCache(platform, cpu);
     }
 
     /// <inheritdoc/>
@@ -101,6 +101,7 @@ internal sealed unsafe class InterpreterEngine : Engine
         DecodedBlock? block = _cache.Find(host, cpu->Eip, cpu->Mode);
         if (block == null || !Interpreter.InsideCodeSegment(cpu, block))
         {
+            _cache.Hold(host);
             if (!_interpreter.TryDecodeBlock(cpu, MaxBlockInstructions, out block))
             {
                 return null;

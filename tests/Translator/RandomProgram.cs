@@ -31,7 +31,7 @@ internal sealed class RandomProgram(int seed)
             Label again = a.CreateLabel();
             if (loop)
             {
-                a.mov(__dword_ptr[Data - 64 - (i * 4)], 1 + _random.Next(40));
+                a.mov(__dword_ptr[Data + 0x800 + (i * 4)], 1 + _random.Next(40));
                 a.Label(ref again);
             }
 
@@ -46,9 +46,15 @@ internal sealed class RandomProgram(int seed)
                 a.call(function);
             }
 
+            if (_random.Next(3) == 0)
+            {
+                // Walks on, in some programs into a page that is not there; the flags stay.
+                a.lea(esi, __[esi + 0x60]);
+            }
+
             if (loop)
             {
-                a.dec(__dword_ptr[Data - 64 - (i * 4)]);
+                a.dec(__dword_ptr[Data + 0x800 + (i * 4)]);
                 a.jnz(again);
             }
             else

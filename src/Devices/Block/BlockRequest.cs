@@ -61,7 +61,10 @@ internal struct BlockRequest
     /// <summary>The operation; of an indirect request the one that it stands for.</summary>
     public BlockOperation Operation;
 
-    /// <summary>The operation's number as sent, for the response.</summary>
+    /// <summary>
+    /// The operation's number as sent, for the response; of an indirect request the one that it stands for, which is what
+    /// frontends expect (Linux stops at a response of any other kind).
+    /// </summary>
     public byte RawOperation;
 
     /// <summary>Whether the segments lie in pages of their own.</summary>
@@ -111,6 +114,7 @@ internal struct BlockRequest
             case BlockOperation.Indirect:
                 request.IsIndirect = true;
                 request.Operation = (BlockOperation)entry[1];
+                request.RawOperation = entry[1];
                 request.SegmentCount = BinaryPrimitives.ReadUInt16LittleEndian(entry[2..]);
                 for (int i = 0; i < MaxIndirectPages; i++)
                 {

@@ -230,16 +230,4 @@ public sealed unsafe class InterpreterFpuTests : IDisposable
         using var engine = new InterpreterEngine(_machine, _machine.Cpu);
         engine.Run(_machine.Cpu);
     }
-
-    /// <summary>Skipped where the host is not x86-64, which has no native thunks.</summary>
-    private sealed class X64FactAttribute : FactAttribute
-    {
-        public X64FactAttribute()
-        {
-            if (RuntimeInformation.ProcessArchitecture != Architecture.X64)
-            {
-                Skip = "Needs an x86-64 host: floating point runs as native thunks.";
-            }
-        }
-    }
 }

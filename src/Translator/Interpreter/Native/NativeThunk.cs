@@ -14,13 +14,16 @@ internal enum NativeClass
 }
 
 /// <summary>
-/// One floating-point or SIMD instruction as host code: its guest encoding with the memory operand replaced by [rsi] and an
-/// explicit general register by r8d.
+/// One floating-point or SIMD instruction as host code (its guest encoding with the memory operand replaced by [rsi] and an
+/// explicit general register by r8d), or as managed code that does the same.
 /// </summary>
 internal sealed unsafe class NativeThunk
 {
-    /// <summary>The host code: FX area, memory operand, register block.</summary>
+    /// <summary>The host code: FX area, memory operand, register block. Null where <see cref="Managed"/> is set.</summary>
     public required delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void> Code { get; init; }
+
+    /// <summary>The managed code, or null.</summary>
+    public required ManagedRoutine? Managed { get; init; }
 
     /// <summary>What it works on.</summary>
     public required NativeClass Class { get; init; }
@@ -57,6 +60,19 @@ internal sealed unsafe class NativeThunk
 
     /// <summary>The XMM register written, or -1; used where <see cref="WholeArea"/> is false.</summary>
     public required int WrittenXmm { get; init; }
+
+    /// <summary>Executes it.</summary>
+    public void Run(byte* area, byte* memory, NativeRegisters* registers)
+    {
+        if (Code != null)
+        {
+            Code(area, memory, registers);
+        }
+        else
+        {
+            Managed!.Run(area, memory, registers);
+        }
+    }
 }
 
 /// <summary>What passes between a thunk and its caller, at fixed offsets.</summary>

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using Dbt.Translator.Memory;
+using Dbt.Translator.Simd;
 using Iced.Intel;
 
 namespace Dbt.Translator.Interpretation.Native;
@@ -15,7 +16,7 @@ internal static unsafe class NativeThunks
     private const int MaxThunk = 512;
 
     private static readonly Lock Gate = new();
-    private static readonly Dictionary<Instruction, int> Known = [];
+    private static readonly Dictionary<(Instruction Key, bool Managed), int> Known = [];
     private static readonly HashSet<CpuidFeature> Features = HostFeatures();
     private static byte* _memory;
     private static int _used;
@@ -40,10 +41,14 @@ internal static unsafe class NativeThunks
     }
 
     /// <summary>The thunk of an instruction, made where there is none yet.</summary>
-    /// <returns>Its number; -1 where the host cannot execute it or there is no more room.</returns>
-    public static int Find(in Instruction guest)
+    /// <param name="guest">As decoded.</param>
+    /// <param name="portable">Managed code is preferred to the host's own.</param>
+    /// <returns>Its number; -1 where there is neither managed code nor host code for it, or no more room.</returns>
+    public static int Find(in Instruction guest, bool portable = false)
     {
-        if (!Supports(guest))
+        bool native = Supports(guest);
+        ManagedRoutine? managed = portable || !native ? PortableSimd.Find(guest) : null;
+        if (!native && managed == null)
         {
             return -1;
         }
@@ -53,9 +58,14 @@ internal static unsafe class NativeThunks
         key.MemoryDisplacement64 = (ulong)general;
         lock (Gate)
         {
-            if (Known.TryGetValue(key, out int number))
+            if (Known.TryGetValue((key, managed != null), out int number))
             {
                 return number;
+            }
+
+            if (managed != null)
+            {
+                return Add(key, ThunkAssembler.Wrap(guest, managed));
             }
 
             if (_memory == null)
@@ -70,17 +80,22 @@ internal static unsafe class NativeThunks
 
             NativeThunk thunk = ThunkAssembler.Assemble(guest, _memory + _used, out int length);
             _used += (length + 15) & ~15;
-            if (_count == _thunks.Length)
-            {
-                NativeThunk[] larger = new NativeThunk[_count * 2];
-                _thunks.CopyTo(larger, 0);
-                Volatile.Write(ref _thunks, larger);
-            }
-
-            _thunks[_count] = thunk;
-            Known[key] = _count;
-            return _count++;
+            return Add(key, thunk);
         }
+    }
+
+    private static int Add(in Instruction key, NativeThunk thunk)
+    {
+        if (_count == _thunks.Length)
+        {
+            NativeThunk[] larger = new NativeThunk[_count * 2];
+            _thunks.CopyTo(larger, 0);
+            Volatile.Write(ref _thunks, larger);
+        }
+
+        _thunks[_count] = thunk;
+        Known[(key, thunk.Managed != null)] = _count;
+        return _count++;
     }
 
     private static HashSet<CpuidFeature> HostFeatures()

@@ -43,13 +43,37 @@ internal static unsafe class ThunkAssembler
         return host;
     }
 
-    /// <summary>Assembles a thunk.</summary>
+    /// <summary>Makes a thunk of host code.</summary>
     /// <param name="guest">As decoded.</param>
     /// <param name="target">Where the code goes.</param>
     /// <param name="length">Bytes of code.</param>
     public static NativeThunk Assemble(in Instruction guest, byte* target, out int length)
     {
-        Instruction host = Canonical(guest, out Register general);
+        NativeThunk thunk = Describe(guest, (delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void>)target, null, out Instruction host, out SortedSet<int> loaded);
+        var a = new Assembler(64);
+        if (thunk.WholeArea)
+        {
+            WriteWhole(a, host, guest);
+        }
+        else
+        {
+            WriteSse(a, host, loaded, thunk.WrittenXmm);
+        }
+
+        var writer = new PointerCodeWriter(target);
+        a.Assemble(writer, (ulong)target);
+        length = writer.Length;
+        return thunk;
+    }
+
+    /// <summary>Makes a thunk of managed code.</summary>
+    public static NativeThunk Wrap(in Instruction guest, ManagedRoutine routine) => Describe(guest, null, routine, out _, out _);
+
+    private static NativeThunk Describe(
+        in Instruction guest, delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void> code, ManagedRoutine? managed,
+        out Instruction host, out SortedSet<int> loaded)
+    {
+        host = Canonical(guest, out Register general);
         var factory = new InstructionInfoFactory();
         InstructionInfo info = factory.GetInfo(host);
         int memorySize = 0;
@@ -66,7 +90,7 @@ internal static unsafe class ThunkAssembler
         }
 
         bool x87 = false, mmx = false, writesGeneral = false, writesEcx = false;
-        var loaded = new SortedSet<int>();
+        loaded = [];
         int written = -1;
         foreach (UsedRegister used in info.GetUsedRegisters())
         {
@@ -91,25 +115,12 @@ internal static unsafe class ThunkAssembler
 
         x87 |= legacy;
         mmx |= guest.Mnemonic == Mnemonic.Emms;
-        bool whole = x87 || mmx;
-        var a = new Assembler(64);
-        if (whole)
-        {
-            WriteWhole(a, host, guest);
-        }
-        else
-        {
-            WriteSse(a, host, loaded, written);
-        }
-
-        var writer = new PointerCodeWriter(target);
-        a.Assemble(writer, (ulong)target);
-        length = writer.Length;
         return new NativeThunk
         {
-            Code = (delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void>)target,
+            Code = code,
+            Managed = managed,
             Class = x87 ? NativeClass.X87 : mmx ? NativeClass.Mmx : NativeClass.Sse,
-            WholeArea = whole,
+            WholeArea = x87 || mmx,
             MemorySize = memorySize,
             ReadsMemory = reads,
             WritesMemory = writes,

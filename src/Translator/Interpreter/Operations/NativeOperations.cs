@@ -6,7 +6,7 @@ using Dbt.Translator.State;
 namespace Dbt.Translator.Interpretation.Operations;
 
 /// <summary>
-/// x87, MMX and SSE by the host's own instructions. x87 runs with the guest's own masks: an unmasked exception there only marks the
+/// x87, MMX and SSE by the host's own instructions, or by managed code that does what they do. x87 runs with the guest's own masks: an unmasked exception there only marks the
 /// status word, and the host's next waiting instruction, which would raise it, never comes. SSE runs with all exceptions masked,
 /// since it would fault at once; those that the guest has unmasked are found in the flags afterwards.
 /// </summary>
@@ -138,13 +138,13 @@ internal static unsafe class NativeOperations
             // tells of an exact one.
             NativeRegisters trial = *registers;
             trial.Mxcsr = masked | SimdFlushToZero;
-            thunk.Code((byte*)guest, bounce, &trial);
+            thunk.Run((byte*)guest, bounce, &trial);
             underflow = trial.Mxcsr & SimdUnderflow;
             masked &= ~SimdFlushToZero;
         }
 
         registers->Mxcsr = masked;
-        thunk.Code((byte*)guest, bounce, registers);
+        thunk.Run((byte*)guest, bounce, registers);
         registers->Mxcsr |= underflow;
         if (!CheckSimd(cpu, control, registers->Mxcsr))
         {
@@ -166,7 +166,7 @@ internal static unsafe class NativeOperations
         Unsafe.CopyBlockUnaligned(work, guest, UsedArea);
         uint simdControl = guest->Mxcsr & 0xFFFF;
         work->Mxcsr = (simdControl & ~0x3Fu) | 0x1F80;
-        thunk.Code((byte*)work, bounce, registers);
+        thunk.Run((byte*)work, bounce, registers);
         if (!CheckSimd(cpu, simdControl, work->Mxcsr))
         {
             if (thunk.Class == NativeClass.Mmx)

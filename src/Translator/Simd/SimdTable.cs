@@ -4,7 +4,7 @@ namespace Dbt.Translator.Simd;
 
 /// <summary>
 /// The portable routine of each MMX and SSE instruction. Lane arithmetic is .NET's Vector128, which is the host's own vector unit
-/// where there is one and plain code elsewhere; the rest are loops over lanes.
+/// where there is one and plain code elsewhere; floating point is the soft-float core's; the rest are loops over lanes.
 /// </summary>
 internal static partial class SimdTable
 {
@@ -22,6 +22,9 @@ internal static partial class SimdTable
         AddTransfers();
         AddStrings();
         AddCiphers();
+        AddFloating();
+        AddConversions();
+        AddEstimates();
     }
 
     /// <summary>The routine of an instruction; null where there is none.</summary>

@@ -22,6 +22,15 @@ public sealed class PortableSimdTests(ITestOutputHelper output)
 
     private static int Vectors => int.TryParse(Environment.GetEnvironmentVariable("DBT_SIMD_VECTORS"), out int vectors) ? vectors : 100_000;
 
+    [Fact]
+    public void EveryRowHasARoutine()
+    {
+        var missing = InstructionTable.Rows
+            .Where(row => row.TestClass == TestClass.Simd && (row.Traits & RowTraits.NativeThunk) != 0 && SimdTable.Find(row.Mnemonic) is null)
+            .Select(row => row.Mnemonic);
+        Assert.Empty(missing);
+    }
+
     [X64Fact]
     public void EveryRow_AgreesWithTheHost()
     {

@@ -1,4 +1,5 @@
 using Dbt.Translator.Memory;
+using Dbt.Translator.Protection;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator;
@@ -29,6 +30,16 @@ public abstract unsafe class Platform
     /// <summary>Reads a descriptor from the GDT or LDT as the processor does for a segment load.</summary>
     /// <returns>False where the selector is beyond the table's limit or the table is absent (the caller raises #GP(selector)).</returns>
     public abstract bool TryReadDescriptor(CpuState* cpu, ushort selector, out ulong descriptor);
+
+    /// <summary>The processor's own system architecture (IDT, TSS, gates); null where a hypervisor stands in its place.</summary>
+    internal virtual SystemUnit? SystemUnit => null;
+
+    /// <summary>Whether the last <see cref="TryReadDescriptor"/> failed with a page fault of the table, which is then in <see cref="CpuState.Fault"/>.</summary>
+    internal virtual bool TakeDescriptorFault(CpuState* cpu) => false;
+
+    /// <summary>Sets the accessed bit of the descriptor that was loaded, in the table and in the register.</summary>
+    /// <returns>False for a page fault, which is then in <see cref="CpuState.Fault"/>.</returns>
+    internal virtual bool TrySetAccessed(CpuState* cpu, ref Segment segment) => true;
 
     /// <summary>
     /// Delivers <see cref="CpuState.Fault"/> of the instruction at <see cref="CpuState.Eip"/> (for traps: after it). The platform may

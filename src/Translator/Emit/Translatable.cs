@@ -10,7 +10,7 @@ internal static class Translatable
     private const CpuMode Needed = CpuMode.Code32 | CpuMode.Stack32 | CpuMode.Flat;
 
     /// <summary>Whether code of this mode is translated at all: 32-bit, flat, not single-stepped. The rest is interpreted.</summary>
-    public static bool IsModeTranslated(CpuMode mode) => (mode & (Needed | CpuMode.SingleStep)) == Needed;
+    public static bool IsModeTranslated(CpuMode mode) => (mode & (Needed | CpuMode.SingleStep | CpuMode.Watched)) == Needed;
 
     /// <summary>The routine for an instruction; null where it is left to the interpreter.</summary>
     public static EmitRoutine? Routine(in Instruction instruction, Region region)

@@ -232,7 +232,7 @@ internal sealed unsafe class InstructionDecoder
             d.Flags |= DecodedFlags.Stack16;
         }
 
-        if ((mode & CpuMode.Flat) != 0)
+        if ((mode & (CpuMode.Flat | CpuMode.Watched)) == CpuMode.Flat)
         {
             if ((SegmentIndex)d.Segment is SegmentIndex.Ds or SegmentIndex.Es or SegmentIndex.Ss)
             {

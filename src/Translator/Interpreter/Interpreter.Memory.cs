@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Dbt.Translator.Memory;
+using Dbt.Translator.Protection;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Interpretation;
@@ -128,6 +129,11 @@ internal sealed unsafe partial class Interpreter
     /// <summary>Opens memory at a linear address.</summary>
     public byte* OpenLinear(CpuState* cpu, uint linear, int size, MemoryAccess access)
     {
+        if ((cpu->Mode & CpuMode.Watched) != 0 && !Watch(cpu, linear, size, access))
+        {
+            return null;
+        }
+
         int room = 4096 - (int)(linear & 0xFFF);
         if (!TryResolve(cpu, linear, access, out byte* first))
         {
@@ -229,6 +235,18 @@ internal sealed unsafe partial class Interpreter
             cpu->CodeChanged = 1;
             _codeMap.Written(host, length);
         }
+    }
+
+    // A vector or a structure asks for its own alignment, or none.
+    private static bool Watch(CpuState* cpu, uint linear, int size, MemoryAccess access)
+    {
+        if ((cpu->Mode & CpuMode.Aligned) != 0 && size is 2 or 4 or 8 && (linear & (uint)(size - 1)) != 0)
+        {
+            return Raise(cpu, Vector.AlignmentCheck);
+        }
+
+        Breakpoints.TakeData(cpu, linear, (uint)size, access);
+        return true;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Dbt.Translator.Memory;
+using Dbt.Translator.Protection;
 using Dbt.Translator.State;
 using Iced.Intel;
 
@@ -24,6 +25,9 @@ internal enum Outcome
 /// </summary>
 internal sealed unsafe partial class Interpreter : IDisposable
 {
+    /// <summary>Value of <see cref="CpuState.InterruptShadow"/> that holds off debug traps.</summary>
+    public const int HoldsTraps = 2;
+
     private const uint DebugSingleStep = 1u << 14;
 
     private readonly SingleCache _single = new();
@@ -33,6 +37,7 @@ internal sealed unsafe partial class Interpreter : IDisposable
     public Interpreter(Platform platform)
     {
         Platform = platform;
+        SystemUnit = platform.SystemUnit;
         _codeMap = platform.CodeMap;
         _scratch = HostMemory.Reserve(ScratchBytes);
         Decoder = new InstructionDecoder();
@@ -40,6 +45,15 @@ internal sealed unsafe partial class Interpreter : IDisposable
 
     /// <summary>What the processor is plugged into.</summary>
     public Platform Platform { get; }
+
+    /// <summary>The processor's own system architecture; null where a hypervisor stands in its place.</summary>
+    public SystemUnit? SystemUnit { get; }
+
+    /// <summary>Set by an instruction that loads all of EFLAGS, RF among them (IRET, a task switch).</summary>
+    public bool LoadedFlags { get; set; }
+
+    /// <summary>Set by a repeated string instruction that stopped before its end.</summary>
+    public bool Repeating { get; set; }
 
     /// <summary>Set by a routine after which no single-step trap follows (software interrupts).</summary>
     public bool Transferred { get; set; }
@@ -120,16 +134,28 @@ internal sealed unsafe partial class Interpreter : IDisposable
     }
 
     /// <summary>
-    /// Executes one instruction, delivers its fault, and takes the single-step trap where TF was set when it began
-    /// (SDM vol. 3, 17.3.1.4). Used under TF, and for the instruction in an interrupt shadow.
+    /// Executes one instruction with everything that debugging asks of the processor: the breakpoint on it, RF, breakpoints on the data
+    /// it touches, and the single-step trap where TF was set when it began (SDM vol. 3, 17.3.1). Delivers its fault. Used under
+    /// <see cref="CpuMode.SingleStep"/>, and for the instruction in an interrupt shadow.
     /// </summary>
     public void Step(CpuState* cpu)
     {
         bool trace = (cpu->Eflags & Flags.Tf) != 0;
-        bool shadow = cpu->InterruptShadow != 0;
+        bool resume = (cpu->Eflags & Flags.Rf) != 0;
+        int shadow = cpu->InterruptShadow;
+        if ((cpu->Mode & CpuMode.Watched) != 0 && !resume && shadow != HoldsTraps && Breakpoints.TakeInstruction(cpu))
+        {
+            cpu->InterruptShadow = 0;
+            Platform.DeliverFault(cpu);
+            return;
+        }
+
+        LoadedFlags = false;
+        Repeating = false;
         Outcome outcome = ExecuteOne(cpu);
         if (outcome == Outcome.Faulted)
         {
+            cpu->BreakpointHits = 0;
             cpu->InterruptShadow = 0;
             Platform.DeliverFault(cpu);
             return;
@@ -137,14 +163,28 @@ internal sealed unsafe partial class Interpreter : IDisposable
 
         // Only the first of several such instructions in a row is sure to hold interrupts off (SDM vol. 3, 6.8.3);
         // so a guest cannot keep them off for ever.
-        if (shadow)
+        if (shadow != 0)
         {
             cpu->InterruptShadow = 0;
         }
 
-        if (trace && outcome == Outcome.Completed && cpu->InterruptShadow == 0)
+        if (outcome != Outcome.Completed)
         {
-            cpu->Dr[6] |= DebugSingleStep;
+            cpu->BreakpointHits = 0;
+            return;
+        }
+
+        if (resume && !Repeating && !LoadedFlags)
+        {
+            cpu->Eflags &= ~Flags.Rf;
+            cpu->RefreshMode();
+        }
+
+        uint reasons = cpu->BreakpointHits | (trace ? DebugSingleStep : 0);
+        if (reasons != 0 && cpu->InterruptShadow != HoldsTraps)
+        {
+            cpu->BreakpointHits = 0;
+            cpu->Dr[6] |= reasons;
             cpu->Fault = new Fault { Vector = Vector.Debug };
             Platform.DeliverFault(cpu);
         }

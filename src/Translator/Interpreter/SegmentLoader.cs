@@ -24,7 +24,7 @@ public static unsafe class SegmentLoader
 
         if (!platform.TryReadDescriptor(cpu, selector, out ulong descriptor))
         {
-            return Fail(cpu, Vector.GeneralProtection, error);
+            return !platform.TakeDescriptorFault(cpu) && Fail(cpu, Vector.GeneralProtection, error);
         }
 
         segment = Segment.FromDescriptor(selector, descriptor);
@@ -36,7 +36,7 @@ public static unsafe class SegmentLoader
                 return Fail(cpu, Vector.GeneralProtection, error);
             }
 
-            return segment.Present || Fail(cpu, Vector.StackFault, error);
+            return segment.Present ? platform.TrySetAccessed(cpu, ref segment) : Fail(cpu, Vector.StackFault, error);
         }
 
         bool conforming = (segment.Attributes & 0x1C) == 0x1C;
@@ -45,7 +45,7 @@ public static unsafe class SegmentLoader
             return Fail(cpu, Vector.GeneralProtection, error);
         }
 
-        return segment.Present || Fail(cpu, Vector.SegmentNotPresent, error);
+        return segment.Present ? platform.TrySetAccessed(cpu, ref segment) : Fail(cpu, Vector.SegmentNotPresent, error);
     }
 
     /// <summary>The code segment of a return to <paramref name="selector"/>'s RPL, or a transfer at the present level.</summary>
@@ -66,7 +66,7 @@ public static unsafe class SegmentLoader
 
         if (!platform.TryReadDescriptor(cpu, selector, out ulong descriptor))
         {
-            return Fail(cpu, Vector.GeneralProtection, error);
+            return !platform.TakeDescriptorFault(cpu) && Fail(cpu, Vector.GeneralProtection, error);
         }
 
         segment = Segment.FromDescriptor((ushort)(error | (uint)level), descriptor);

@@ -30,12 +30,13 @@ public sealed unsafe class SoftwareTlb : IDisposable
     /// <summary>Distance from the supervisor tables to the user tables.</summary>
     public const int HalfBytes = 3 * TableBytes;
 
-    // One bit per page: it is in _filled.
+    // One bit per page: it is in _filled; then one for _filledGlobal.
     private const int TrackedBytes = 1 << 17;
-    private const int TotalBytes = (2 * HalfBytes) + TrackedBytes;
+    private const int TotalBytes = (2 * HalfBytes) + (2 * TrackedBytes);
     private const int TrackedPages = 1 << 15;
 
     private readonly List<uint> _filled = [];
+    private readonly List<uint> _filledGlobal = [];
     private bool _overflowed;
 
     /// <summary>Reserves the tables, all entries 0.</summary>
@@ -53,19 +54,25 @@ public sealed unsafe class SoftwareTlb : IDisposable
         ref Unsafe.AsRef<long>((void*)(Root + (user ? HalfBytes : 0) + ((nint)access * TableBytes) + ((nint)page * 8)));
 
     /// <summary>Fills one entry. <paramref name="hostPage"/> is the host address of the page's first byte.</summary>
-    public void Set(uint page, MemoryAccess access, bool user, byte* hostPage)
+    /// <param name="page">Linear page.</param>
+    /// <param name="access">Which table.</param>
+    /// <param name="user">Which half.</param>
+    /// <param name="hostPage">Where the page lies.</param>
+    /// <param name="isGlobal">Whether it outlives <see cref="ClearLocal"/> (a global page, SDM vol. 3, 4.10.2.4).</param>
+    public void Set(uint page, MemoryAccess access, bool user, byte* hostPage, bool isGlobal = false)
     {
         Fills++;
         if (!_overflowed)
         {
-            ref byte tracked = ref Tracked(page);
+            ref byte tracked = ref Tracked(page, isGlobal);
             byte bit = (byte)(1 << (int)(page & 7));
             if ((tracked & bit) == 0)
             {
-                if (_filled.Count < TrackedPages)
+                List<uint> filled = isGlobal ? _filledGlobal : _filled;
+                if (filled.Count < TrackedPages)
                 {
                     tracked |= bit;
-                    _filled.Add(page);
+                    filled.Add(page);
                 }
                 else
                 {
@@ -120,7 +127,13 @@ public sealed unsafe class SoftwareTlb : IDisposable
             return;
         }
 
-        foreach (uint page in _filled)
+        DropWritesTo(hostPage, _filled);
+        DropWritesTo(hostPage, _filledGlobal);
+    }
+
+    private void DropWritesTo(byte* hostPage, List<uint> pages)
+    {
+        foreach (uint page in pages)
         {
             long entry = (nint)hostPage - (long)((ulong)page << 12);
             if (Entry(page, MemoryAccess.Write, false) == entry || Entry(page, MemoryAccess.Write, true) == entry)
@@ -128,6 +141,24 @@ public sealed unsafe class SoftwareTlb : IDisposable
                 DropWrite(page);
             }
         }
+    }
+
+    /// <summary>Drops everything that wasn't filled as global; costs what was filled, not the size of the tables.</summary>
+    public void ClearLocal()
+    {
+        if (_overflowed)
+        {
+            Clear();
+            return;
+        }
+
+        foreach (uint page in _filled)
+        {
+            Drop(page);
+            Tracked(page, false) = 0;
+        }
+
+        _filled.Clear();
     }
 
     /// <summary>Drops everything.</summary>
@@ -139,14 +170,16 @@ public sealed unsafe class SoftwareTlb : IDisposable
         }
         else
         {
-            foreach (uint page in _filled)
+            ClearLocal();
+            foreach (uint page in _filledGlobal)
             {
                 Drop(page);
-                Tracked(page) = 0;
+                Tracked(page, true) = 0;
             }
         }
 
         _filled.Clear();
+        _filledGlobal.Clear();
         _overflowed = false;
     }
 
@@ -159,7 +192,8 @@ public sealed unsafe class SoftwareTlb : IDisposable
         }
     }
 
-    private ref byte Tracked(uint page) => ref Unsafe.AsRef<byte>((void*)(Root + (2 * HalfBytes) + (nint)(page >> 3)));
+    private ref byte Tracked(uint page, bool isGlobal) =>
+        ref Unsafe.AsRef<byte>((void*)(Root + (2 * HalfBytes) + (isGlobal ? TrackedBytes : 0) + (nint)(page >> 3)));
 
     /// <inheritdoc/>
     public void Dispose()

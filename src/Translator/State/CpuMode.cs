@@ -28,7 +28,7 @@ public enum CpuMode : uint
     /// <summary>GS spans 4 GiB and is writable (any base).</summary>
     GsSimple = 32,
 
-    /// <summary>EFLAGS.TF: only the interpreter runs.</summary>
+    /// <summary>EFLAGS.TF or RF, or a breakpoint enabled in DR7: the interpreter runs one instruction at a time.</summary>
     SingleStep = 64,
 
     /// <summary>CR0.TS or CR0.EM: FPU instructions must fault, so they are not translated.</summary>
@@ -39,4 +39,13 @@ public enum CpuMode : uint
 
     /// <summary>Second bit of the CPL.</summary>
     CplShift1 = 512,
+
+    /// <summary>Every data access is looked at one by one: a breakpoint is enabled in DR7, or alignment is checked.</summary>
+    Watched = 1024,
+
+    /// <summary>CR0.AM and EFLAGS.AC at CPL 3: unaligned accesses fault. Comes with <see cref="Watched"/>.</summary>
+    Aligned = 2048,
+
+    /// <summary>EFLAGS.VM: virtual-8086 mode. 16-bit, so always interpreted.</summary>
+    Virtual8086 = 4096,
 }

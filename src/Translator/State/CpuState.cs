@@ -63,7 +63,10 @@ public unsafe struct CpuState
     /// <summary>Vector of the fault that stopped the last instruction: see <see cref="Fault"/>.</summary>
     public Fault Fault;
 
-    /// <summary>1 after an instruction that holds off interrupts and single-step traps for one more (MOV SS, POP SS, STI).</summary>
+    /// <summary>
+    /// After an instruction that holds off interrupts for one more: 1 after STI, 2 after MOV SS and POP SS, which hold off debug traps too
+    /// (SDM vol. 3, 6.8.3).
+    /// </summary>
     public int InterruptShadow;
 
     /// <summary>Segment registers.</summary>
@@ -92,6 +95,12 @@ public unsafe struct CpuState
 
     /// <summary>Where translated code leaves what the dispatcher wants to know: see the code cache.</summary>
     public nint ExitInfo;
+
+    /// <summary>1 while an external interrupt waits for EFLAGS.IF: what sets IF then raises <see cref="Attention"/>.</summary>
+    public volatile int InterruptWaits;
+
+    /// <summary>Data and I/O breakpoints that the present instruction met, as DR6 shows them.</summary>
+    public uint BreakpointHits;
 
     /// <summary>The current CPL and mode bits from the segment registers and EFLAGS; also selects the TLB half.</summary>
     public void RefreshMode()
@@ -130,9 +139,24 @@ public unsafe struct CpuState
             mode |= CpuMode.GsSimple;
         }
 
-        if ((Eflags & Flags.Tf) != 0)
+        if ((Eflags & (Flags.Tf | Flags.Rf)) != 0)
         {
             mode |= CpuMode.SingleStep;
+        }
+
+        if ((Dr[7] & 0xFF) != 0)
+        {
+            mode |= CpuMode.SingleStep | CpuMode.Watched;
+        }
+
+        if (Cpl == 3 && (Eflags & Flags.Ac) != 0 && (Cr0 & (1u << 18)) != 0)
+        {
+            mode |= CpuMode.Watched | CpuMode.Aligned;
+        }
+
+        if ((Eflags & Flags.Vm) != 0)
+        {
+            mode |= CpuMode.Virtual8086;
         }
 
         if ((Cr0 & 0xC) != 0)

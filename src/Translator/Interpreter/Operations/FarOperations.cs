@@ -12,8 +12,17 @@ internal static unsafe class FarOperations
     /// <summary>JMP far.</summary>
     public static bool Jmp(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
-        if (!TryTarget(interpreter, cpu, in d, out ushort selector, out uint offset, out int size)
-            || !TryLoadTarget(interpreter, cpu, selector, ref offset, ref size, out Segment code))
+        if (!TryTarget(interpreter, cpu, in d, out ushort selector, out uint offset, out int size))
+        {
+            return false;
+        }
+
+        if (interpreter.SystemUnit is { } system)
+        {
+            return system.Transfers.Jump(cpu, selector, offset, d.NextEip);
+        }
+
+        if ( !TryLoadTarget(interpreter, cpu, selector, ref offset, ref size, out Segment code))
         {
             return false;
         }
@@ -25,8 +34,17 @@ internal static unsafe class FarOperations
     /// <summary>CALL far.</summary>
     public static bool Call(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
-        if (!TryTarget(interpreter, cpu, in d, out ushort selector, out uint offset, out int size)
-            || !TryLoadTarget(interpreter, cpu, selector, ref offset, ref size, out Segment code))
+        if (!TryTarget(interpreter, cpu, in d, out ushort selector, out uint offset, out int size))
+        {
+            return false;
+        }
+
+        if (interpreter.SystemUnit is { } system)
+        {
+            return system.Transfers.Call(cpu, selector, offset, size, d.NextEip);
+        }
+
+        if (!TryLoadTarget(interpreter, cpu, selector, ref offset, ref size, out Segment code))
         {
             return false;
         }
@@ -58,6 +76,11 @@ internal static unsafe class FarOperations
     {
         int size = d.Size;
         uint release = d.Immediate & 0xFFFF;
+        if (interpreter.SystemUnit is { } system)
+        {
+            return system.Returns.Far(cpu, size, release);
+        }
+
         byte* stack = OpenFrame(interpreter, cpu, in d, 2);
         if (stack == null)
         {
@@ -73,6 +96,12 @@ internal static unsafe class FarOperations
     public static bool Iret(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
         int size = d.Size;
+        if (interpreter.SystemUnit is { } system)
+        {
+            interpreter.LoadedFlags = true;
+            return system.Returns.Interrupt(cpu, size, d.NextEip);
+        }
+
         if ((cpu->Eflags & Flags.Nt) != 0)
         {
             return Interpreter.GeneralProtection(cpu);
@@ -105,6 +134,8 @@ internal static unsafe class FarOperations
 
         cpu->FlagOp = (uint)FlagOperation.Materialised;
         cpu->Eflags = (cpu->Eflags & ~mask) | (eflags & mask) | Flags.Fixed;
+        interpreter.LoadedFlags = true;
+        FlagOperations.InterruptsAllowed(cpu);
         cpu->RefreshMode();
         return true;
     }

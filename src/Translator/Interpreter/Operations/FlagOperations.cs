@@ -1,4 +1,5 @@
 using Dbt.Translator.Memory;
+using Dbt.Translator.Protection;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Interpretation.Operations;
@@ -10,11 +11,16 @@ internal static unsafe class FlagOperations
 
     /// <summary>PUSHF, PUSHFD: VM and RF are pushed as 0.</summary>
     public static bool Pushf(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
-        interpreter.Push(cpu, in d, d.Size, (LazyFlags.Read(cpu) & PushedMask) | Flags.Fixed);
+        SystemUnit.IsSensitive(cpu) ? Interpreter.GeneralProtection(cpu) : interpreter.Push(cpu, in d, d.Size, (LazyFlags.Read(cpu) & PushedMask) | Flags.Fixed);
 
     /// <summary>POPF, POPFD: IOPL changes only in ring 0, IF only where CPL is at most IOPL; no fault otherwise.</summary>
     public static bool Popf(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
+        if (SystemUnit.IsSensitive(cpu))
+        {
+            return Interpreter.GeneralProtection(cpu);
+        }
+
         int size = d.Size;
         byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), size, MemoryAccess.Read);
         if (stack == null)
@@ -32,6 +38,7 @@ internal static unsafe class FlagOperations
             cpu->Eflags &= ~Flags.Rf;
         }
 
+        InterruptsAllowed(cpu);
         cpu->RefreshMode();
         return true;
     }
@@ -122,9 +129,19 @@ internal static unsafe class FlagOperations
         {
             cpu->Eflags |= Flags.If;
             cpu->InterruptShadow = 1;
+            InterruptsAllowed(cpu);
         }
 
         return true;
+    }
+
+    /// <summary>IF may have been set: an interrupt that waits for it is looked at before the next instruction, shadows aside.</summary>
+    public static void InterruptsAllowed(CpuState* cpu)
+    {
+        if ((cpu->Eflags & Flags.If) != 0 && cpu->InterruptWaits != 0)
+        {
+            cpu->Attention = 1;
+        }
     }
 
     private static bool SetCarry(CpuState* cpu, uint carry)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Dbt.Translator.Memory;
+using Dbt.Translator.Protection;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Interpretation.Operations;
@@ -81,7 +82,8 @@ internal static unsafe class FlowOperations
     }
 
     /// <summary>INT n.</summary>
-    public static bool Int(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interrupt(interpreter, cpu, in d, (int)d.Immediate & 0xFF);
+    public static bool Int(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        SystemUnit.IsSensitive(cpu) ? Interpreter.GeneralProtection(cpu) : Interrupt(interpreter, cpu, in d, (int)d.Immediate & 0xFF);
 
     /// <summary>INT3.</summary>
     public static bool Int3(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interrupt(interpreter, cpu, in d, (int)Vector.Breakpoint);

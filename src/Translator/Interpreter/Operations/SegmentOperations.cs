@@ -1,4 +1,5 @@
 using Dbt.Translator.Memory;
+using Dbt.Translator.Protection;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Interpretation.Operations;
@@ -74,9 +75,13 @@ internal static unsafe class SegmentOperations
 
         // The limit's bits 19:16, undefined by the manual, come along on the processors seen.
         // Types: available and busy TSS, LDT, call gates, task gate (SDM vol. 2, LAR).
-        if (SetZero(cpu, Visible(interpreter, cpu, (ushort)selector, 0b0001_1010_0011_1110, out Segment segment, out ulong descriptor)))
+        if (!TryVisible(interpreter, cpu, (ushort)selector, 0b0001_1010_0011_1110, out bool visible, out _, out ulong descriptor))
         {
-            _ = segment;
+            return false;
+        }
+
+        if (SetZero(cpu, visible))
+        {
             Interpreter.Store(Interpreter.Register(cpu, d.Register0), d.Size, (uint)(descriptor >> 32) & 0x00FFFF00);
         }
 
@@ -91,7 +96,12 @@ internal static unsafe class SegmentOperations
             return false;
         }
 
-        if (SetZero(cpu, Visible(interpreter, cpu, (ushort)selector, 0b0000_1010_0000_1110, out _, out ulong descriptor)))
+        if (!TryVisible(interpreter, cpu, (ushort)selector, 0b0000_1010_0000_1110, out bool visible, out _, out ulong descriptor))
+        {
+            return false;
+        }
+
+        if (SetZero(cpu, visible))
         {
             uint limit = (uint)(descriptor & 0xFFFF) | (uint)((descriptor >> 32) & 0xF0000);
             if ((descriptor & (1UL << 55)) != 0)
@@ -113,7 +123,12 @@ internal static unsafe class SegmentOperations
             return false;
         }
 
-        SetZero(cpu, Visible(interpreter, cpu, (ushort)selector, 0, out Segment segment, out _) && segment.Readable);
+        if (!TryVisible(interpreter, cpu, (ushort)selector, 0, out bool visible, out Segment segment, out _))
+        {
+            return false;
+        }
+
+        SetZero(cpu, visible && segment.Readable);
         return true;
     }
 
@@ -125,13 +140,23 @@ internal static unsafe class SegmentOperations
             return false;
         }
 
-        SetZero(cpu, Visible(interpreter, cpu, (ushort)selector, 0, out Segment segment, out _) && segment.Writable);
+        if (!TryVisible(interpreter, cpu, (ushort)selector, 0, out bool visible, out Segment segment, out _))
+        {
+            return false;
+        }
+
+        SetZero(cpu, visible && segment.Writable);
         return true;
     }
 
     /// <summary>ARPL.</summary>
     public static bool Arpl(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
+        if ((cpu->Mode & CpuMode.Virtual8086) != 0)
+        {
+            return Interpreter.Undefined(cpu);
+        }
+
         byte* pointer = interpreter.Operand0(cpu, in d, MemoryAccess.Read);
         if (pointer == null)
         {
@@ -161,7 +186,12 @@ internal static unsafe class SegmentOperations
     /// <summary>Loads a data segment register or SS; the shadow follows a load of SS.</summary>
     private static bool Load(Interpreter interpreter, CpuState* cpu, SegmentIndex index, ushort selector)
     {
-        if (!SegmentLoader.TryLoad(interpreter.Platform, cpu, index, selector, cpu->Cpl, out Segment segment))
+        Segment segment;
+        if ((cpu->Mode & CpuMode.Virtual8086) != 0)
+        {
+            segment = Virtual8086.SegmentOf(selector);
+        }
+        else if (!SegmentLoader.TryLoad(interpreter.Platform, cpu, index, selector, cpu->Cpl, out segment))
         {
             return false;
         }
@@ -169,31 +199,40 @@ internal static unsafe class SegmentOperations
         cpu->Segments[index] = segment;
         if (index == SegmentIndex.Ss)
         {
-            cpu->InterruptShadow = 1;
+            cpu->InterruptShadow = Interpreter.HoldsTraps;
         }
 
         cpu->RefreshMode();
         return true;
     }
 
-    // Whether a descriptor can be seen at this level. System segments only of the given types (a bit mask).
-    private static bool Visible(Interpreter interpreter, CpuState* cpu, ushort selector, int systemTypes, out Segment segment, out ulong descriptor)
+    // Whether a descriptor can be seen at this level. System segments only of the given types (a bit mask). False for a fault.
+    private static bool TryVisible(
+        Interpreter interpreter, CpuState* cpu, ushort selector, int systemTypes, out bool visible, out Segment segment, out ulong descriptor)
     {
         segment = default;
         descriptor = 0;
-        if ((selector & 0xFFFC) == 0 || !interpreter.Platform.TryReadDescriptor(cpu, selector, out descriptor))
+        visible = false;
+        if ((cpu->Mode & CpuMode.Virtual8086) != 0)
         {
-            return false;
+            return Interpreter.Undefined(cpu);
+        }
+
+        if ((selector & 0xFFFC) == 0)
+        {
+            return true;
+        }
+
+        if (!interpreter.Platform.TryReadDescriptor(cpu, selector, out descriptor))
+        {
+            return !interpreter.Platform.TakeDescriptorFault(cpu);
         }
 
         segment = Segment.FromDescriptor(selector, descriptor);
-        if ((segment.Attributes & 0x10) == 0 && ((systemTypes >> segment.Type) & 1) == 0)
-        {
-            return false;
-        }
-
+        bool seen = (segment.Attributes & 0x10) != 0 || ((systemTypes >> segment.Type) & 1) != 0;
         bool conforming = (segment.Attributes & 0x1C) == 0x1C;
-        return conforming || segment.Dpl >= Math.Max(cpu->Cpl, selector & 3);
+        visible = seen && (conforming || segment.Dpl >= Math.Max(cpu->Cpl, selector & 3));
+        return true;
     }
 
     private static bool SetZero(CpuState* cpu, bool value)

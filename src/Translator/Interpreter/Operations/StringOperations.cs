@@ -55,12 +55,13 @@ internal static unsafe class StringOperations
         }
 
         bool trace = (cpu->Eflags & Flags.Tf) != 0;
+        bool singly = trace || run.Backward || (cpu->Mode & CpuMode.Watched) != 0;
         int left = PollInterval;
         bool completed = true;
         bool finished = run.Count == 0;
         while (!finished)
         {
-            uint done = trace || run.Backward ? 0 : TStep.Many(interpreter, cpu, in d, ref run, stopWhen);
+            uint done = singly ? 0 : TStep.Many(interpreter, cpu, in d, ref run, stopWhen);
             if (done == 0)
             {
                 if (!TStep.One(interpreter, cpu, in d, ref run))
@@ -82,7 +83,7 @@ internal static unsafe class StringOperations
             finished = run.Count == 0 || (stopWhen != 0 && (LazyFlags.Status(cpu) & Flags.Zf) != 0 == (stopWhen == 2));
 
             // A repetition that overwrites its own bytes goes on with what it was, as processors do.
-            if (trace)
+            if (trace || cpu->BreakpointHits != 0)
             {
                 break;
             }
@@ -104,6 +105,7 @@ internal static unsafe class StringOperations
             cpu->Eip = d.NextEip;
         }
 
+        interpreter.Repeating = !finished;
         return completed;
     }
 }

@@ -18,9 +18,35 @@ internal static unsafe class SystemOperations
 
     /// <summary>IN, OUT, INS, OUTS: there is no I/O permission map, so IOPL decides.</summary>
     public static bool PortIo(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
-        cpu->Cpl <= (int)((cpu->Eflags >> 12) & 3) ? Hand(interpreter, cpu, in d) : Interpreter.GeneralProtection(cpu);
+        interpreter.SystemUnit is { } system ? system.Ports.Execute(interpreter, cpu, in d)
+        : cpu->Cpl <= (int)((cpu->Eflags >> 12) & 3) ? Hand(interpreter, cpu, in d) : Interpreter.GeneralProtection(cpu);
 
-    /// <summary>Instructions that raise #GP(0) at any level here: no performance counters, SYSENTER_CS is 0.</summary>
+    /// <summary>SYSENTER; #GP(0) where SYSENTER_CS is 0, which it is below a hypervisor.</summary>
+    public static bool Sysenter(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        interpreter.SystemUnit is { } system ? system.FastCalls.Enter(cpu) : Interpreter.GeneralProtection(cpu);
+
+    /// <summary>SYSEXIT.</summary>
+    public static bool Sysexit(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        interpreter.SystemUnit is { } system ? system.FastCalls.Exit(cpu) : Interpreter.GeneralProtection(cpu);
+
+    /// <summary>VMCALL and VMMCALL: to the machine's owner, #UD where it offers none.</summary>
+    public static bool Vmcall(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        if (interpreter.SystemUnit is not { } system)
+        {
+            return Interpreter.Undefined(cpu);
+        }
+
+        if (!system.Owner.CallOwner(cpu, d.NextEip))
+        {
+            return Interpreter.Undefined(cpu);
+        }
+
+        interpreter.Transferred = true;
+        return true;
+    }
+
+    /// <summary>Instructions that raise #GP(0) at any level here: no performance counters.</summary>
     public static bool AlwaysProtected(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interpreter.GeneralProtection(cpu);
 
     /// <summary>CPUID.</summary>
@@ -57,10 +83,12 @@ internal static unsafe class SystemOperations
         StoreTable(interpreter, cpu, in d, cpu->IdtrBase, cpu->IdtrLimit);
 
     /// <summary>SLDT.</summary>
-    public static bool Sldt(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => StoreWord(interpreter, cpu, in d, cpu->Ldtr.Selector);
+    public static bool Sldt(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        (cpu->Mode & CpuMode.Virtual8086) != 0 ? Interpreter.Undefined(cpu) : StoreWord(interpreter, cpu, in d, cpu->Ldtr.Selector);
 
     /// <summary>STR.</summary>
-    public static bool Str(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => StoreWord(interpreter, cpu, in d, cpu->Tr.Selector);
+    public static bool Str(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        (cpu->Mode & CpuMode.Virtual8086) != 0 ? Interpreter.Undefined(cpu) : StoreWord(interpreter, cpu, in d, cpu->Tr.Selector);
 
     /// <summary>SMSW: memory gets 16 bits, a register all that fit.</summary>
     public static bool Smsw(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => StoreWord(interpreter, cpu, in d, cpu->Cr0);
@@ -70,7 +98,7 @@ internal static unsafe class SystemOperations
         interpreter.Open(cpu, in d, 1, MemoryAccess.Read) != null;
 
     private static bool Hand(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
-        interpreter.Platform.ExecutePrivileged(cpu, in interpreter.Kept(in d)) || Interpreter.GeneralProtection(cpu);
+        interpreter.SystemUnit is { } system ? system.Execute(interpreter, cpu, in d) : interpreter.Platform.ExecutePrivileged(cpu, in interpreter.Kept(in d)) || Interpreter.GeneralProtection(cpu);
 
     private static bool StoreTable(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, uint address, uint limit)
     {

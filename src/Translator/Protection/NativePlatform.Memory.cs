@@ -1,0 +1,110 @@
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Protection;
+
+/// <summary>Linear addresses: the software TLB over the page tables.</summary>
+public abstract unsafe partial class NativePlatform
+{
+    /// <summary>
+    /// Held while an entry is filled and while another processor's thread drops entries: a write entry is then never filled for a frame
+    /// that has just been protected.
+    /// </summary>
+    protected Lock TlbLock { get; } = new();
+
+    /// <inheritdoc/>
+    public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
+    {
+        host = null;
+        if (!_system.Paging.TryTranslate(cpu, linear, access, user, out Translation found, out error))
+        {
+            return false;
+        }
+
+        byte* page = PhysicalPage(found.Physical >> 12, access == MemoryAccess.Write);
+        if (page == null)
+        {
+            // The whole access must lie in the page, so the window is as long as one.
+            host = _device.Open(cpu, found.Physical, access);
+            return true;
+        }
+
+        host = page + (linear & 0xFFF);
+        if (found.IsLarge)
+        {
+            _largeRegions[linear >> 22] = true;
+        }
+
+        lock (TlbLock)
+        {
+            if (access != MemoryAccess.Write || !CodeMap.HasCode(page))
+            {
+                _tlb.Set(linear >> 12, access, user, page, found.IsGlobal);
+            }
+        }
+
+        return true;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>With several processors the owner calls <see cref="DropWritesTo"/> of each instead.</remarks>
+    public override void ProtectCode(uint frame) => DropWritesTo(frame);
+
+    /// <summary>Drops this processor's write entries to a frame of the code map. Any thread.</summary>
+    public void DropWritesTo(uint frame)
+    {
+        lock (TlbLock)
+        {
+            _tlb.DropWritesTo(Cpu->MemoryBase + ((nuint)frame << 12));
+        }
+    }
+
+    /// <summary>Drops every entry: for the owner, where it has changed what a physical page is. On the processor's thread.</summary>
+    public void FlushAll()
+    {
+        lock (TlbLock)
+        {
+            _tlb.Clear();
+        }
+
+        Array.Clear(_largeRegions);
+    }
+
+    /// <summary>MOV to CR3: all but global pages.</summary>
+    internal void FlushLocal()
+    {
+        lock (TlbLock)
+        {
+            _tlb.ClearLocal();
+        }
+    }
+
+    /// <summary>INVLPG: the page of an address, all of it where it is a large one.</summary>
+    internal void FlushPage(uint linear)
+    {
+        lock (TlbLock)
+        {
+            if (_largeRegions[linear >> 22])
+            {
+                _tlb.DropRange((linear >> 12) & ~0x3FFu, 1024);
+            }
+            else
+            {
+                _tlb.Drop(linear >> 12);
+            }
+        }
+    }
+
+    /// <summary>A page that holds page tables: RAM, as its entries are also written.</summary>
+    internal byte* Table(ulong frame) => PhysicalPage(frame, true);
+
+    /// <summary>Tells the code map of bytes that the processor itself wrote.</summary>
+    internal void Written(byte* host, int length)
+    {
+        if (CodeMap.HasCode(host))
+        {
+            Cpu->CodeChanged = 1;
+            CodeMap.Written(host, length);
+        }
+    }
+}

@@ -44,6 +44,11 @@ public sealed record EngineOptions
 
     /// <summary>Blocks are linked by tail calls.</summary>
     public bool LinkBlocks { get; init; } = true;
+
+    /// <summary>
+    /// x87, MMX and SSE are computed in C#, not by the host's own instructions: what a host that has none does anyway.
+    /// </summary>
+    public bool PortableFloatingPoint { get; init; }
 }
 
 /// <summary>

@@ -11,5 +11,5 @@ public static unsafe class EngineFactory
     /// <param name="platform">What the processor is plugged into.</param>
     /// <param name="cpu">The processor's state; must outlive the engine.</param>
     public static Engine Create(EngineOptions options, Platform platform, CpuState* cpu) =>
-        options.Kind == EngineKind.Interpreter ? new InterpreterEngine(platform, cpu) : new TranslatingEngine(options, platform, cpu);
+        options.Kind == EngineKind.Interpreter ? new InterpreterEngine(platform, cpu, options.PortableFloatingPoint) : new TranslatingEngine(options, platform, cpu);
 }

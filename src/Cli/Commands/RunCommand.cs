@@ -32,7 +32,8 @@ internal static class RunCommand
         };
         var engine = new Option<EngineKind>("--engine")
         {
-            Description = "How guest code is executed: interpreter, quick, optimized or tiered (the default).",
+            Description = "How guest code is executed: interpreter, quick, optimized or tiered (the default). "
+                + "DBT_PORTABLE_FLOATING_POINT=1 in the environment: x87, MMX and SSE without the host's own instructions.",
             HelpName = "E",
             DefaultValueFactory = _ => EngineKind.Tiered,
             CustomParser = result =>
@@ -75,6 +76,7 @@ internal static class RunCommand
             var options = new RunOptions
             {
                 Engine = result.GetValue(engine),
+                PortableFloatingPoint = Environment.GetEnvironmentVariable("DBT_PORTABLE_FLOATING_POINT") == "1",
                 Timeout = seconds is double limit ? TimeSpan.FromSeconds(limit) : null,
                 StatisticsPath = result.GetValue(statistics),
                 LogPath = result.GetValue(log),

@@ -62,7 +62,7 @@ internal sealed class GuestRunner : IDisposable
             while (true)
             {
                 using var machine = new Hypervisor();
-                Domain domain = machine.CreateDomain(_config.Name, new EngineOptions { Kind = _options.Engine }, _config.Uuid);
+                Domain domain = machine.CreateDomain(_config.Name, new EngineOptions { Kind = _options.Engine, PortableFloatingPoint = _options.PortableFloatingPoint }, _config.Uuid);
                 domain.Log.LineAdded += WriteLog;
                 DomainBuilder.Build(domain, _plan);
                 input ??= StartInput();

@@ -8,6 +8,9 @@ internal sealed record RunOptions
     /// <summary>--engine.</summary>
     public EngineKind Engine { get; init; } = EngineKind.Tiered;
 
+    /// <summary>DBT_PORTABLE_FLOATING_POINT=1: x87, MMX and SSE in C#, whatever the host has.</summary>
+    public bool PortableFloatingPoint { get; init; }
+
     /// <summary>--timeout; null for none.</summary>
     public TimeSpan? Timeout { get; init; }
 

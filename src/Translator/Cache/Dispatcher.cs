@@ -39,7 +39,7 @@ internal sealed unsafe class Dispatcher : IDisposable
         _platform = platform;
         _cpu = cpu;
         _policy = policy;
-        _interpreter = new Interpreter(platform);
+        _interpreter = new Interpreter(platform, policy.PortableFloatingPoint);
         _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
         _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps);
         _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;

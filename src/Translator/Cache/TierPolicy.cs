@@ -8,7 +8,9 @@ namespace Dbt.Translator.Cache;
 /// <param name="Background">Whether regions are compiled on a thread of their own.</param>
 /// <param name="Link">Whether translations go on to one another without the dispatcher.</param>
 /// <param name="RewritesUntilCool">Times that a frame's code is overwritten before it is only interpreted for a while.</param>
-internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeThreshold, int MaxRegionInstructions, bool Background, bool Link, int RewritesUntilCool)
+/// <param name="PortableFloatingPoint">Whether x87, MMX and SSE are computed in C#.</param>
+internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeThreshold, int MaxRegionInstructions, bool Background, bool Link, int RewritesUntilCool,
+    bool PortableFloatingPoint)
 {
     /// <summary>The policy of an engine.</summary>
     public static TierPolicy Of(EngineOptions options)
@@ -21,6 +23,7 @@ internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeTh
             _ => (options.QuickThreshold, true, options.OptimizeThreshold),
         };
         bool background = options.Kind == EngineKind.Tiered && options.BackgroundCompile;
-        return new TierPolicy(first, quick, optimize, options.MaxRegionInstructions, background, options.LinkBlocks, options.RewritesUntilCool);
+        return new TierPolicy(first, quick, optimize, options.MaxRegionInstructions, background, options.LinkBlocks, options.RewritesUntilCool,
+            options.PortableFloatingPoint);
     }
 }

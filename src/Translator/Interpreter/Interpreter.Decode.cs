@@ -167,7 +167,7 @@ internal sealed unsafe partial class Interpreter
 
         if ((row.Traits & RowTraits.NativeThunk) != 0)
         {
-            int thunk = NativeThunks.Find(instruction);
+            int thunk = NativeThunks.Find(instruction, _portable);
             if (thunk < 0)
             {
                 d.Handler = &NotImplemented;

@@ -33,9 +33,14 @@ internal sealed unsafe partial class Interpreter : IDisposable
     private readonly SingleCache _single = new();
     private Instruction[] _kept = [];
 
+    private readonly bool _portable;
+
     /// <summary>Makes an interpreter for one processor.</summary>
-    public Interpreter(Platform platform)
+    /// <param name="platform">What the processor is plugged into.</param>
+    /// <param name="portableFloatingPoint">x87, MMX and SSE in C#, whatever the host has.</param>
+    public Interpreter(Platform platform, bool portableFloatingPoint = false)
     {
+        _portable = portableFloatingPoint;
         Platform = platform;
         SystemUnit = platform.SystemUnit;
         _codeMap = platform.CodeMap;

@@ -15,11 +15,11 @@ internal sealed unsafe class InterpreterEngine : Engine
     private readonly EngineStatistics _statistics = new();
 
     /// <summary>Makes an engine for one processor.</summary>
-    public InterpreterEngine(Platform platform, CpuState* cpu)
+    public InterpreterEngine(Platform platform, CpuState* cpu, bool portableFloatingPoint = false)
     {
         _platform = platform;
         _cpu = cpu;
-        _interpreter = new Interpreter(platform);
+        _interpreter = new Interpreter(platform, portableFloatingPoint);
         _cache = new BlockCache(platform, cpu);
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using Dbt.Translator.Interpretation.Portable;
 using Dbt.Translator.Memory;
 using Dbt.Translator.Simd;
 using Iced.Intel;
@@ -47,7 +48,7 @@ internal static unsafe class NativeThunks
     public static int Find(in Instruction guest, bool portable = false)
     {
         bool native = Supports(guest);
-        ManagedRoutine? managed = portable || !native ? PortableSimd.Find(guest) : null;
+        ManagedRoutine? managed = portable || !native ? (ManagedRoutine?)PortableSimd.Find(guest) ?? PortableX87.Find(guest) : null;
         if (!native && managed == null)
         {
             return -1;

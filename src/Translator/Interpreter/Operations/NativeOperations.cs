@@ -6,9 +6,10 @@ using Dbt.Translator.State;
 namespace Dbt.Translator.Interpretation.Operations;
 
 /// <summary>
-/// x87, MMX and SSE by the host's own instructions, or by managed code that does what they do. x87 runs with the guest's own masks: an unmasked exception there only marks the
-/// status word, and the host's next waiting instruction, which would raise it, never comes. SSE runs with all exceptions masked,
-/// since it would fault at once; those that the guest has unmasked are found in the flags afterwards.
+/// x87, MMX and SSE by the host's own instructions, or by managed code that does what they do. x87 runs with the guest's own masks: an
+/// unmasked exception there only marks the status word, and the host's next waiting instruction, which would raise it, never comes.
+/// SSE runs with all exceptions masked, since it would fault at once; those that the guest has unmasked are found in the flags
+/// afterwards.
 /// </summary>
 internal static unsafe class NativeOperations
 {

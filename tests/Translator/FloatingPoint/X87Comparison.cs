@@ -1,0 +1,130 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Dbt.Translator.Instructions;
+using Dbt.Translator.Interpretation.Native;
+using Dbt.Translator.Interpretation.Portable;
+using Iced.Intel;
+using Decoder = Iced.Intel.Decoder;
+
+namespace Dbt.Tests.Translator.FloatingPoint;
+
+/// <summary>Runs x87 instructions by the host's own unit and by managed code, on the same area, and compares all of it.</summary>
+internal sealed unsafe class X87Comparison : IDisposable
+{
+    private const uint StatusFlags = 0x8D5;
+
+    private readonly byte* _buffer = (byte*)NativeMemory.AlignedAlloc(2048, 64);
+
+    /// <summary>Every encoding of every x87 instruction that has host code and is not one of <paramref name="excluded"/>.</summary>
+    public static Instruction[] Encodings(Predicate<Mnemonic> wanted)
+    {
+        var found = new List<Instruction>();
+        for (int opcode = 0xD8; opcode <= 0xDF; opcode++)
+        {
+            for (int modrm = 0; modrm < 256; modrm++)
+            {
+                // One register encodes memory as well as any other.
+                if (modrm < 0xC0 && (modrm & 0xC7) != 3)
+                {
+                    continue;
+                }
+
+                Instruction instruction = Decoder.Create(32, new ByteArrayCodeReader([(byte)opcode, (byte)modrm, 0, 0])).Decode();
+                if (!instruction.IsInvalid && wanted(instruction.Mnemonic)
+                    && InstructionTable.Lookup(instruction) is { } row && (row.Traits & RowTraits.NativeThunk) != 0)
+                {
+                    found.Add(instruction);
+                }
+            }
+        }
+
+        return [.. found];
+    }
+
+    /// <summary>Runs an instruction both ways.</summary>
+    /// <returns>Null where all agrees, else what does not.</returns>
+    public string? Run(in Instruction instruction, byte[] area, byte[] memory, uint eflags)
+    {
+        NativeThunk native = NativeThunks.Get(NativeThunks.Find(instruction));
+        NativeThunk portable = NativeThunks.Get(NativeThunks.Find(instruction, portable: true));
+        if (native.Managed is not null || portable.Managed is not PortableX87)
+        {
+            throw new InvalidOperationException($"{instruction} does not run both ways.");
+        }
+
+        byte* first = _buffer, second = _buffer + 1024;
+        NativeRegisters left = One(native, first, area, memory, eflags), right = One(portable, second, area, memory, eflags);
+        StringBuilder? text = null;
+        Part("fcw", first, second, 0, 2, ref text);
+        Part("fsw", first, second, 2, 2, ref text);
+        Part("ftw", first, second, 4, 1, ref text);
+        for (int i = 0; i < 8; i++)
+        {
+            Part("st" + i, first, second, 32 + (16 * i), 10, ref text);
+        }
+
+        // A store that an unmasked exception stops leaves its caller's bytes alone.
+        var state = (FxState*)first;
+        if (native.WritesMemory && (state->StatusWord & 0x1F & ~state->ControlWord) == 0)
+        {
+            Part("memory", first, second, 512, native.MemorySize, ref text);
+        }
+
+        if (native.WritesFlags && ((left.Eflags ^ right.Eflags) & StatusFlags) != 0)
+        {
+            text ??= new StringBuilder();
+            text.Append($"  eflags: native {left.Eflags & StatusFlags:X3}, portable {right.Eflags & StatusFlags:X3}\n");
+        }
+
+        return text is null ? null : $"{instruction}\n{Describe(area, memory)}{text}";
+    }
+
+    /// <summary>What the native side left, after <see cref="Run"/>.</summary>
+    public FxState* Native => (FxState*)_buffer;
+
+    /// <summary>What the portable side left.</summary>
+    public FxState* Portable => (FxState*)(_buffer + 1024);
+
+    /// <inheritdoc/>
+    public void Dispose() => NativeMemory.AlignedFree(_buffer);
+
+    private static NativeRegisters One(NativeThunk thunk, byte* buffer, byte[] area, byte[] memory, uint eflags)
+    {
+        area.CopyTo(new Span<byte>(buffer, 512));
+        memory.CopyTo(new Span<byte>(buffer + 512, 16));
+        ((FxState*)buffer)->Mxcsr = 0x1F80;
+        NativeRegisters registers = default;
+        registers.Eflags = eflags | 2;
+        thunk.Run(buffer, buffer + 512, &registers);
+        return registers;
+    }
+
+    private static void Part(string name, byte* a, byte* b, int offset, int length, ref StringBuilder? text)
+    {
+        var x = new ReadOnlySpan<byte>(a + offset, length);
+        var y = new ReadOnlySpan<byte>(b + offset, length);
+        if (!x.SequenceEqual(y))
+        {
+            text ??= new StringBuilder();
+            text.Append($"  {name}: native {Hex(x)}, portable {Hex(y)}\n");
+        }
+    }
+
+    private static string Describe(byte[] area, byte[] memory)
+    {
+        var text = new StringBuilder($"  before: fcw {Hex(area.AsSpan(0, 2))} fsw {Hex(area.AsSpan(2, 2))} ftw {area[4]:X2} memory {Hex(memory.AsSpan(0, 10))}\n");
+        for (int i = 0; i < 8; i++)
+        {
+            text.Append($"    st{i} {Hex(area.AsSpan(40 + (16 * i), 2))} {Hex(area.AsSpan(32 + (16 * i), 8))}\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static string Hex(ReadOnlySpan<byte> bytes)
+    {
+        byte[] reversed = bytes.ToArray();
+        Array.Reverse(reversed);
+        return Convert.ToHexString(reversed);
+    }
+}

@@ -14,7 +14,7 @@ public enum EngineKind
     /// <summary>Every block is translated at once with RyuJIT's MinOpts.</summary>
     Quick,
 
-    /// <summary>Every region is translated at once with full optimisation.</summary>
+    /// <summary>Interpreter, then optimised regions; no quick blocks, and nothing is compiled in the background.</summary>
     Optimized,
 }
 
@@ -29,6 +29,12 @@ public sealed record EngineOptions
 
     /// <summary>Executions of a quick block before its region is optimised.</summary>
     public int OptimizeThreshold { get; init; } = 8000;
+
+    /// <summary>
+    /// With <see cref="EngineKind.Optimized"/>, executions of a block in the interpreter before its region; 0 translates everything at
+    /// once, which takes most of its time for code that runs once.
+    /// </summary>
+    public int OptimizedThreshold { get; init; } = 32;
 
     /// <summary>Guest instructions an optimised region holds at most (RyuJIT's linear range, 300 to 450).</summary>
     public int MaxRegionInstructions { get; init; } = 350;

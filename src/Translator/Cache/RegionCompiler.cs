@@ -109,7 +109,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     /// </summary>
     private bool IsWorthIt(uint eip, CpuMode mode, bool isCall)
     {
-        if (!policy.Quick && !isCall)
+        if (policy.FirstThreshold == 0 && !policy.Quick && !isCall)
         {
             return true;
         }

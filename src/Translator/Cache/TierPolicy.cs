@@ -19,7 +19,7 @@ internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeTh
         {
             EngineKind.Interpreter => (int.MaxValue, true, 0),
             EngineKind.Quick => (0, true, 0),
-            EngineKind.Optimized => (0, false, 0),
+            EngineKind.Optimized => (options.OptimizedThreshold, false, 0),
             _ => (options.QuickThreshold, true, options.OptimizeThreshold),
         };
         bool background = options.Kind == EngineKind.Tiered && options.BackgroundCompile;

@@ -74,7 +74,7 @@ public sealed class OracleTests(ITestOutputHelper output)
     {
         // Every vector overwrites the code of the one before: that must not make the engines give up on the page.
         "quick" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Quick, RewritesUntilCool = int.MaxValue }),
-        "optimized" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Optimized, RewritesUntilCool = int.MaxValue }),
+        "optimized" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Optimized, OptimizedThreshold = 0, RewritesUntilCool = int.MaxValue }),
         "tiered" => new GuestProcessor(
             name,
             new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = 2, OptimizeThreshold = 3, BackgroundCompile = false, RewritesUntilCool = int.MaxValue },

@@ -1,4 +1,5 @@
 using Dbt.Devices;
+using Dbt.Xen.Processor;
 
 namespace Dbt.Cli.Config;
 
@@ -31,6 +32,9 @@ internal sealed record GuestConfig
 
     /// <summary>disk=, in its order.</summary>
     public IReadOnlyList<DiskConfiguration> Disks { get; init; } = [];
+
+    /// <summary>cpuid=, in its order.</summary>
+    public IReadOnlyList<CpuidChange> Cpuid { get; init; } = [];
 
     /// <summary>on_*=.</summary>
     public ShutdownActions Actions { get; init; } = new();

@@ -89,6 +89,7 @@ internal sealed class GuestConfigReader
             CommandLine = CommandLine(),
             Disks = Disks(),
             Actions = Actions(),
+            Cpuid = _file["cpuid"] is ConfigValue cpuid ? CpuidSpecification.Parse(cpuid, _warnings.Add) : [],
             Warnings = _warnings,
         };
     }

@@ -4,6 +4,7 @@ using Dbt.Devices;
 using Dbt.Translator;
 using Dbt.Xen;
 using Dbt.Xen.Builder;
+using Dbt.Xen.Processor;
 
 namespace Dbt.Cli.Running;
 
@@ -64,6 +65,11 @@ internal sealed class GuestRunner : IDisposable
                 using var machine = new Hypervisor();
                 Domain domain = machine.CreateDomain(_config.Name, new EngineOptions { Kind = _options.Engine, PortableFloatingPoint = _options.PortableFloatingPoint }, _config.Uuid);
                 domain.Log.LineAdded += WriteLog;
+                foreach (CpuidChange change in _config.Cpuid)
+                {
+                    domain.Cpuid.Apply(change);
+                }
+
                 DomainBuilder.Build(domain, _plan);
                 input ??= StartInput();
                 int? status = await RunOnceAsync(domain, input, timeout).ConfigureAwait(false);

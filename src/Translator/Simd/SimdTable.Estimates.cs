@@ -32,8 +32,8 @@ internal static unsafe partial class SimdTable
 
     private static uint Reciprocal(uint bits)
     {
-        uint result = Cut(1.0 / BitConverter.UInt32BitsToSingle(bits));
-        return (result & ~SignBit) < LeastNormal ? result & SignBit : result;
+        double exact = 1.0 / BitConverter.UInt32BitsToSingle(bits);
+        return Math.Abs(exact) < BitConverter.UInt32BitsToSingle(LeastNormal) ? bits & SignBit : Cut(exact);
     }
 
     private static uint ReciprocalRoot(uint bits) =>

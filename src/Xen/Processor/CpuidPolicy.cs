@@ -13,24 +13,14 @@ public sealed class CpuidPolicy
     /// <summary>IA32_ARCH_CAPABILITIES: this processor has none of the speculation faults that kernels work around at a cost.</summary>
     internal const ulong ArchitecturalCapabilities = 0x1 | 0x2 | 0x8 | 0x10 | 0x20 | 0x40 | 0x100;
 
-    private const uint MaxBasic = 7, MaxExtended = 0x80000008, XenFirst = 0x40000000, XenLast = 0x40000005;
+    private const uint MaxBasic = 7, MaxExtended = 0x80000008, XenFirst = 0x40000000, XenLast = 0x40000005, XenEnd = 0x400000FF;
     private const uint MachineAddressBits = 36;
+    private const uint ArchitecturalCapabilitiesBit = 1 << 29, SyscallBit = 1 << 11;
 
-    // FPU DE TSC MSR PAE MCE CX8 MCA CMOV PAT CLFSH MMX FXSR SSE SSE2. Without VME, PSE, APIC, SEP, MTRR and PGE, as Xen has it for PV.
-    private const uint Features1Edx = 0x1 | 0x4 | 0x10 | 0x20 | 0x40 | 0x80 | 0x100 | (1 << 14) | (1 << 15) | (1 << 16) | (1 << 19)
-        | (1 << 23) | (1 << 24) | (1 << 25) | (1 << 26);
+    // What AMD repeats of leaf 1's EDX in leaf 80000001h.
+    private const uint CommonEdx = 0x0183F3FF;
 
-    // SSE3 PCLMULQDQ SSSE3 SSE4.1 SSE4.2 MOVBE POPCNT AES. XSAVE, AVX and what needs them are not implemented.
-    private const uint Features1Ecx = 0x1 | 0x2 | (1 << 9) | (1 << 19) | (1 << 20) | (1 << 22) | (1 << 23) | (1 << 25);
-    private const uint Hypervisor = 1u << 31;
-
-    // BMI1, BMI2, ERMS.
-    private const uint Features7Ebx = (1 << 3) | (1 << 8) | (1 << 9);
-    private const uint Features7EdxIntel = 1 << 29;
-
-    // NX; LAHF and LZCNT.
-    private const uint FeaturesExtendedEdx = 1 << 20, FeaturesExtendedEcx = 0x1 | (1 << 5);
-
+    private readonly List<CpuidChange> _changes = [];
     private readonly string _vendorText;
     private readonly uint _signature;
 
@@ -64,16 +54,92 @@ public sealed class CpuidPolicy
     /// <summary>Whose processor it is.</summary>
     public CpuVendor Vendor { get; }
 
-    /// <summary>Features taken away besides: bits of leaf 1 EDX and ECX, leaf 7 EBX (the configuration's <c>cpuid</c>).</summary>
-    public (uint Edx, uint Ecx, uint Leaf7Ebx) Hidden { get; set; }
+    /// <summary>
+    /// Changes what guests are told, before the domain runs. A feature that isn't there can't be made to appear; hiding one hides those that
+    /// need it. The instructions go on working: a paravirtual guest's CPUID is a statement, not a switch.
+    /// </summary>
+    public void Apply(in CpuidChange change)
+    {
+        uint unavailable = Unavailable(change);
+        _changes.Add(change with { Set = change.Set & ~unavailable });
+        foreach ((CpuidFeature feature, CpuidFeature needs) in CpuidFeatures.Needs)
+        {
+            if ((Select(Read(needs.Leaf, needs.Subleaf ?? 0, 0), needs.Register) & needs.Mask) == 0)
+            {
+                _changes.Add(new CpuidChange(feature.Leaf, feature.Subleaf, feature.Register, 0, feature.Mask));
+            }
+        }
+    }
+
+    /// <summary>Which bits of a change would claim what this processor doesn't have.</summary>
+    public uint Unavailable(in CpuidChange change)
+    {
+        CpuidResult own = ReadOwn(change.Leaf, change.Subleaf ?? 0, 0);
+        uint present = Select(own, change.Register);
+        switch (change.Leaf, change.Register)
+        {
+            case (1 or 0x80000001, CpuidRegister.Ecx or CpuidRegister.Edx):
+            case (7 or 0xD or 0x80000007, _):
+            case (0x80000008, CpuidRegister.Ebx):
+            case (6 or 0x8000000A, _):
+                return change.Set & ~present;
+            case (0 or 0x80000000, CpuidRegister.Eax):
+                // The last leaf: it may only come down.
+                return ((present & ~change.Clear) | change.Set) > present ? change.Set : 0;
+            default:
+                return 0;
+        }
+    }
 
     /// <summary>CPUID.</summary>
     /// <param name="leaf">EAX.</param>
     /// <param name="subleaf">ECX.</param>
     /// <param name="vcpu">VCPU id, for the APIC id.</param>
-    public CpuidResult Read(uint leaf, uint subleaf, int vcpu) => leaf switch
+    public CpuidResult Read(uint leaf, uint subleaf, int vcpu)
     {
-        >= XenFirst and <= XenLast => ReadXen(leaf - XenFirst, subleaf),
+        CpuidResult result = ReadOwn(leaf, subleaf, vcpu);
+        foreach (CpuidChange change in _changes)
+        {
+            if (change.Leaf == leaf && (change.Subleaf ?? subleaf) == subleaf)
+            {
+                result = change.Register switch
+                {
+                    CpuidRegister.Eax => result with { Eax = Changed(result.Eax, change) },
+                    CpuidRegister.Ebx => result with { Ebx = Changed(result.Ebx, change) },
+                    CpuidRegister.Ecx => result with { Ecx = Changed(result.Ecx, change) },
+                    _ => result with { Edx = Changed(result.Edx, change) },
+                };
+            }
+        }
+
+        return result;
+    }
+
+    private static uint Changed(uint value, in CpuidChange change) => (value & ~change.Clear) | change.Set;
+
+    private static uint Select(in CpuidResult result, CpuidRegister register) => register switch
+    {
+        CpuidRegister.Eax => result.Eax,
+        CpuidRegister.Ebx => result.Ebx,
+        CpuidRegister.Ecx => result.Ecx,
+        _ => result.Edx,
+    };
+
+    // The bits of a register of features: what the table offers.
+    private static uint Offered(uint leaf, CpuidRegister register)
+    {
+        uint bits = 0;
+        foreach (CpuidFeature feature in CpuidFeatures.Offered)
+        {
+            bits |= feature.Leaf == leaf && feature.Register == register ? feature.Mask : 0;
+        }
+
+        return bits;
+    }
+
+    private CpuidResult ReadOwn(uint leaf, uint subleaf, int vcpu) => leaf switch
+    {
+        >= XenFirst and <= XenEnd => leaf <= XenLast ? ReadXen(leaf - XenFirst, subleaf) : default,
         >= 0x80000000 and <= MaxExtended => ReadExtended(leaf),
         <= MaxBasic => ReadBasic(leaf, subleaf, vcpu),
         _ => default,
@@ -122,6 +188,15 @@ public sealed class CpuidPolicy
         }
     }
 
+    // Sixteen of the brand string's 48 characters, for hosts that have none of their own.
+    private static CpuidResult BrandText(uint part)
+    {
+        byte[] text = new byte[48];
+        Encoding.ASCII.GetBytes("Dbt virtual i686 processor", text);
+        int at = (int)part * 16;
+        return new CpuidResult(BitConverter.ToUInt32(text, at), BitConverter.ToUInt32(text, at + 4), BitConverter.ToUInt32(text, at + 8), BitConverter.ToUInt32(text, at + 12));
+    }
+
     private CpuidResult ReadBasic(uint leaf, uint subleaf, int vcpu)
     {
         switch (leaf)
@@ -131,7 +206,7 @@ public sealed class CpuidPolicy
                 return new CpuidResult(MaxBasic, b, c, d);
             case 1:
                 uint ebx = ((uint)vcpu << 25) | (1 << 16) | (8 << 8);
-                return new CpuidResult(_signature, ebx, (Features1Ecx & ~Hidden.Ecx) | Hypervisor, Features1Edx & ~Hidden.Edx);
+                return new CpuidResult(_signature, ebx, Offered(1, CpuidRegister.Ecx), Offered(1, CpuidRegister.Edx));
             case 2:
                 return Host(2);
             case 4:
@@ -139,7 +214,7 @@ public sealed class CpuidPolicy
                 CpuidResult cache = Vendor == CpuVendor.Intel ? Host(4, Math.Min(subleaf, 8)) : default;
                 return cache with { Eax = cache.Eax & 0x3FFF };
             case 7 when subleaf == 0:
-                return new CpuidResult(0, Features7Ebx & ~Hidden.Leaf7Ebx, 0, Vendor == CpuVendor.Intel ? Features7EdxIntel : 0);
+                return new CpuidResult(0, Offered(7, CpuidRegister.Ebx), 0, Vendor == CpuVendor.Intel ? ArchitecturalCapabilitiesBit : 0);
             default:
                 return default;
         }
@@ -153,14 +228,17 @@ public sealed class CpuidPolicy
                 (uint b, uint d, uint c) = Text(_vendorText);
                 return Vendor == CpuVendor.Amd ? new CpuidResult(MaxExtended, b, c, d) : new CpuidResult(MaxExtended, 0, 0, 0);
             case 0x80000001:
-                // AMD repeats leaf 1's flags here.
-                uint common = Vendor == CpuVendor.Amd ? Features1Edx & ~Hidden.Edx & 0x0183F3FF : 0;
-                return new CpuidResult(Vendor == CpuVendor.Amd ? _signature : 0, 0, FeaturesExtendedEcx, FeaturesExtendedEdx | common);
+                // AMD repeats leaf 1's flags here, and has SYSCALL outside of 64-bit mode.
+                bool amd = Vendor == CpuVendor.Amd;
+                uint edx = Offered(leaf, CpuidRegister.Edx) | (amd ? (Offered(1, CpuidRegister.Edx) & CommonEdx) | SyscallBit : 0);
+                return new CpuidResult(amd ? _signature : 0, 0, Offered(leaf, CpuidRegister.Ecx), edx);
+            case >= 0x80000002 and <= 0x80000004 when !X86Base.IsSupported:
+                return BrandText(leaf - 0x80000002);
             case >= 0x80000002 and <= 0x80000006:
                 return Host(leaf);
             case 0x80000007:
                 // The counter runs at one rate, always.
-                return new CpuidResult(0, 0, 0, 1 << 8);
+                return new CpuidResult(0, 0, 0, Offered(leaf, CpuidRegister.Edx));
             case 0x80000008:
                 return new CpuidResult(MachineAddressBits | (32 << 8), 0, 0, 0);
             default:

@@ -1,6 +1,6 @@
 using Dbt.Translator.Instructions;
 using Dbt.Xen.Processor;
-using Iced.Intel;
+using Mnemonic = Iced.Intel.Mnemonic;
 
 namespace Dbt.Tests.Xen.Processor;
 
@@ -53,13 +53,61 @@ public sealed class CpuidPolicyTests
         Assert.NotEqual(0u, one.Ecx >> 31);
     }
 
-    [Fact]
-    public void Hidden_features_are_hidden()
+    [Theory]
+    [InlineData("sse4_2", 1u)]
+    [InlineData("bmi2", 7u)]
+    [InlineData("lzcnt", 0x80000001u)]
+    [InlineData("hypervisor", 1u)]
+    public void A_hidden_feature_is_hidden(string name, uint leaf)
     {
-        var policy = new CpuidPolicy { Hidden = (1u << 26, 1u << 20, 1u << 8) };
-        Assert.Equal(0u, policy.Read(1, 0, 0).Edx & (1u << 26));
-        Assert.Equal(0u, policy.Read(1, 0, 0).Ecx & (1u << 20));
-        Assert.Equal(0u, policy.Read(7, 0, 0).Ebx & (1u << 8));
+        var policy = new CpuidPolicy();
+        Assert.True(CpuidFeatures.TryFind(name, out CpuidFeature feature));
+        Assert.Equal(leaf, feature.Leaf);
+        Assert.NotEqual(0u, Bits(policy, feature));
+        policy.Apply(new CpuidChange(feature.Leaf, feature.Subleaf, feature.Register, 0, feature.Mask));
+        Assert.Equal(0u, Bits(policy, feature));
+    }
+
+    [Fact]
+    public void Hiding_a_feature_hides_what_needs_it()
+    {
+        var policy = new CpuidPolicy();
+        policy.Apply(new CpuidChange(1, null, CpuidRegister.Edx, 0, 1 << 24));
+        CpuidResult one = policy.Read(1, 0, 0);
+
+        // FXSR: SSE, SSE2, SSE3, PCLMULQDQ, SSSE3, SSE4.1, SSE4.2, AES. Not MMX.
+        Assert.Equal(0u, one.Edx & (7 << 24));
+        Assert.Equal(0u, one.Ecx & (0x203 | (3 << 19) | (1 << 25)));
+        Assert.NotEqual(0u, one.Edx & (1 << 23));
+    }
+
+    [Fact]
+    public void What_is_not_there_cannot_be_claimed()
+    {
+        var policy = new CpuidPolicy();
+        var change = new CpuidChange(1, null, CpuidRegister.Ecx, uint.MaxValue, 0);
+        Assert.NotEqual(0u, policy.Unavailable(change) & (1 << 5));
+        uint before = policy.Read(1, 0, 0).Ecx;
+        policy.Apply(change);
+        Assert.Equal(before, policy.Read(1, 0, 0).Ecx);
+        policy.Apply(new CpuidChange(0, null, CpuidRegister.Eax, 0xD, uint.MaxValue));
+        Assert.True(policy.Read(0, 0, 0).Eax <= 7);
+        policy.Apply(new CpuidChange(0, null, CpuidRegister.Eax, 2, 0xD));
+        Assert.Equal(2u, policy.Read(0, 0, 0).Eax);
+    }
+
+    [Fact]
+    public void Every_feature_offered_has_a_name_and_every_instruction_it_promises()
+    {
+        uint named = 0, one = new CpuidPolicy().Read(1, 0, 0).Edx;
+        foreach (CpuidFeature feature in CpuidFeatures.All.Where(f => f is { Leaf: 1, Register: CpuidRegister.Edx }))
+        {
+            named |= feature.Mask;
+        }
+
+        Assert.Equal(0u, one & ~named);
+        Assert.Contains(CpuidFeatures.Offered, feature => feature.Name == "sse4_2");
+        Assert.DoesNotContain(CpuidFeatures.Offered, feature => feature.Name is "vmx" or "lm" or "apic" or "pse");
     }
 
     [Fact]
@@ -73,5 +121,17 @@ public sealed class CpuidPolicyTests
         Assert.Equal(default, policy.Read(uint.MaxValue, uint.MaxValue, 31));
         Assert.Equal(7u, policy.Read(0, 0, 0).Eax);
         Assert.Equal(3u << 25, policy.Read(1, 0, 3).Ebx & 0xFE000000);
+    }
+
+    private static uint Bits(CpuidPolicy policy, CpuidFeature feature)
+    {
+        CpuidResult result = policy.Read(feature.Leaf, feature.Subleaf ?? 0, 0);
+        return feature.Mask & feature.Register switch
+        {
+            CpuidRegister.Eax => result.Eax,
+            CpuidRegister.Ebx => result.Ebx,
+            CpuidRegister.Ecx => result.Ecx,
+            _ => result.Edx,
+        };
     }
 }

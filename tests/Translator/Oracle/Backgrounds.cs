@@ -12,6 +12,9 @@ internal static class Backgrounds
     /// <summary>Where frames of EIP, CS, EFLAGS, ESP, SS lie.</summary>
     public const uint Frames = Data + 0xA00;
 
+    /// <summary>Where 16-bit frames of IP, CS, FLAGS, SP, SS lie.</summary>
+    public const uint ShortFrames = Data + 0xBA0;
+
     private static readonly uint[] Corners =
     [
         0, 1, 2, 3, 7, 8, 0xF, 0x10, 0x1F, 0x20, 0x21, 0x7F, 0x80, 0x81, 0xFE, 0xFF, 0x100, 0x7FFF, 0x8000, 0x8001, 0xFFFE, 0xFFFF,
@@ -24,8 +27,15 @@ internal static class Backgrounds
     {
         < 4 => Corners[random.Next(Corners.Length)],
         < 6 => (uint)random.Next(64),
-        _ => (uint)random.NextInt64(1L << 32),
+        _ => Any(random),
     };
+
+    /// <summary>Any value but a pointer into the harness.</summary>
+    public static uint Any(Random random)
+    {
+        uint value = (uint)random.NextInt64(1L << 32);
+        return IsHarness(value) ? ~value : value;
+    }
 
     /// <summary>A background: corner and random values, some return addresses and frames, INT3 in the code pages.</summary>
     public static byte[] Make(Random random)
@@ -52,6 +62,19 @@ internal static class Backgrounds
         for (int i = 0; i < 100; i++)
         {
             words[(int)((Frames - Data) / 4) + i] = frame[i % 5] ^ (frame[i % 5] == 0x246 ? (uint)random.Next(4096) & 0xCD5 : 0);
+        }
+
+        Span<ushort> halves = MemoryMarshal.Cast<byte, ushort>(bytes.AsSpan((int)(ShortFrames - Data), 0x60));
+        for (int i = 0; i < halves.Length; i++)
+        {
+            halves[i] = (i % 5) switch
+            {
+                0 => (ushort)(0x1E00 + random.Next(64)),
+                1 => OracleSegments.Selector(i % 10 == 1 ? 0 : 12),
+                2 => (ushort)(0x202 | (random.Next(4096) & 0xCD5)),
+                3 => (ushort)random.Next(0x2000),
+                _ => OracleSegments.Selector(2),
+            };
         }
 
         bytes.AsSpan(CodeOffset).Fill(0xCC);

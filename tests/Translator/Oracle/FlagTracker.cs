@@ -9,7 +9,16 @@ namespace Dbt.Tests.Translator.Oracle;
 internal static class FlagTracker
 {
     /// <summary>Flags that are undefined when the vector stops at <paramref name="eip"/>.</summary>
-    public static uint UndefinedAt(TestVector vector, uint eip) => Follow(vector, eip, out _);
+    public static uint UndefinedAt(TestVector vector, uint eip)
+    {
+        if (!vector.UndefinedAt.TryGetValue(eip, out uint flags))
+        {
+            flags = Follow(vector, eip, out _);
+            vector.UndefinedAt[eip] = flags;
+        }
+
+        return flags;
+    }
 
     /// <summary>Whether an instruction reads a flag that an earlier one left undefined: its result says nothing then.</summary>
     public static bool ReadsUndefined(TestVector vector)
@@ -32,7 +41,7 @@ internal static class FlagTracker
                 return undefined;
             }
 
-            Instruction instruction = Decoder.Create(32, new ByteArrayCodeReader(bytes), at).Decode();
+            Instruction instruction = Decoder.Create(vector.Bits, new ByteArrayCodeReader(bytes), at).Decode();
             reads |= (Bits(instruction.RflagsRead) & undefined) != 0;
             uint own = InstructionTable.Lookup(instruction)?.UndefinedFlags ?? 0;
             uint written = Bits(instruction.RflagsModified);

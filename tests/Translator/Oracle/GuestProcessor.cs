@@ -8,20 +8,27 @@ namespace Dbt.Tests.Translator.Oracle;
 /// <summary>One engine as an executor of test vectors. Belongs to one thread.</summary>
 internal sealed unsafe class GuestProcessor : IDisposable
 {
-    private readonly OraclePlatform _platform = new();
+    private readonly OraclePlatform _platform;
     private readonly Engine _engine;
     private readonly Timer _watchdog;
+    private readonly Outcome _outcome = new();
+    private readonly List<(int, uint)> _changes = [];
     private long _sequence, _watched;
+    private List<byte[]>? _code;
+    private readonly byte[] _patched = new byte[4096];
+    private byte[] _bytes = [];
 
     /// <param name="name">What reports call the engine.</param>
     /// <param name="options">Which engine.</param>
     /// <param name="repeats">Runs of each vector; the last one counts. More than one makes code hot.</param>
-    public GuestProcessor(string name, EngineOptions options, int repeats = 1)
+    /// <param name="platform">The surroundings, where not the ordinary ones; disposed with this.</param>
+    public GuestProcessor(string name, EngineOptions options, int repeats = 1, OraclePlatform? platform = null)
     {
+        _platform = platform ?? new OraclePlatform();
         Name = name;
         Repeats = repeats;
         _engine = EngineFactory.Create(options, _platform, _platform.Cpu);
-        _watchdog = new Timer(_ => Watch(), null, 2000, 2000);
+        _watchdog = new Timer(_ => Watch(), null, 10_000, 10_000);
     }
 
     /// <summary>What reports call the engine.</summary>
@@ -37,22 +44,28 @@ internal sealed unsafe class GuestProcessor : IDisposable
     public IReadOnlySet<string> Unimplemented => _platform.Unimplemented;
 
     /// <summary>Runs one vector over a background.</summary>
+    /// <returns>Valid until the next run.</returns>
     public Outcome Run(byte[] background, TestVector vector)
     {
-        byte[] code = vector.Bytes;
-        Prepare(background, vector, code, first: true);
+        // Vectors of the same code: what was decoded and translated for the one serves the others.
+        bool first = !ReferenceEquals(_code, vector.Code);
+        if (first)
+        {
+            _code = vector.Code;
+            _bytes = vector.Bytes;
+        }
+
         for (int i = 1; ; i++)
         {
+            Prepare(background, vector, first && i == 1);
             Interlocked.Increment(ref _sequence);
-            _platform.Begin();
+            _platform.Begin(vector.LatePage);
             _engine.Run(_platform.Cpu);
             Interlocked.Increment(ref _sequence);
-            if (i == Repeats)
+            if (i >= Repeats)
             {
                 return Read(background);
             }
-
-            Prepare(background, vector, code, first: false);
         }
     }
 
@@ -64,17 +77,20 @@ internal sealed unsafe class GuestProcessor : IDisposable
         _platform.Dispose();
     }
 
-    private void Prepare(byte[] background, TestVector vector, byte[] code, bool first)
+    private void Prepare(byte[] background, TestVector vector, bool first)
     {
         // Contents as they must be; where they already are, nothing is written, so that translations of a hot vector survive.
-        Span<byte> wanted = stackalloc byte[4096];
+        Span<byte> patched = _patched;
         for (int page = 0; page < Pages.Length; page++)
         {
-            background.AsSpan(page * 4096, 4096).CopyTo(wanted);
+            ReadOnlySpan<byte> wanted = background.AsSpan(page * 4096, 4096);
             int from = CodeOffset + vector.CodeStart - (page * 4096);
-            for (int i = Math.Max(0, -from); i < code.Length && from + i < 4096; i++)
+            if (from > -_bytes.Length && from < 4096)
             {
-                wanted[from + i] = code[i];
+                wanted.CopyTo(patched);
+                int skipped = Math.Max(0, -from), to = Math.Max(0, from);
+                _bytes.AsSpan(skipped, Math.Min(_bytes.Length - skipped, 4096 - to)).CopyTo(patched[to..]);
+                wanted = patched;
             }
 
             var live = new Span<byte>(_platform.Memory + (page * 4096), 4096);
@@ -104,8 +120,8 @@ internal sealed unsafe class GuestProcessor : IDisposable
         _platform.Load(SegmentIndex.Es, vector.Selectors[1]);
         _platform.Load(SegmentIndex.Fs, vector.Selectors[2]);
         _platform.Load(SegmentIndex.Gs, vector.Selectors[3]);
-        _platform.Load(SegmentIndex.Cs, 0x23);
-        _platform.Load(SegmentIndex.Ss, 0x2B);
+        _platform.Load(SegmentIndex.Cs, vector.Selectors[4]);
+        _platform.Load(SegmentIndex.Ss, vector.Selectors[5]);
         fixed (FxArea* area = &Access(cpu))
         {
             var fx = new Span<byte>(area, 512);
@@ -128,16 +144,14 @@ internal sealed unsafe class GuestProcessor : IDisposable
     {
         CpuState* cpu = _platform.Cpu;
         LazyFlags.Materialise(cpu);
-        var outcome = new Outcome
-        {
-            Eflags = cpu->Eflags,
-            Eip = cpu->Eip,
-            Vector = _platform.Ended ?? HarnessProgram.TimedOut,
-            Error = _platform.Error,
-            Cr2 = _platform.Cr2,
-            Unusable = _platform.TouchedHarness,
-            Memory = Changes(background),
-        };
+        Outcome outcome = _outcome;
+        outcome.Eflags = cpu->Eflags;
+        outcome.Eip = cpu->Eip;
+        outcome.Vector = _platform.Ended ?? HarnessProgram.TimedOut;
+        outcome.Error = _platform.Error;
+        outcome.Cr2 = _platform.Cr2;
+        outcome.Unusable = _platform.TouchedHarness;
+        outcome.Memory = Changes(background);
         SegmentIndex[] order = [SegmentIndex.Gs, SegmentIndex.Fs, SegmentIndex.Es, SegmentIndex.Ds, SegmentIndex.Cs, SegmentIndex.Ss];
         for (int i = 0; i < order.Length; i++)
         {
@@ -161,16 +175,16 @@ internal sealed unsafe class GuestProcessor : IDisposable
     {
         var before = MemoryMarshal.Cast<byte, uint>(background.AsSpan());
         var after = new ReadOnlySpan<uint>(_platform.Memory, LiveBytes / 4);
-        var changes = new List<(int, uint)>();
+        _changes.Clear();
         for (int i = 0; ;)
         {
             i += after[i..].CommonPrefixLength(before[i..]);
             if (i >= after.Length)
             {
-                return [.. changes];
+                return [.. _changes];
             }
 
-            changes.Add((i * 4, after[i]));
+            _changes.Add((i * 4, after[i]));
             i++;
         }
     }

@@ -11,13 +11,13 @@ namespace Dbt.Tests.Translator.Oracle;
 /// memory. It reads a byte from standard input as the sign to run the batch in the shared file, and answers with one.
 /// Before each vector it loads every register and jumps to the vector's code; whatever happens there ends in a signal, whose
 /// handler writes the processor's state to the output record, notes which memory differs from the background, and restores it.
-/// After set-up it is confined by strict seccomp (read, write, exit, sigreturn), so that a vector that happens to make a
-/// system call ends this process and nothing else.
+/// After set-up it is confined by seccomp to a few calls (read, write, exit, sigreturn, mprotect) from its own code, so that a vector
+/// that happens to make a system call ends this process and nothing else.
 /// </summary>
 internal static class HarnessProgram
 {
     // Variables, offsets from HarnessData.
-    private const uint Slot = 0, Record = 4, Index = 8, Sequence = 12, LastSequence = 16, Byte = 20, RegisterFile = 64;
+    private const uint Slot = 0, Record = 4, Index = 8, Sequence = 12, LastSequence = 16, Byte = 20, Late = 24, RegisterFile = 64;
     private const uint SigInfo = 4, OnStack = 0x08000000, NoDefer = 0x40000000, Restorer = 0x04000000, Restart = 0x10000000;
 
     /// <summary>Trap number of a vector that did not end by itself.</summary>
@@ -29,7 +29,7 @@ internal static class HarnessProgram
     // Each part has a fixed place, so that they reach each other, and 32-bit code its data, by number.
     private const uint BatchPart = Harness + 0x800, NextPart = Harness + 0xA00, HandlerPart = Harness + 0x1000;
     private const uint TickPart = Harness + 0x1400, RestorerPart = Harness + 0x1600, FailedPart = Harness + 0x1700;
-    private const uint TimerData = Harness + 0x1800, DescriptorData = Harness + 0x1810, PathData = Harness + 0x1900;
+    private const uint TimerData = Harness + 0x1800, FilterData = Harness + 0x1810, DescriptorData = Harness + 0x1900, PathData = Harness + 0x1D00;
 
     /// <summary>Writes the program; the path of its shared file is built in.</summary>
     public static void Write(string path, string sharedPath)
@@ -44,8 +44,8 @@ internal static class HarnessProgram
         Place(image, FailedPart, Fail);
         Words(image, TimerData, [0, 50_000, 0, 50_000]);
 
-        // struct user_desc: entry, base, limit, bits (1 = 32-bit segment, 0x10 = limit in pages, 0x40 = usable).
-        Words(image, DescriptorData, [12, Data, 0xFFFFF, 0x51, 13, Data + 0x1000, 0x7FF, 0x41, 14, 0, 0xFFFFF, 0x51]);
+        Words(image, DescriptorData, [.. OracleSegments.Thread.Concat(OracleSegments.Local).SelectMany(d => (uint[])[d.Entry, d.Base, d.Limit, d.Bits])]);
+        Words(image, FilterData, Filter());
         Encoding.UTF8.GetBytes(sharedPath).CopyTo(image, PathData - Harness);
         ElfImage.Write(path, Harness, image, HarnessBytes);
     }
@@ -127,7 +127,25 @@ internal static class HarnessProgram
         a.@int(0x80);
         a.test(eax, eax);
         a.js(FailedPart);
-        Call(a, 172, 22, 1);                                         // prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT)
+        for (uint i = 0; i < OracleSegments.Local.Length; i++)
+        {
+            a.mov(eax, 123);                                         // modify_ldt(1, descriptor, 16)
+            a.mov(ebx, 0x11);
+            a.mov(ecx, DescriptorData + (16 * ((uint)OracleSegments.Thread.Length + i)));
+            a.mov(edx, 16);
+            a.@int(0x80);
+            a.test(eax, eax);
+            a.js(FailedPart);
+        }
+
+        a.xor(edx, edx);
+        a.xor(esi, esi);
+        a.xor(edi, edi);
+        Call(a, 172, 38, 1);                                         // prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        a.test(eax, eax);
+        a.js(FailedPart);
+        a.mov(edx, FilterData);
+        Call(a, 172, 22, 2);                                         // prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program)
         a.test(eax, eax);
         a.js(FailedPart);
         a.jmp(BatchPart);
@@ -164,7 +182,7 @@ internal static class HarnessProgram
         // Code and registers go to their places.
         a.mov(edx, Variable(Slot));
         a.lea(esi, __[edx + 64]);
-        a.mov(edi, __dword_ptr[edx + 36]);
+        a.mov(edi, __dword_ptr[edx + 60]);
         a.mov(ecx, __dword_ptr[edx + 44]);
         a.rep.movsb();
 
@@ -184,6 +202,12 @@ internal static class HarnessProgram
         a.jz(noFx);
         a.fxrstor(__[edx + 512]);
         a.Label(ref noFx);
+        Label noLate = a.CreateLabel();
+        a.test(__dword_ptr[edx + 48], 2);
+        a.jz(noLate);
+        Island(a, 0);
+        a.mov(Variable(Late), 1);
+        a.Label(ref noLate);
 
         // From here on through CS: DS may hold anything.
         a.mov(fs, __word_ptr[HarnessData + RegisterFile + 56]);
@@ -202,8 +226,9 @@ internal static class HarnessProgram
             }
         }
 
+        a.mov(ss, __word_ptr.cs[HarnessData + RegisterFile + 42]);
         a.mov(esp, Initial(4));
-        a.jmp(Initial(9));
+        a.jmp(__fword_ptr.cs[HarnessData + RegisterFile + 36]);
 
         a.Label(ref done);
         a.mov(eax, 4);
@@ -230,6 +255,24 @@ internal static class HarnessProgram
     {
         ClearFlags(a);
         a.mov(ebx, __dword_ptr[esp + 12]);
+
+        // A page that was to come late comes now, and the vector goes on; at its end the page is there again in any case.
+        Label ended = a.CreateLabel();
+        a.cmp(Variable(Late), 0);
+        a.je(ended);
+        Island(a, 3);
+        a.mov(Variable(Late), 0);
+        a.mov(ebx, __dword_ptr[esp + 12]);
+        a.cmp(__dword_ptr[ebx + 68], 14);
+        a.jne(ended);
+        a.mov(eax, __dword_ptr[ebx + 104]);
+        a.and(eax, 0xFFFFF000);
+        a.cmp(eax, OracleLayout.Island);
+        a.jne(ended);
+        a.add(esp, 4);
+        a.mov(eax, 173);                                             // rt_sigreturn
+        a.@int(0x80);
+        a.Label(ref ended);
         a.mov(ebp, __dword_ptr[esp + 4]);
         a.mov(edi, Variable(Record));
 
@@ -300,6 +343,8 @@ internal static class HarnessProgram
         a.ret();
 
         a.Label(ref stuck);
+        Island(a, 3);
+        a.mov(Variable(Late), 0);
         a.mov(edi, Variable(Record));
         a.mov(edx, edi);
         a.xor(eax, eax);
@@ -326,6 +371,40 @@ internal static class HarnessProgram
     private static AssemblerMemoryOperand Variable(uint offset) => __dword_ptr[HarnessData + offset];
 
     private static AssemblerMemoryOperand Initial(uint index) => __dword_ptr.cs[HarnessData + RegisterFile + (4 * index)];
+
+    // mprotect(island, 4096, rights)
+    private static void Island(Assembler a, uint rights)
+    {
+        a.mov(edx, rights);
+        Call(a, 125, OracleLayout.Island, 4096);
+        a.test(eax, eax);
+        a.js(FailedPart);
+    }
+
+    // struct sock_fprog and its program: i386 calls of these numbers from the harness's own pages; all else ends the process.
+    private static uint[] Filter()
+    {
+        const uint Load = 0x20, Equal = 0x15, AtLeast = 0x35, Return = 0x06, Architecture = 0x40000003, Allow = 0x7FFF0000;
+        uint[] calls = [1, 3, 4, 119, 125, 173];
+        var program = new List<(uint Code, int True, int False, uint Value)>
+        {
+            (Load, 0, 0, 4), (Equal, 0, calls.Length + 4, Architecture),
+            (Load, 0, 0, 8), (AtLeast, 0, calls.Length + 2, Harness), (AtLeast, calls.Length + 1, 0, Harness + 0x2000),
+            (Load, 0, 0, 0),
+        };
+        for (int i = 0; i < calls.Length; i++)
+        {
+            program.Add((Equal, calls.Length - i, 0, calls[i]));
+        }
+
+        program.Add((Return, 0, 0, 0));
+        program.Add((Return, 0, 0, Allow));
+        return
+        [
+            (uint)program.Count, FilterData + 8,
+            .. program.SelectMany(p => (uint[])[p.Code | ((uint)p.True << 16) | ((uint)p.False << 24), p.Value]),
+        ];
+    }
 
     // Linux leaves AC, NT and ID as the interrupted code had them.
     private static void ClearFlags(Assembler a)

@@ -11,7 +11,13 @@ internal sealed class InstructionGenerator(Random random)
     private static readonly Register[] Registers16 = [Register.AX, Register.CX, Register.DX, Register.BX, Register.SP, Register.BP, Register.SI, Register.DI];
     private static readonly Register[] Registers32 = [Register.EAX, Register.ECX, Register.EDX, Register.EBX, Register.ESP, Register.EBP, Register.ESI, Register.EDI];
     private static readonly Register[] Segments = [Register.ES, Register.CS, Register.SS, Register.DS, Register.FS, Register.GS];
-    private static readonly ushort[] FarSelectors = [0x23, 0x23, 0x23, 0x2B, 0, 0x08, 0x63, 0x103];
+    private static readonly ushort[] FarSelectors =
+    [
+        0x23, 0x23, 0x23, 0x2B, 0, 0x08, 0x63, 0x103, OracleSegments.Selector(0), OracleSegments.Selector(6), OracleSegments.Selector(7),
+        OracleSegments.Selector(8), OracleSegments.Selector(12), OracleSegments.Selector(14),
+    ];
+
+    private ushort[] _selectors = [.. TestVector.Usual];
 
     /// <summary>The registers' values before the vector; memory operands are computed from them.</summary>
     public uint[] Gpr { get; set; } = new uint[8];
@@ -21,6 +27,37 @@ internal sealed class InstructionGenerator(Random random)
 
     /// <summary>Whether operands should mostly not fault, because more instructions follow.</summary>
     public bool Careful { get; set; }
+
+    /// <summary>Registers (bit n) that addresses were computed from since this was cleared.</summary>
+    public int Used { get; set; }
+
+    /// <summary>The last memory operand's base register, or -1, and where it led, in its segment.</summary>
+    public (int Base, uint Offset) LastOperand { get; set; } = (-1, 0);
+
+    /// <summary>DS, ES, FS, GS, CS, SS.</summary>
+    public ushort[] Selectors
+    {
+        get => _selectors;
+        set
+        {
+            _selectors = value;
+            Bits = OracleSegments.Load(value[4]).Is32Bit ? 32 : 16;
+        }
+    }
+
+    /// <summary>The code segment's size.</summary>
+    public int Bits { get; private set; } = 32;
+
+    /// <summary>The segment that a prefix or default names.</summary>
+    public Dbt.Translator.State.Segment SegmentOf(Register register) => OracleSegments.Load(_selectors[register switch
+    {
+        Register.ES => 1,
+        Register.FS => 2,
+        Register.GS => 3,
+        Register.CS => 4,
+        Register.SS => 5,
+        _ => 0,
+    }]);
 
     /// <summary>Assembles one instruction of an encoding; null where the drawn operands do not go together.</summary>
     public byte[]? Generate(Code code)
@@ -37,7 +74,7 @@ internal sealed class InstructionGenerator(Random random)
 
         Prefixes(ref instruction, info);
         var writer = new CodeWriterList();
-        var encoder = Encoder.Create(32, writer);
+        var encoder = Encoder.Create(Bits, writer);
         if (!encoder.TryEncode(instruction, 0, out _, out _))
         {
             return null;
@@ -77,14 +114,14 @@ internal sealed class InstructionGenerator(Random random)
                 return true;
             case OpCodeOperandKind.mem_offs:
                 instruction.SetOpKind(index, OpKind.Memory);
-                instruction.MemoryDisplSize = random.Next(20) == 0 ? 2 : 4;
-                instruction.MemoryDisplacement32 = Target(info);
+                instruction.MemoryDisplSize = random.Next(20) == 0 == (Bits == 32) ? 2 : 4;
+                Segment(ref instruction);
+                instruction.MemoryDisplacement32 = Offset(instruction.SegmentPrefix, Target(info));
                 if (instruction.MemoryDisplSize == 2)
                 {
                     instruction.MemoryDisplacement32 &= 0xFFFF;
                 }
 
-                Segment(ref instruction);
                 return true;
             case OpCodeOperandKind.farbr2_2 or OpCodeOperandKind.farbr4_2:
                 bool wide = kind == OpCodeOperandKind.farbr4_2;
@@ -92,11 +129,11 @@ internal sealed class InstructionGenerator(Random random)
                 instruction.FarBranchSelector = FarSelectors[random.Next(FarSelectors.Length)];
                 if (wide)
                 {
-                    instruction.FarBranch32 = Backgrounds.ReturnTarget;
+                    instruction.FarBranch32 = Backgrounds.ReturnTarget - OracleSegments.Load(instruction.FarBranchSelector).Base;
                 }
                 else
                 {
-                    instruction.FarBranch16 = (ushort)random.Next(65536);
+                    instruction.FarBranch16 = (ushort)(random.Next(2) == 0 ? random.Next(65536) : 0x1E00 + random.Next(64));
                 }
 
                 return true;
@@ -244,7 +281,26 @@ internal sealed class InstructionGenerator(Random random)
         }
     }
 
-    private bool Address16() => random.Next(Careful ? 60 : 12) == 0;
+    private bool Address16() => random.Next(Careful ? 60 : 12) == 0 == (Bits == 32);
+
+    // An offset that leads to a linear address; in a segment that does not span all, mostly one inside, or at its ends.
+    private uint Offset(Register register, uint target)
+    {
+        Dbt.Translator.State.Segment segment = SegmentOf(register);
+        if (segment.Low == 0 && segment.High == uint.MaxValue)
+        {
+            return target - segment.Base;
+        }
+
+        uint span = Math.Min(segment.High - segment.Low, 0x2FFF);
+        return random.Next(Careful ? 40 : 8) switch
+        {
+            0 => segment.High + 1 - (uint)random.Next(0, 18),
+            1 => segment.Low - (uint)random.Next(0, 10),
+            2 => target - segment.Base,
+            _ => segment.Low + (uint)random.NextInt64((span > 16 ? span - 16 : 0) + 1),
+        };
+    }
 
     private void Segment(ref Instruction instruction)
     {
@@ -261,18 +317,10 @@ internal sealed class InstructionGenerator(Random random)
         uint target = Target(info);
         if (Address16())
         {
-            Memory16(ref instruction);
+            Memory16(ref instruction, target);
             return;
         }
 
-        // Back to offsets in the segments with a base.
-        target = instruction.SegmentPrefix switch
-        {
-            Register.FS => target - Data,
-            Register.GS when Careful || random.Next(4) != 0 => target & 0x7EF,
-            Register.GS => target - Data - 0x1000,
-            _ => target,
-        };
         int form = random.Next(8);
         int @base = form == 0 ? -1 : form < 6 && Pinned != 0 ? PinnedRegister() : random.Next(8);
         int indexRegister = form is 0 or > 3 ? -1 : random.Next(8);
@@ -287,6 +335,9 @@ internal sealed class InstructionGenerator(Random random)
         }
 
         int scale = 1 << random.Next(4);
+        target = Offset(instruction.SegmentPrefix != Register.None ? instruction.SegmentPrefix : @base is 4 or 5 ? Register.SS : Register.DS, target);
+        LastOperand = (@base, target);
+        Used |= (@base >= 0 ? 1 << @base : 0) | (indexRegister >= 0 ? 1 << indexRegister : 0);
         if (@base >= 0)
         {
             instruction.MemoryBase = Registers32[@base];
@@ -308,7 +359,7 @@ internal sealed class InstructionGenerator(Random random)
         }
     }
 
-    private void Memory16(ref Instruction instruction)
+    private void Memory16(ref Instruction instruction, uint target)
     {
         (Register, Register)[] forms =
         [
@@ -317,17 +368,35 @@ internal sealed class InstructionGenerator(Random random)
         ];
         (instruction.MemoryBase, instruction.MemoryIndex) = forms[random.Next(8)];
         instruction.MemoryDisplSize = random.Next(3) switch { 0 when instruction.MemoryBase != Register.BP || instruction.MemoryIndex != Register.None => 0, 1 => 1, _ => 2 };
-        instruction.MemoryDisplacement32 = instruction.MemoryDisplSize switch
-        {
-            0 => 0,
-            1 => (uint)(sbyte)random.Next(256) & 0xFFFF,
-            _ => (uint)random.Next(65536),
-        };
-        if (random.Next(4) != 0)
+        if (Bits == 32 && random.Next(4) != 0)
         {
             // The only data within reach lie behind a segment base.
             instruction.SegmentPrefix = random.Next(2) == 0 ? Register.FS : Register.GS;
         }
+
+        int[] registers = [Number(instruction.MemoryBase), Number(instruction.MemoryIndex)];
+        Register segment = instruction.SegmentPrefix != Register.None ? instruction.SegmentPrefix
+            : instruction.MemoryBase == Register.BP ? Register.SS : Register.DS;
+        uint offset = Offset(segment, target);
+        uint displacement = offset - registers.Where(r => r >= 0).Aggregate(0u, (sum, r) => sum + Gpr[r]);
+        LastOperand = (registers[0], offset);
+        Used |= registers.Where(r => r >= 0).Aggregate(0, (mask, r) => mask | (1 << r));
+        instruction.MemoryDisplacement32 = instruction.MemoryDisplSize switch
+        {
+            0 => 0,
+            1 => (uint)(sbyte)random.Next(256) & 0xFFFF,
+            _ when Bits == 32 && random.Next(2) == 0 => (uint)random.Next(65536),
+            _ => displacement & 0xFFFF,
+        };
+
+        static int Number(Register register) => register switch
+        {
+            Register.BX => 3,
+            Register.BP => 5,
+            Register.SI => 6,
+            Register.DI => 7,
+            _ => -1,
+        };
     }
 
     private int PinnedRegister()
@@ -342,7 +411,7 @@ internal sealed class InstructionGenerator(Random random)
     }
 
     /// <summary>A linear address for a memory operand.</summary>
-    private uint Target(OpCodeInfo info)
+    public uint Target(OpCodeInfo info)
     {
         int size = Math.Max(1, info.MemorySize.GetSize());
         if (info.IsPrivileged || size < 2)
@@ -361,7 +430,7 @@ internal sealed class InstructionGenerator(Random random)
             < 15 => Island - before,
             < 17 => Island + 0x1000 - before,
             < 20 => OracleLayout.Code + (uint)random.Next(0x2000),
-            < 21 => (uint)random.NextInt64(1L << 32),
+            < 21 => Backgrounds.Any(random),
             // Processors divide wide operands differently where they wrap around.
             < 22 when size <= 8 => (uint)random.Next(-8, 8),
             < 30 => Data + 0x1000 - before,

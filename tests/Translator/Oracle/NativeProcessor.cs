@@ -50,7 +50,7 @@ internal sealed unsafe class NativeProcessor : IDisposable
             *(int*)(_shared + Header) = count;
             *(int*)(_shared + Header + 4) = 0;
             bool alive = RunBatch();
-            int done = Math.Min(count, *(int*)(_shared + Header + 4));
+            int done = (int)Math.Min((uint)count, *(uint*)(_shared + Header + 4));
             byte* record = _shared + Output;
             for (int i = 0; i < done; i++)
             {
@@ -121,24 +121,32 @@ internal sealed unsafe class NativeProcessor : IDisposable
         vector.Gpr.CopyTo(words);
         words[8] = vector.Eflags;
         words[9] = vector.Start;
-        words[10] = CodeOffset + (uint)vector.CodeStart;
+        words[10] = vector.Selectors[4] | ((uint)vector.Selectors[5] << 16);
         words[11] = (uint)code.Length;
-        words[12] = vector.Fx is null ? 0u : 1u;
-        vector.Selectors.CopyTo(MemoryMarshal.Cast<uint, ushort>(words[13..]));
+        words[12] = (vector.Fx is null ? 0u : 1u) | (vector.LatePage ? 2u : 0u);
+        vector.Selectors.AsSpan(0, 4).CopyTo(MemoryMarshal.Cast<uint, ushort>(words[13..]));
+        words[15] = OracleLayout.Code + (uint)vector.CodeStart;
         code.CopyTo(new Span<byte>(slot + 64, TestVector.MaxCode));
         vector.Fx?.CopyTo(new Span<byte>(slot + 512, 512));
     }
 
-    private static Outcome ReadRecord(ref byte* record)
+    private Outcome ReadRecord(ref byte* record)
     {
         uint* words = (uint*)record;
         var outcome = new Outcome { Eflags = words[8], Eip = words[9], Vector = words[10], Error = words[11], Cr2 = words[12] };
         new ReadOnlySpan<uint>(words, 8).CopyTo(outcome.Gpr);
         new ReadOnlySpan<ushort>(record + 60, 6).CopyTo(outcome.Selectors);
         new ReadOnlySpan<byte>(record + 80, 512).CopyTo(outcome.Fx);
-        outcome.Unusable = outcome.Vector is HarnessProgram.TimedOut or 17 || IsHarness(outcome.Eip)
+        outcome.Unusable = outcome.Vector is HarnessProgram.TimedOut or 17 || IsHarness(outcome.Eip + OracleSegments.Load(outcome.Selectors[4]).Base)
             || (outcome.Vector == 14 && IsHarness(outcome.Cr2)) || (outcome.Fx[26] & 2) != 0;   // AMD's own bit of MXCSR
         int count = (int)words[14];
+        if ((uint)count > LiveBytes / 4 || (byte*)(words + 2) + RecordBytes + (8 * count) > _shared + SharedBytes)
+        {
+            // A vector wrote here.
+            outcome.Unusable = true;
+            count = 0;
+        }
+
         outcome.Memory = new (int, uint)[count];
         uint* difference = (uint*)(record + RecordBytes);
         for (int i = 0; i < count; i++, difference += 2)

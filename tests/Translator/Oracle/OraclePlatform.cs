@@ -9,13 +9,13 @@ namespace Dbt.Tests.Translator.Oracle;
 /// The guest side's surroundings: the vectors' pages at the same linear addresses, Linux's descriptors as a user's program
 /// sees them, and every fault, trap or interrupt ends the run.
 /// </summary>
-internal sealed unsafe class OraclePlatform : Platform, IDisposable
+internal unsafe class OraclePlatform : Platform, IDisposable
 {
     // Linux's GDT on x86-64: kernel segments, user code, user data, 64-bit user code; 12 to 14 are the thread's own.
     private static readonly ulong[] Gdt =
     [
         0, 0x00CF9B000000FFFF, 0x00AF9B000000FFFF, 0x00CF93000000FFFF, 0x00CFFB000000FFFF, 0x00CFF3000000FFFF, 0x00AFFB000000FFFF, 0,
-        0, 0, 0, 0, Thread(Data, 0xFFFFF, true), Thread(Data + 0x1000, 0x7FF, false), Thread(0, 0xFFFFF, true), 0,
+        0, 0, 0, 0, OracleSegments.Thread[0].Descriptor, OracleSegments.Thread[1].Descriptor, OracleSegments.Thread[2].Descriptor, 0,
     ];
 
     private readonly SoftwareTlb _tlb = new();
@@ -53,6 +53,9 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
     /// <summary>The vector reached for memory or descriptors that only the native harness has.</summary>
     public bool TouchedHarness { get; private set; }
 
+    /// <summary>The island is absent, and comes with the first page fault there.</summary>
+    public bool LatePage { get; private set; }
+
     /// <summary>Raised by a watchdog: the run is to end at the next opportunity.</summary>
     public volatile bool GiveUp;
 
@@ -63,8 +66,15 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
     public override CodeMap CodeMap { get; }
 
     /// <summary>Ready for the next run.</summary>
-    public void Begin()
+    /// <param name="latePage">Whether the island is to come late.</param>
+    public void Begin(bool latePage)
     {
+        LatePage = latePage;
+        if (latePage)
+        {
+            _tlb.Drop(Island >> 12);
+        }
+
         Ended = null;
         Error = 0;
         Cr2 = 0;
@@ -74,7 +84,7 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
 
     /// <summary>Loads a segment register without checks, as Linux's own values are.</summary>
     public void Load(SegmentIndex index, ushort selector) =>
-        Cpu->Segments[index] = selector < 4 ? Segment.Null(selector) : Segment.FromDescriptor(selector, Gdt[selector >> 3]);
+        Cpu->Segments[index] = OracleSegments.Load(selector);
 
     /// <inheritdoc/>
     public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
@@ -88,7 +98,7 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
         };
         TouchedHarness |= IsHarness(linear);
         int offset = LiveOffset(linear);
-        if (offset < 0)
+        if (offset < 0 || (LatePage && (linear & ~0xFFFu) == Island))
         {
             return false;
         }
@@ -121,13 +131,28 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
     {
         // 64-bit code is nothing that a guest has; the task state segments, the LDT and the processor's number are not known here.
         TouchedHarness |= (selector & ~3) is 0x30 or 0x40 or 0x48 or 0x50 or 0x58 or 0x78;
-        bool inside = (selector & 4) == 0 && (selector >> 3) < Gdt.Length;
+        if ((selector & 4) != 0)
+        {
+            descriptor = OracleSegments.Find(selector) ?? 0;
+            return (selector >> 3) < OracleSegments.Local.Length;
+        }
+
+        bool inside = (selector >> 3) < Gdt.Length;
         descriptor = inside ? Gdt[selector >> 3] : 0;
         return inside;
     }
 
     /// <inheritdoc/>
-    public override void DeliverFault(CpuState* cpu) => End((uint)cpu->Fault.Vector, cpu->Fault.HasErrorCode ? cpu->Fault.ErrorCode : 0, cpu->Fault.Address);
+    public override void DeliverFault(CpuState* cpu)
+    {
+        if (LatePage && cpu->Fault.Vector == Vector.PageFault && (cpu->Fault.Address & ~0xFFFu) == Island)
+        {
+            LatePage = false;
+            return;
+        }
+
+        End((uint)cpu->Fault.Vector, cpu->Fault.HasErrorCode ? cpu->Fault.ErrorCode : 0, cpu->Fault.Address);
+    }
 
     /// <inheritdoc/>
     public override void SoftwareInterrupt(CpuState* cpu, int vector, uint nextEip)
@@ -170,6 +195,7 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        GC.SuppressFinalize(this);
         if (Cpu is not null)
         {
             CpuState.Free(Cpu);
@@ -189,9 +215,4 @@ internal sealed unsafe class OraclePlatform : Platform, IDisposable
 
         Cpu->Attention = 1;
     }
-
-    // Linux sets AVL in a usable one.
-    private static ulong Thread(uint @base, uint limit, bool pages) =>
-        (limit & 0xFFFF) | ((ulong)(@base & 0xFFFFFF) << 16) | (0xF3UL << 40) | (1UL << 52) | ((ulong)(limit >> 16) << 48)
-        | (pages ? 0xC0UL << 48 : 0x40UL << 48) | ((ulong)(@base >> 24) << 56);
 }

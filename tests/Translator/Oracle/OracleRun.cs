@@ -1,191 +1,119 @@
+using System.Diagnostics;
 using System.Text;
 using Dbt.Translator;
-using Dbt.Translator.Instructions;
-using Iced.Intel;
-using Decoder = Iced.Intel.Decoder;
 
 namespace Dbt.Tests.Translator.Oracle;
 
-/// <summary>Runs vectors natively and on engines, and collects what differs, one minimal example for each kind.</summary>
+/// <summary>Runs vectors natively and on engines, on several threads, and collects what differs, one minimal example for each kind.</summary>
 internal sealed class OracleRun : IDisposable
 {
-    private const int BatchSize = 1000, MaxKinds = 40;
+    private const int MaxKinds = 40;
 
-    private readonly NativeProcessor _native = new();
-    private readonly GuestProcessor[] _guests;
-    private readonly Candidate[][] _rows;
-    private readonly bool _fx;
-    private readonly SortedDictionary<string, (int Count, string Example)> _failures = [];
-    private readonly Dictionary<InstructionRow, int> _perRow = [];
+    private readonly OracleFailures _failures = new();
+    private readonly OracleWorker[] _workers;
+    private readonly Dictionary<string, (long Vectors, TimeSpan Time)> _scenarios = [];
 
-    /// <param name="wanted">Which rows of the instruction table are drawn from.</param>
-    /// <param name="fx">Whether x87, MMX and SSE state counts.</param>
-    /// <param name="guests">The engines; disposed with this.</param>
-    public OracleRun(Func<InstructionRow, bool> wanted, bool fx, params GuestProcessor[] guests)
-    {
-        _guests = guests;
-        _fx = fx;
-        _rows = Candidate.All(wanted);
-    }
+    /// <param name="threads">How many workers, each with engines of its own.</param>
+    /// <param name="guests">Makes the engines of one.</param>
+    public OracleRun(int threads, Func<GuestProcessor[]> guests) =>
+        _workers = [.. Enumerable.Range(0, threads).Select(_ => new OracleWorker(guests(), _failures))];
 
-    /// <summary>Vectors compared so far, on one engine or more.</summary>
-    public long Compared { get; private set; }
+    /// <summary>Vectors compared so far, on all engines.</summary>
+    public long Compared => _workers.Sum(w => w.Compared);
 
     /// <summary>Vectors of which nothing can be said: they reached into the harness, or did not end.</summary>
-    public long Unusable { get; private set; }
-
-    /// <summary>Whether sequences are to hold few instructions that translated code leaves to the interpreter.</summary>
-    public bool MostlyTranslated { get; init; }
+    public long Unusable => _workers.Sum(w => w.Unusable);
 
     /// <summary>Kinds of differences found.</summary>
-    public int Kinds => _failures.Count;
+    public int Kinds => _failures.Kinds;
 
-    /// <summary>Times each row was run (as an instruction of a vector).</summary>
-    public IReadOnlyDictionary<InstructionRow, int> PerRow => _perRow;
+    /// <summary>Runs of each encoding.</summary>
+    public VectorCounts Counts
+    {
+        get
+        {
+            var counts = new VectorCounts();
+            foreach (OracleWorker worker in _workers)
+            {
+                counts.Add(worker.Counts);
+            }
+
+            return counts;
+        }
+    }
 
     /// <summary>Runs a number of vectors.</summary>
-    /// <param name="seed">Reproduces them.</param>
+    /// <param name="scenario">What is drawn.</param>
+    /// <param name="seed">Reproduces them, however many threads there are.</param>
     /// <param name="count">How many.</param>
-    /// <param name="make">Draws one.</param>
-    public void Run(int seed, int count, Func<VectorGenerator, Random, TestVector> make)
+    /// <param name="firstBatch">The first batch's number.</param>
+    public void Run(OracleScenario scenario, int seed, long count, int firstBatch = 0)
     {
-        for (int batch = 0; count > 0 && _failures.Count < MaxKinds; batch++, count -= BatchSize)
+        long before = Compared;
+        var watch = Stopwatch.StartNew();
+        int batches = (int)((count + OracleWorker.BatchSize - 1) / OracleWorker.BatchSize), next = -1;
+        void Work(OracleWorker worker)
         {
-            var random = new Random(HashCode(seed, batch));
-            byte[] background = Backgrounds.Make(random);
-            var generator = new VectorGenerator(random, _rows, MostlyTranslated);
-            var vectors = new TestVector[Math.Min(count, BatchSize)];
-            for (int i = 0; i < vectors.Length; i++)
+            int batch;
+            while ((batch = Interlocked.Increment(ref next)) < batches && _failures.Kinds < MaxKinds)
             {
-                vectors[i] = make(generator, random);
-            }
-
-            Outcome[] outcomes = _native.Run(background, vectors);
-            for (int i = 0; i < vectors.Length; i++)
-            {
-                One(background, vectors[i], outcomes[i], $"seed {seed}, batch {batch}, vector {i}");
+                int size = (int)Math.Min(OracleWorker.BatchSize, count - ((long)batch * OracleWorker.BatchSize));
+                worker.Run(scenario, seed, firstBatch + batch, size);
             }
         }
+
+        Exception? failure = null;
+        Thread[] threads = [.. _workers.Select(worker => new Thread(() =>
+        {
+            try
+            {
+                Work(worker);
+            }
+            catch (Exception e)
+            {
+                // Handed to the thread that waits: a run that broke must not end the whole test process.
+                failure = e;
+            }
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        if (failure is not null)
+        {
+            throw new InvalidOperationException("A worker of the oracle broke.", failure);
+        }
+
+        (long vectors, TimeSpan time) = _scenarios.GetValueOrDefault(scenario.Name);
+        _scenarios[scenario.Name] = (vectors + Compared - before, time + watch.Elapsed);
     }
 
     /// <summary>The differences: how often, and a minimal example of each kind.</summary>
     public string Report()
     {
         var text = new StringBuilder();
-        text.AppendLine($"{Compared} vectors compared, {Unusable} unusable, harness started {_native.Starts} times, {_failures.Count} kinds of differences");
-        foreach ((string kind, (int count, string example)) in _failures.OrderByDescending(f => f.Value.Count))
+        text.AppendLine($"{Compared} vectors compared, {Unusable} unusable, {_failures.Kinds} kinds of differences");
+        foreach ((string name, (long vectors, TimeSpan time)) in _scenarios)
         {
-            text.AppendLine().AppendLine($"== {count} x {kind}").Append(example);
+            text.AppendLine($"{name}: {vectors} vectors, {vectors / Math.Max(1e-3, time.TotalSeconds):F0} a second");
         }
 
-        foreach (GuestProcessor guest in _guests)
+        text.Append(_failures);
+        GuestProcessor[] guests = [.. _workers.SelectMany(w => w.Guests)];
+        foreach (IGrouping<string, GuestProcessor> engine in guests.GroupBy(g => g.Name))
         {
-            EngineStatistics s = guest.Statistics;
-            text.AppendLine($"{guest.Name}: {s.InterpretedInstructions} instructions interpreted, {s.QuickInstructions} quick, {s.OptimizedInstructions} optimised");
-        }
-
-        foreach (GuestProcessor guest in _guests.Where(g => g.Unimplemented.Count > 0))
-        {
-            text.AppendLine($"not implemented in {guest.Name}: {string.Join(' ', guest.Unimplemented)}");
+            EngineStatistics[] s = [.. engine.Select(g => g.Statistics)];
+            text.AppendLine(
+                $"{engine.Key}: {s.Sum(e => (double)e.InterpretedInstructions):F0} instructions interpreted, {s.Sum(e => (double)e.QuickInstructions):F0} quick, "
+                + $"{s.Sum(e => (double)e.OptimizedInstructions):F0} optimised");
+            string[] missing = [.. engine.SelectMany(g => g.Unimplemented).Distinct()];
+            if (missing.Length > 0)
+            {
+                text.AppendLine($"not implemented in {engine.Key}: {string.Join(' ', missing)}");
+            }
         }
 
         return text.ToString();
     }
 
-    /// <summary>Runs of each row, one line each.</summary>
-    public string Coverage() =>
-        string.Join('\n', _rows.Select(r => r[0].Row).OrderBy(r => r.Family).ThenBy(r => r.Mnemonic.ToString())
-            .Select(r => $"{r.Family,-12} {r.Mnemonic,-14} {r.Form,-8} {_perRow.GetValueOrDefault(r),9}"));
-
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        foreach (GuestProcessor guest in _guests)
-        {
-            guest.Dispose();
-        }
-
-        _native.Dispose();
-    }
-
-    private static int HashCode(int seed, int batch) => unchecked((seed * 1000003) ^ (batch * 7919));
-
-    private void One(byte[] background, TestVector vector, Outcome native, string origin)
-    {
-        if (native.Unusable)
-        {
-            Unusable++;
-            return;
-        }
-
-        Count(vector);
-        bool compared = false;
-        foreach (GuestProcessor guest in _guests)
-        {
-            Outcome outcome = guest.Run(background, vector);
-            if (outcome.Unusable)
-            {
-                Unusable++;
-                break;
-            }
-
-            compared = true;
-            if (OutcomeComparer.Compare(vector, native, outcome, _fx) is { } difference)
-            {
-                Add(background, vector, guest, difference, origin);
-            }
-        }
-
-        Compared += compared ? 1 : 0;
-    }
-
-    private void Add(byte[] background, TestVector vector, GuestProcessor guest, string difference, string origin)
-    {
-        // Much of the same: what looks like a known kind is not shrunk again.
-        string quick = Kind(vector, guest, difference);
-        if (vector.Code.Count == 1 && _failures.TryGetValue(quick, out (int Count, string Example) known))
-        {
-            _failures[quick] = (known.Count + 1, known.Example);
-            return;
-        }
-
-        var shrinker = new Shrinker((memory, candidate) => Difference(memory, candidate, guest) is not null);
-        (background, TestVector small) = shrinker.Shrink(background, vector);
-        string final = Difference(background, small, guest) ?? difference + "(does not show again)\n";
-        string kind = Kind(small, guest, final);
-        Outcome native = _native.Run(background, [small])[0];
-        string example = $"{guest.Name}, {origin}\n{small}native ends with vector {native.Vector} error {native.Error:x} cr2 {native.Cr2:x8} eip {native.Eip:x8}\n{final}";
-        _failures[kind] = _failures.TryGetValue(kind, out known) ? (known.Count + 1, known.Example) : (1, example);
-    }
-
-    private string? Difference(byte[] background, TestVector vector, GuestProcessor guest)
-    {
-        Outcome native = _native.Run(background, [vector])[0];
-        if (native.Unusable)
-        {
-            return null;
-        }
-
-        Outcome outcome = guest.Run(background, vector);
-        return outcome.Unusable ? null : OutcomeComparer.Compare(vector, native, outcome, _fx);
-    }
-
-    private static string Kind(TestVector vector, GuestProcessor guest, string difference)
-    {
-        var fields = difference.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split(':')[0].Split('[')[0]).Distinct();
-        var mnemonics = vector.Code.Where(c => c[0] != 0x90).TakeLast(2).Select(c => Decoder.Create(32, new ByteArrayCodeReader(c), 0).Decode().Mnemonic);
-        return $"{guest.Name}: {string.Join(' ', mnemonics)} [{string.Join(' ', fields)}]";
-    }
-
-    private void Count(TestVector vector)
-    {
-        foreach (byte[] bytes in vector.Code)
-        {
-            Instruction instruction = Decoder.Create(32, new ByteArrayCodeReader(bytes), 0).Decode();
-            if (InstructionTable.Lookup(instruction) is { } row)
-            {
-                _perRow[row] = _perRow.GetValueOrDefault(row) + 1;
-            }
-        }
-    }
+    public void Dispose() => Array.ForEach(_workers, worker => worker.Dispose());
 }

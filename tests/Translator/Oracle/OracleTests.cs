@@ -1,103 +1,103 @@
 using Dbt.Translator;
 using Dbt.Translator.Instructions;
-using Iced.Intel;
 using Xunit.Abstractions;
 
 namespace Dbt.Tests.Translator.Oracle;
 
 /// <summary>
-/// Every engine gives the host processor's own answer. For a long run set DBT_ORACLE_VECTORS (single instructions; a
-/// tenth as many sequences) and DBT_ORACLE_SEED; DBT_ORACLE_ROWS (mnemonics, comma-separated) narrows it to some rows,
-/// DBT_ORACLE_ENGINE to one engine, and DBT_ORACLE_REPORT names a file for the report and the runs of each row.
+/// Interpreter, quick and optimised engine give the host processor's own answer. For a long run set DBT_ORACLE_VECTORS and
+/// DBT_ORACLE_SEED; DBT_ORACLE_ROWS (mnemonics, comma-separated) narrows it to some rows, DBT_ORACLE_ONLY (part of a scenario's name) to some
+/// kinds of vectors, DBT_ORACLE_ENGINE to one engine; DBT_ORACLE_REPORT names a file for the report, DBT_ORACLE_COUNTS one for the runs
+/// of each encoding, as docs/isa-vectors.tsv holds them.
 /// </summary>
 public sealed class OracleTests(ITestOutputHelper output)
 {
-    private static readonly string[] OnlyRows =
-        Environment.GetEnvironmentVariable("DBT_ORACLE_ROWS")?.Split(',', StringSplitOptions.RemoveEmptyEntries) ?? [];
+    private const int Rounds = 8;
 
-    private static int Seed => int.TryParse(Environment.GetEnvironmentVariable("DBT_ORACLE_SEED"), out int seed) ? seed : 1;
+    private static readonly string[] OnlyRows = Variable("ROWS")?.Split(',', StringSplitOptions.RemoveEmptyEntries) ?? [];
 
-    private static int? Vectors => int.TryParse(Environment.GetEnvironmentVariable("DBT_ORACLE_VECTORS"), out int vectors) ? vectors : null;
+    private static int Seed => int.TryParse(Variable("SEED"), out int seed) ? seed : 1;
 
+    private static long Vectors => long.TryParse(Variable("VECTORS"), out long vectors) ? vectors : 200_000;
+
+    /// <summary>200,000 vectors; more by request.</summary>
     [RequiresNative32Fact]
-    public void Interpreter_SingleInstructions_AgreeWithTheHost() =>
-        Run(Integer, false, Vectors ?? 200_000, (generator, _) => generator.Make(1), "interpreter");
-
-    [RequiresNative32Fact]
-    public void Interpreter_Sequences_AgreeWithTheHost() =>
-        Run(Integer, false, (Vectors / 10) ?? 20_000, Sequence, "interpreter");
-
-    [RequiresNative32Fact]
-    public void TranslatedEngines_SingleInstructions_AgreeWithTheHost() =>
-        Run(Integer, false, (Vectors / 20) ?? 10_000, (generator, _) => generator.Make(1), "quick", "optimized");
-
-    [RequiresNative32Fact]
-    public void TranslatedEngines_Sequences_AgreeWithTheHost() =>
-        Run(Integer, false, (Vectors / 50) ?? 4_000, Sequence, "quick", "optimized", "tiered");
-
-    [RequiresNative32Fact]
-    public void TranslatedEngines_Loops_AgreeWithTheHost() =>
-        Run(Integer, false, (Vectors / 50) ?? 2_000, (generator, random) => generator.MakeLoop(random.Next(1, 10)), "interpreter", "quick", "optimized", "tiered");
-
-    [RequiresNative32Fact]
-    public void SelfModifyingCode_AgreesWithTheHost() =>
-        Run(
-            Integer, false, (Vectors / 50) ?? 1_000, (generator, random) => generator.MakeSelfModifying(random.Next(2, 12), random.Next(2) == 0),
-            "interpreter", "quick", "optimized", "tiered");
-
-    [RequiresNative32Fact]
-    public void X87_SingleInstructions_AgreeWithTheHost() =>
-        Run(row => row.TestClass == TestClass.Fpu && Wanted(row), true, Vectors ?? 30_000, (generator, _) => generator.Make(1), "interpreter");
-
-    [RequiresNative32Fact]
-    public void Simd_SingleInstructions_AgreeWithTheHost() =>
-        Run(row => row.TestClass == TestClass.Simd && Wanted(row), true, Vectors ?? 60_000, (generator, _) => generator.Make(1), "interpreter");
-
-    [RequiresNative32Fact]
-    public void FloatingPoint_Sequences_AgreeWithTheHost() =>
-        Run(
-            row => row.TestClass is TestClass.Simd or TestClass.Fpu or TestClass.Alu or TestClass.Move && !SavesPointers(row) && Wanted(row), true, (Vectors / 10) ?? 2_000,
-            Sequence, "interpreter", "quick", "optimized");
-
-    private static TestVector Sequence(VectorGenerator generator, Random random) => generator.Make(random.Next(2, 31));
-
-    private static bool Integer(InstructionRow row) =>
-        row.TestClass is not (TestClass.Fpu or TestClass.Simd) && Wanted(row);
-
-    // Processors differ in what they save of the last instruction's address and opcode.
-    private static bool SavesPointers(InstructionRow row) => row.Mnemonic is Mnemonic.Fnstenv or Mnemonic.Fnsave or Mnemonic.Fxsave;
-
-    private static bool Wanted(InstructionRow row) =>
-        OnlyRows.Length == 0 || OnlyRows.Contains(row.Mnemonic.ToString(), StringComparer.OrdinalIgnoreCase);
-
-    private static GuestProcessor Engine(string name) => name switch
+    public void AllEngines_AgreeWithTheHost()
     {
-        // Every vector overwrites the code of the one before: that must not make the engines give up on the page.
-        "quick" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Quick, RewritesUntilCool = int.MaxValue }),
-        "optimized" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Optimized, OptimizedThreshold = 0, RewritesUntilCool = int.MaxValue }),
-        "tiered" => new GuestProcessor(
-            name,
-            new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = 2, OptimizeThreshold = 3, BackgroundCompile = false, RewritesUntilCool = int.MaxValue },
-            5),
-        _ => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Interpreter }),
-    };
+        string? onlyEngine = Variable("ENGINE"), onlyScenario = Variable("ONLY");
+        string[] names = [.. ((string[])["interpreter", "quick", "optimized"]).Where(e => onlyEngine is null || onlyEngine == e)];
 
-    private void Run(Func<InstructionRow, bool> wanted, bool fx, int count, Func<VectorGenerator, Random, TestVector> make, params string[] engines)
-    {
-        string? only = Environment.GetEnvironmentVariable("DBT_ORACLE_ENGINE");
-        using var run = new OracleRun(wanted, fx, [.. engines.Where(e => only is null || only == e).Select(Engine)])
+        // More states for each code where there is time for many codes all the same.
+        int states = int.TryParse(Variable("STATES"), out int given) ? given : 128;
+        OracleScenario[] scenarios =
+            [.. OracleScenario.All(Wanted, states).Where(s => onlyScenario is null || s.Name.Contains(onlyScenario, StringComparison.OrdinalIgnoreCase))];
+        using var run = new OracleRun(2, () => [.. names.Select(Engine)]);
+        long shares = scenarios.Sum(s => s.Share);
+
+        // Round after round, so that a run that is ended early has seen some of each.
+        int rounds = Vectors > 1_000_000 ? Rounds : 1;
+        for (int round = 0; round < rounds && run.Kinds == 0; round++)
         {
-            MostlyTranslated = !engines.SequenceEqual(["interpreter"]),
-        };
-        run.Run(Seed, count, make);
+            foreach (OracleScenario scenario in scenarios)
+            {
+                long count = Vectors * scenario.Share / shares / rounds;
+                run.Run(scenario, Seed, count, round * (int)((count / OracleWorker.BatchSize) + 1));
+                Note($"{DateTime.UtcNow:HH:mm:ss} round {round}, {scenario.Name}: {run.Compared} compared, {run.Kinds} kinds of differences");
+            }
+        }
+
         string report = run.Report();
         output.WriteLine(report);
-        if (Environment.GetEnvironmentVariable("DBT_ORACLE_REPORT") is { } file)
+        Note(report);
+        if (Variable("COUNTS") is { } file)
         {
-            File.AppendAllText(file, $"{report}\n{run.Coverage()}\n");
+            File.WriteAllLines(file, [$"# {run.Compared} vectors, seed {Seed}: encoding, runs with registers, runs with memory", .. run.Counts.Lines()]);
         }
 
         Assert.True(run.Kinds == 0, report);
         Assert.True(run.Unusable * 10 < run.Compared, report);
+    }
+
+    /// <summary>The tiers one after the other on the same code: interpreter, quick, optimised.</summary>
+    [RequiresNative32Fact]
+    public void TieredEngine_AgreesWithTheHost()
+    {
+        using var run = new OracleRun(2, () => [Engine("tiered")]);
+        foreach (OracleScenario scenario in OracleScenario.All(Wanted, 16).Where(s => s.Name is "sequences" or "loops" or "code that modifies itself"))
+        {
+            run.Run(scenario, Seed, 4096);
+        }
+
+        Assert.True(run.Kinds == 0, run.Report());
+    }
+
+    /// <summary>An engine of that name as an executor.</summary>
+    internal static GuestProcessor Engine(string name) => Engine(name, null);
+
+    /// <summary>An engine of that name as an executor, in surroundings other than the ordinary ones.</summary>
+    internal static GuestProcessor Engine(string name, OraclePlatform? platform) => name switch
+    {
+        // Every code overwrites the one before: that must not make the engines give up on the page.
+        "quick" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Quick, RewritesUntilCool = int.MaxValue }, 1, platform),
+        "optimized" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Optimized, OptimizedThreshold = 0, RewritesUntilCool = int.MaxValue }, 1, platform),
+        "tiered" => new GuestProcessor(
+            name,
+            new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = 2, OptimizeThreshold = 3, BackgroundCompile = false, RewritesUntilCool = int.MaxValue },
+            5,
+            platform),
+        _ => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Interpreter }, 1, platform),
+    };
+
+    private static bool Wanted(InstructionRow row) =>
+        OnlyRows.Length == 0 || OnlyRows.Contains(row.Mnemonic.ToString(), StringComparer.OrdinalIgnoreCase);
+
+    private static string? Variable(string name) => Environment.GetEnvironmentVariable("DBT_ORACLE_" + name);
+
+    private static void Note(string text)
+    {
+        if (Variable("REPORT") is { } file)
+        {
+            File.AppendAllText(file, text + "\n");
+        }
     }
 }

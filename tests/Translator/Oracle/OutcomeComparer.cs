@@ -88,9 +88,9 @@ internal static class OutcomeComparer
 
     private static void Memory(StringBuilder text, (int Offset, uint Value)[] native, (int Offset, uint Value)[] guest)
     {
-        var first = native.ToDictionary(d => d.Offset, d => d.Value);
+        var first = native.DistinctBy(d => d.Offset).ToDictionary(d => d.Offset, d => d.Value);
         var second = guest.ToDictionary(d => d.Offset, d => d.Value);
-        foreach (int offset in first.Keys.Union(second.Keys).Order()
+        foreach (int offset in first.Keys.Union(second.Keys).Where(o => (uint)o < LiveBytes).Order()
             .Where(o => !first.TryGetValue(o, out uint a) || !second.TryGetValue(o, out uint b) || a != b).Take(8))
         {
             string a = first.TryGetValue(offset, out uint value) ? value.ToString("x8") : "unchanged";

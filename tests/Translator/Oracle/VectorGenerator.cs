@@ -7,6 +7,19 @@ using Decoder = Iced.Intel.Decoder;
 
 namespace Dbt.Tests.Translator.Oracle;
 
+/// <summary>In what segments vectors run.</summary>
+internal enum SegmentChoice
+{
+    /// <summary>Linux's flat ones, and two of the thread's in FS and GS.</summary>
+    Usual,
+
+    /// <summary>32-bit code with segments of every kind.</summary>
+    Any,
+
+    /// <summary>16-bit code with segments of every kind.</summary>
+    Sixteen,
+}
+
 /// <summary>Draws test vectors from the rows of the instruction table.</summary>
 internal sealed class VectorGenerator
 {
@@ -28,11 +41,15 @@ internal sealed class VectorGenerator
         _instructions = new InstructionGenerator(random);
     }
 
+    /// <summary>In what segments vectors run.</summary>
+    public SegmentChoice Choice { get; set; }
+
     /// <summary>Draws a vector of a number of instructions.</summary>
     public TestVector Make(int count)
     {
         while (true)
         {
+            DrawSelectors();
             TestVector? vector = count == 1 ? Single() : Sequence(count);
             if (vector is not null && !FlagTracker.ReadsUndefined(vector))
             {
@@ -46,6 +63,7 @@ internal sealed class VectorGenerator
     {
         while (true)
         {
+            DrawSelectors();
             TestVector? vector = Sequence(count);
             if (vector is null || vector.CodeLength > 100)
             {
@@ -53,7 +71,7 @@ internal sealed class VectorGenerator
             }
 
             // mov dword [counter], n; body; sub dword [counter], 1; jnz body
-            uint counter = Island + 0xFF8;
+            uint counter = Island + 0xFF8 - _instructions.SegmentOf(Register.DS).Base;
             byte[] address = BitConverter.GetBytes(counter);
             vector.Code.Insert(0, [0xC7, 0x05, .. address, (byte)_random.Next(2, 30), 0, 0, 0]);
             vector.Code.Add([0x83, 0x2D, .. address, 1]);
@@ -116,7 +134,7 @@ internal sealed class VectorGenerator
         for (int i = 0; i < vector.Code.Count; i++)
         {
             byte[] bytes = vector.Code[i];
-            var decoder = Decoder.Create(32, new ByteArrayCodeReader(bytes), at);
+            var decoder = Decoder.Create(vector.Bits, new ByteArrayCodeReader(bytes), at);
             Instruction instruction = decoder.Decode();
             ConstantOffsets constants = decoder.GetConstantOffsets(instruction);
 
@@ -154,6 +172,7 @@ internal sealed class VectorGenerator
         Candidate candidate = row[_random.Next(row.Length)];
         uint[] gpr = Registers(candidate.Row.TestClass, false);
         byte[]? bytes = Instruction(candidate);
+        _target = candidate.Code.ToOpCode();
         return bytes is null ? null : Place([bytes], gpr);
     }
 
@@ -178,7 +197,7 @@ internal sealed class VectorGenerator
 
             // A taken 16-bit branch leads out of the code.
             if ((_mostlyTranslated && !candidate.Translated && _random.Next(10) != 0)
-                || (candidate.Code.ToOpCode().Op0Kind is OpCodeOperandKind.br16_1 or OpCodeOperandKind.br16_2 && _random.Next(20) != 0))
+                || (_instructions.Bits == 32 && candidate.Code.ToOpCode().Op0Kind is OpCodeOperandKind.br16_1 or OpCodeOperandKind.br16_2 && _random.Next(20) != 0))
             {
                 continue;
             }
@@ -202,10 +221,50 @@ internal sealed class VectorGenerator
             return null;
         }
 
-        Instruction decoded = Decoder.Create(32, new ByteArrayCodeReader(bytes), 0).Decode();
+        Instruction decoded = Decoder.Create(_instructions.Bits, new ByteArrayCodeReader(bytes), 0).Decode();
         return decoded.IsInvalid || (decoded.Length == bytes.Length && InstructionTable.Lookup(decoded) is not null && Candidate.MayRun(decoded))
             ? bytes : null;
     }
+
+    /// <summary>The last vector's code with another state: registers, flags, and x87, MMX and SSE state.</summary>
+    public TestVector Vary(TestVector vector)
+    {
+        uint[] gpr = [.. vector.Gpr];
+        for (int i = 0; i < 8; i++)
+        {
+            if (i == 4)
+            {
+                gpr[i] = _random.Next(4) == 0 ? StackPointer() : gpr[i];
+            }
+            else if (_strings && i >= 6)
+            {
+                gpr[i] = _random.Next(3) == 0 ? gpr[i] : StringPointer(i);
+            }
+            else if ((_instructions.Used >> i & 1) != 0)
+            {
+                gpr[i] += _random.Next(_instructions.Careful ? 8 : 3) switch
+                {
+                    0 => (uint)_random.Next(-16, 16),
+                    1 when _target is { } info && _instructions.LastOperand.Base == i =>
+                        _instructions.Target(info) - _instructions.SegmentOf(i == 5 ? Register.SS : Register.DS).Base - _instructions.LastOperand.Offset,
+                    1 => (uint)(_random.Next(-16, 16) * 16),
+                    _ => 0,
+                };
+            }
+            else
+            {
+                gpr[i] = Backgrounds.Value(_random);
+            }
+        }
+
+        Specialise(gpr, _instructions.Used | (_strings ? 0xC0 : 0) | 0x10);
+        return vector.With(
+            gpr: gpr, eflags: DrawFlags(), fx: vector.Fx is null ? null : FxStates.Make(_random), latePage: _random.Next(50) == 0);
+    }
+
+    private TestClass _class;
+    private bool _strings;
+    private OpCodeInfo? _target;
 
     private uint[] Registers(TestClass testClass, bool careful)
     {
@@ -215,79 +274,154 @@ internal sealed class VectorGenerator
             gpr[i] = Backgrounds.Value(_random);
         }
 
-        bool strings = testClass == TestClass.String || (careful && _random.Next(2) == 0);
+        _class = testClass;
+        _strings = testClass == TestClass.String || (careful && _random.Next(2) == 0);
+        _target = null;
         int pinned = 1 << 4;
-        int pointers = strings ? 0xC0 : (1 << _random.Next(8)) | (1 << _random.Next(8));
+        int pointers = _strings ? 0xC0 : (1 << _random.Next(8)) | (1 << _random.Next(8));
         for (int i = 0; i < 8; i++)
         {
             if ((pointers >> i & 1) != 0)
             {
-                gpr[i] = Data + (uint)_random.Next(0x1F00);
+                gpr[i] = _strings ? StringPointer(i) : Data + (uint)_random.Next(0x1F00) - _instructions.SegmentOf(Register.DS).Base;
                 pinned |= 1 << i;
             }
         }
 
-        if (strings && _random.Next(4) != 0)
+        if (_strings && _random.Next(4) == 0)
         {
-            gpr[1] = (uint)_random.Next(20);
+            // The one a little before or behind the other.
+            gpr[7] = gpr[6] + (uint)_random.Next(-9, 10) + _instructions.SegmentOf(Register.DS).Base - _instructions.SegmentOf(Register.ES).Base;
         }
 
-        gpr[4] = _random.Next(careful ? 1000 : 30) switch
+        _instructions.Gpr = gpr;
+        _instructions.Pinned = pinned;
+        _instructions.Careful = careful;
+        _instructions.Used = 0;
+        _instructions.LastOperand = (-1, 0);
+        gpr[4] = StackPointer();
+        Specialise(gpr, pinned);
+        return gpr;
+    }
+
+    private uint StringPointer(int register)
+    {
+        uint target = _random.Next(_instructions.Careful ? 60 : 8) switch
+        {
+            0 => Data + 0x1000 - (uint)_random.Next(1, 40),
+            1 => ReadOnly + (uint)_random.Next(-20, 20),
+            2 => Island + (uint)_random.Next(-20, 20),
+            3 => Island + 0xFF0 + (uint)_random.Next(16),
+            _ => Data + (uint)_random.Next(0x1F00),
+        };
+        return target - _instructions.SegmentOf(register == 7 ? Register.ES : Register.DS).Base;
+    }
+
+    private uint StackPointer()
+    {
+        Dbt.Translator.State.Segment stack = _instructions.SegmentOf(Register.SS);
+        uint pointer = _random.Next(_instructions.Careful ? 1000 : 30) switch
         {
             0 => Backgrounds.Value(_random),
             1 => Data + 0x2000,
             2 => ReadOnly + (uint)_random.Next(16),
             3 => Island + (uint)_random.Next(16),
             4 => Data + 0x1000 + (uint)_random.Next(8),
+            5 when stack.High < 0x10000 => stack.Base + stack.High + 1 - (uint)_random.Next(10),
+            6 when stack.Low > 0 => stack.Base + stack.Low + (uint)_random.Next(10),
+            7 when stack.High < 0x10000 => stack.Base + (uint)_random.Next(10),
+            < 10 when _instructions.Bits == 16 => Backgrounds.ShortFrames + (uint)(10 * _random.Next(4)),
             < 10 => Backgrounds.ReturnAddresses + (uint)(4 * _random.Next(16)),
             < 14 => Backgrounds.Frames + (uint)(20 * _random.Next(16)),
             _ => Data + 0x1000 + (uint)(4 * _random.Next(0x3C0)),
         };
-        switch (testClass)
+        pointer -= stack.Base;
+
+        // A 16-bit stack ignores the upper half.
+        return stack.Is32Bit || _random.Next(2) == 0 ? pointer : (pointer & 0xFFFF) | ((uint)_random.Next(0x4000) << 16);
+    }
+
+    // What a class of instructions needs in the registers that hold no addresses.
+    private void Specialise(uint[] gpr, int pinned)
+    {
+        if (_strings && _random.Next(4) != 0)
         {
-            case TestClass.Divide when _random.Next(3) != 0:
+            gpr[1] = (uint)_random.Next(20);
+        }
+
+        switch (_class)
+        {
+            case TestClass.Divide when _random.Next(3) != 0 && (pinned & 4) == 0:
                 gpr[2] = _random.Next(2) == 0 ? 0 : (uint)((int)gpr[0] >> 31);
                 break;
             case TestClass.Bit when _random.Next(2) == 0:
-                for (int i = 0; i < 8; i++)
-                {
-                    if ((pinned >> i & 1) == 0)
-                    {
-                        gpr[i] = (uint)_random.Next(-64, 2000);
-                    }
-                }
-
+                Draw(() => (uint)_random.Next(-64, 2000));
                 break;
             case TestClass.ControlFlow when _random.Next(2) == 0:
-                for (int i = 0; i < 8; i++)
-                {
-                    if ((pinned >> i & 1) == 0)
-                    {
-                        gpr[i] = Backgrounds.ReturnTarget + (uint)_random.Next(64);
-                    }
-                }
-
+                uint target = Backgrounds.ReturnTarget - _instructions.SegmentOf(Register.CS).Base;
+                Draw(() => target + (uint)_random.Next(64));
                 break;
-            case TestClass.ControlFlow:
+            case TestClass.ControlFlow when (pinned & 2) == 0:
                 gpr[1] = (uint)_random.Next(3);
                 break;
             case TestClass.Segment:
-                uint[] selectors = [0, 3, 0x23, 0x2B, 0x63, 0x6B, 0x73, 0x18, 0x08, 0x2A, 0x28, 0x20, 0x83, 0x07, 0x61];
-                for (int i = 0; i < 8; i++)
-                {
-                    if ((pinned >> i & 1) == 0)
-                    {
-                        gpr[i] = selectors[_random.Next(selectors.Length)];
-                    }
-                }
-
+                uint[] selectors = [0, 3, 0x23, 0x2B, 0x63, 0x6B, 0x73, 0x18, 0x08, 0x2A, 0x28, 0x20, 0x83, 0x61];
+                Draw(() => _random.Next(2) == 0 ? selectors[_random.Next(selectors.Length)] : (uint)(_random.Next(18) * 8) | 4 | (uint)_random.Next(4));
                 break;
         }
 
-        _instructions.Gpr = gpr;
-        _instructions.Pinned = pinned;
-        _instructions.Careful = careful;
-        return gpr;
+        void Draw(Func<uint> value)
+        {
+            for (int i = 0; i < 8; i++)
+            {
+                if ((pinned >> i & 1) == 0)
+                {
+                    gpr[i] = value();
+                }
+            }
+        }
+    }
+
+    private void DrawSelectors()
+    {
+        ushort[] selectors = [.. TestVector.Usual];
+        if (Choice == SegmentChoice.Usual)
+        {
+            if (_random.Next(20) == 0)
+            {
+                ushort[] choice = [0, 0x2B, HarnessProgram.Tls0, HarnessProgram.Tls1, HarnessProgram.Tls2, 0x23];
+                selectors[_random.Next(4)] = choice[_random.Next(choice.Length)];
+            }
+        }
+        else
+        {
+            for (int i = 0; i < 4; i++)
+            {
+                selectors[i] = _random.Next(3) != 0 ? OracleSegments.Any[_random.Next(OracleSegments.Any.Length)] : selectors[i];
+            }
+
+            ushort[] code = Choice == SegmentChoice.Sixteen ? OracleSegments.Code16 : OracleSegments.Code32;
+            selectors[4] = code[_random.Next(code.Length)];
+            selectors[5] = OracleSegments.Stacks[_random.Next(OracleSegments.Stacks.Length)];
+        }
+
+        _instructions.Selectors = selectors;
+    }
+
+    private uint DrawFlags()
+    {
+        uint flags = Flags.Fixed | Flags.If | ((uint)_random.Next(4096) & Flags.Status);
+        if (_random.Next(8) == 0)
+        {
+            flags |= Flags.Df;
+        }
+
+        if (_random.Next(100) == 0)
+        {
+            flags |= _random.Next(2) == 0 ? Flags.Nt : Flags.Id;
+        }
+
+        return flags;
     }
 
     private TestVector? Place(List<byte[]> code, uint[] gpr)
@@ -302,7 +436,7 @@ internal sealed class VectorGenerator
 
         // What does not fit in front of the absent page is cut off: the fetch of the rest faults.
         int excess = start + length - 0x2000;
-        if (excess > -8 && Decoder.Create(32, new ByteArrayCodeReader(code[^1]), 0).Decode().Mnemonic is Mnemonic.Ud0 or Mnemonic.Ud1 or Mnemonic.INVALID)
+        if (excess > -8 && Decoder.Create(_instructions.Bits, new ByteArrayCodeReader(code[^1]), 0).Decode().Mnemonic is Mnemonic.Ud0 or Mnemonic.Ud1 or Mnemonic.INVALID)
         {
             // Processors differ in whether UD0 and UD1 fetch their operand.
             return null;
@@ -319,33 +453,14 @@ internal sealed class VectorGenerator
         }
 
         PatchBranches(code);
-        ushort[] selectors = [0x2B, 0x2B, HarnessProgram.Tls0, HarnessProgram.Tls1];
-        if (_random.Next(20) == 0)
-        {
-            ushort[] choice = [0, 0x2B, HarnessProgram.Tls0, HarnessProgram.Tls1, HarnessProgram.Tls2, 0x23];
-            selectors[_random.Next(4)] = choice[_random.Next(choice.Length)];
-        }
-
-        uint flags = Flags.Fixed | Flags.If | ((uint)_random.Next(4096) & Flags.Status);
-        if (_random.Next(8) == 0)
-        {
-            flags |= Flags.Df;
-        }
-
-        if (_random.Next(100) == 0)
-        {
-            flags |= _random.Next(2) == 0 ? Flags.Nt : Flags.Id;
-        }
-
         return new TestVector
         {
             Code = code,
             Gpr = gpr,
-            Eflags = flags,
-            CodeStart = start,
-            Selectors = selectors,
+            Eflags = DrawFlags(),
+            LatePage = _random.Next(50) == 0,
             Fx = _fx && _random.Next(20) != 0 ? FxStates.Make(_random) : null,
-        };
+        }.At(start, _instructions.Selectors);
     }
 
     // Near branches lead forward to the start of an instruction, or to the INT3 at the end.
@@ -354,7 +469,7 @@ internal sealed class VectorGenerator
         for (int i = 0; i < code.Count; i++)
         {
             byte[] bytes = code[i];
-            Instruction decoded = Decoder.Create(32, new ByteArrayCodeReader(bytes), 0).Decode();
+            Instruction decoded = Decoder.Create(_instructions.Bits, new ByteArrayCodeReader(bytes), 0).Decode();
             if (decoded.IsInvalid || decoded.Length != bytes.Length || decoded.Op0Kind is not (OpKind.NearBranch16 or OpKind.NearBranch32))
             {
                 continue;

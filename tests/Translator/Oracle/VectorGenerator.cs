@@ -59,7 +59,9 @@ internal sealed class VectorGenerator
     }
 
     /// <summary>Draws a vector whose instructions run several times: a counted loop around them.</summary>
-    public TestVector MakeLoop(int count)
+    /// <param name="count">Instructions in the loop.</param>
+    /// <param name="most">Iterations at most.</param>
+    public TestVector MakeLoop(int count, int most = 30)
     {
         while (true)
         {
@@ -73,7 +75,7 @@ internal sealed class VectorGenerator
             // mov dword [counter], n; body; sub dword [counter], 1; jnz body
             uint counter = Island + 0xFF8 - _instructions.SegmentOf(Register.DS).Base;
             byte[] address = BitConverter.GetBytes(counter);
-            vector.Code.Insert(0, [0xC7, 0x05, .. address, (byte)_random.Next(2, 30), 0, 0, 0]);
+            vector.Code.Insert(0, [0xC7, 0x05, .. address, (byte)_random.Next(2, most), 0, 0, 0]);
             vector.Code.Add([0x83, 0x2D, .. address, 1]);
             vector.Code.Add([0x75, (byte)(vector.Code[0].Length - vector.CodeLength - 2)]);
             if (!FlagTracker.ReadsUndefined(vector))
@@ -90,7 +92,7 @@ internal sealed class VectorGenerator
     {
         while (true)
         {
-            TestVector vector = loop ? MakeLoop(count) : Make(count);
+            TestVector vector = loop ? MakeLoop(count, 6) : Make(count);
             List<byte[]> code = vector.Code;
             var writers = new List<byte[]>();
             int first = loop ? 1 : 0, last = loop ? code.Count - 2 : code.Count;
@@ -259,11 +261,11 @@ internal sealed class VectorGenerator
 
         Specialise(gpr, _instructions.Used | (_strings ? 0xC0 : 0) | 0x10);
         return vector.With(
-            gpr: gpr, eflags: DrawFlags(), fx: vector.Fx is null ? null : FxStates.Make(_random), latePage: _random.Next(50) == 0);
+            gpr: gpr, eflags: DrawFlags(), fx: vector.Fx is null ? null : DrawFx(), latePage: _random.Next(50) == 0);
     }
 
     private TestClass _class;
-    private bool _strings;
+    private bool _strings, _inSteps;
     private OpCodeInfo? _target;
 
     private uint[] Registers(TestClass testClass, bool careful)
@@ -408,6 +410,18 @@ internal sealed class VectorGenerator
         _instructions.Selectors = selectors;
     }
 
+    // DPPS and DPPD compute in steps, and stop at the step that raises an unmasked exception; here their flags are those of all steps.
+    private byte[] DrawFx()
+    {
+        byte[] fx = FxStates.Make(_random);
+        if (_inSteps)
+        {
+            (fx[24], fx[25]) = ((byte)(fx[24] | 0x80), (byte)(fx[25] | 0x1F));
+        }
+
+        return fx;
+    }
+
     private uint DrawFlags()
     {
         uint flags = Flags.Fixed | Flags.If | ((uint)_random.Next(4096) & Flags.Status);
@@ -453,13 +467,14 @@ internal sealed class VectorGenerator
         }
 
         PatchBranches(code);
+        _inSteps = code.Exists(c => Decoder.Create(_instructions.Bits, new ByteArrayCodeReader(c), 0).Decode().Mnemonic is Mnemonic.Dpps or Mnemonic.Dppd);
         return new TestVector
         {
             Code = code,
             Gpr = gpr,
             Eflags = DrawFlags(),
             LatePage = _random.Next(50) == 0,
-            Fx = _fx && _random.Next(20) != 0 ? FxStates.Make(_random) : null,
+            Fx = _fx && _random.Next(20) != 0 ? DrawFx() : null,
         }.At(start, _instructions.Selectors);
     }
 

@@ -64,9 +64,18 @@ internal static unsafe class StackOperations
         byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), 8 * size, MemoryAccess.Read);
         if (stack == null)
         {
-            // The fault is the first word's that cannot be read.
-            for (uint i = 0; i < 8 && interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, i * (uint)size), size, MemoryAccess.Read) != null; i++)
+            // The fault is the first word's that cannot be read. Processors find absent pages beforehand; where the segment ends, the
+            // registers popped so far keep their values. (The instruction may be restarted all the same: the stack pointer has not moved.)
+            uint* popped = stackalloc uint[8];
+            int count = 0;
+            while (count < 8 && interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)(count * size)), size, MemoryAccess.Read) is var word && word != null)
             {
+                popped[count++] = Interpreter.Load(word, size);
+            }
+
+            for (int i = 0; i < count && cpu->Fault.Vector == Vector.StackFault; i++)
+            {
+                StorePopped(cpu, 7 - i, size, popped[i]);
             }
 
             return false;
@@ -74,14 +83,19 @@ internal static unsafe class StackOperations
 
         for (int i = 0; i < 8; i++)
         {
-            if (7 - i != (int)Gpr.Esp)
-            {
-                Interpreter.Store((byte*)(cpu->Gpr + 7 - i), size, Interpreter.Load(stack + (i * size), size));
-            }
+            StorePopped(cpu, 7 - i, size, Interpreter.Load(stack + (i * size), size));
         }
 
         Interpreter.MoveStack(cpu, in d, (uint)(8 * size));
         return true;
+    }
+
+    private static void StorePopped(CpuState* cpu, int register, int size, uint value)
+    {
+        if (register != (int)Gpr.Esp)
+        {
+            Interpreter.Store((byte*)(cpu->Gpr + register), size, value);
+        }
     }
 
     /// <summary>LEAVE.</summary>

@@ -34,7 +34,7 @@ internal sealed class OracleScenario
     /// <summary>Whether sequences are to hold few instructions that translated code leaves to the interpreter.</summary>
     public bool MostlyTranslated { get; private init; }
 
-    /// <summary>Its share of a run, in hundredths.</summary>
+    /// <summary>Its share of a run, in thousandths or so.</summary>
     public int Share { get; private init; }
 
     /// <summary>All kinds, for the rows that a filter lets through; those without any row are left out.</summary>
@@ -43,31 +43,31 @@ internal sealed class OracleScenario
         bool Integer(InstructionRow row) => row.TestClass is not (TestClass.Fpu or TestClass.Simd) && wanted(row);
         OracleScenario[] all =
         [
-            new("single instructions", Integer, (generator, _) => generator.Make(1)) { Share = 27, States = states },
+            new("single instructions", Integer, (generator, _) => generator.Make(1)) { Share = 270, States = states },
             new("single instructions, segments of all kinds", Integer, (generator, _) => generator.Make(1))
             {
-                Share = 7, States = states, Segments = SegmentChoice.Any,
+                Share = 70, States = states, Segments = SegmentChoice.Any,
             },
-            new("single instructions, 16-bit code", Integer, (generator, _) => generator.Make(1)) { Share = 8, States = states, Segments = SegmentChoice.Sixteen },
-            new("sequences", Integer, Sequence) { Share = 12, States = states, MostlyTranslated = true },
-            new("sequences of everything", Integer, Sequence) { Share = 3, States = states },
-            new("sequences, segments of all kinds", Integer, Sequence) { Share = 2, States = states, Segments = SegmentChoice.Any },
-            new("sequences, 16-bit code", Integer, Sequence) { Share = 2, States = states, Segments = SegmentChoice.Sixteen },
-            new("loops", Integer, (generator, random) => generator.MakeLoop(random.Next(1, 10))) { Share = 4, States = states, MostlyTranslated = true },
+            new("single instructions, 16-bit code", Integer, (generator, _) => generator.Make(1)) { Share = 80, States = states, Segments = SegmentChoice.Sixteen },
+            new("sequences", Integer, Sequence) { Share = 120, States = states, MostlyTranslated = true },
+            new("sequences of everything", Integer, Sequence) { Share = 30, States = states },
+            new("sequences, segments of all kinds", Integer, Sequence) { Share = 20, States = states, Segments = SegmentChoice.Any },
+            new("sequences, 16-bit code", Integer, Sequence) { Share = 20, States = states, Segments = SegmentChoice.Sixteen },
+            new("loops", Integer, (generator, random) => generator.MakeLoop(random.Next(1, 10))) { Share = 40, States = states, MostlyTranslated = true },
             new("code that modifies itself", Integer, (generator, random) => generator.MakeSelfModifying(random.Next(2, 12), random.Next(2) == 0))
             {
-                Share = 1, States = Math.Min(states, 8), MostlyTranslated = true,
+                Share = 3, States = Math.Min(states, 8), MostlyTranslated = true,
             },
-            new("x87", row => row.TestClass == TestClass.Fpu && wanted(row), (generator, _) => generator.Make(1)) { Share = 14, States = states, Fx = true },
+            new("x87", row => row.TestClass == TestClass.Fpu && wanted(row), (generator, _) => generator.Make(1)) { Share = 140, States = states, Fx = true },
             new("MMX and SSE", row => row.TestClass == TestClass.Simd && wanted(row), (generator, _) => generator.Make(1))
             {
-                Share = 14, States = states, Fx = true,
+                Share = 140, States = states, Fx = true,
             },
             new(
                 "sequences with floating point",
                 row => row.TestClass is TestClass.Simd or TestClass.Fpu or TestClass.Alu or TestClass.Move && !SavesPointers(row) && wanted(row), Sequence)
             {
-                Share = 6, States = states, Fx = true, MostlyTranslated = true,
+                Share = 60, States = states, Fx = true, MostlyTranslated = true,
             },
         ];
         return [.. all.Where(scenario => scenario.Rows.Length > 0)];

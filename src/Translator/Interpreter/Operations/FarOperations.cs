@@ -27,8 +27,7 @@ internal static unsafe class FarOperations
             return false;
         }
 
-        Enter(cpu, code, offset);
-        return true;
+        return TryEnter(cpu, code, offset);
     }
 
     /// <summary>CALL far.</summary>
@@ -66,8 +65,12 @@ internal static unsafe class FarOperations
 
         Interpreter.Store(stack, size, d.NextEip);
         interpreter.Commit(cpu);
+        if (!TryEnter(cpu, code, offset))
+        {
+            return false;
+        }
+
         Interpreter.MoveStack(cpu, in d, (uint)(-2 * size));
-        Enter(cpu, code, offset);
         return true;
     }
 
@@ -203,6 +206,18 @@ internal static unsafe class FarOperations
         return true;
     }
 
+    // Whether the target lies inside its segment is looked at last, after the pushes of a call (SDM vol. 2, CALL, operation).
+    private static bool TryEnter(CpuState* cpu, in Segment code, uint eip)
+    {
+        if (eip > code.High)
+        {
+            return Interpreter.GeneralProtection(cpu);
+        }
+
+        Enter(cpu, code, eip);
+        return true;
+    }
+
     private static void Enter(CpuState* cpu, in Segment code, uint eip)
     {
         cpu->Segments[SegmentIndex.Cs] = code;
@@ -266,11 +281,6 @@ internal static unsafe class FarOperations
             return Interpreter.GeneralProtection(cpu, error);
         }
 
-        if (!SegmentLoader.TryLoadCode(interpreter.Platform, cpu, selector, cpu->Cpl, out code))
-        {
-            return false;
-        }
-
-        return offset <= code.High || Interpreter.GeneralProtection(cpu);
+        return SegmentLoader.TryLoadCode(interpreter.Platform, cpu, selector, cpu->Cpl, out code);
     }
 }

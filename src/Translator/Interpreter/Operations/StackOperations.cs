@@ -127,7 +127,9 @@ internal static unsafe class StackOperations
         int level = (int)d.Extra & 31;
         bool stack16 = (d.Flags & DecodedFlags.Stack16) != 0;
         uint ebp = cpu->Gpr[(int)Gpr.Ebp];
-        uint frame = Interpreter.StackOffset(cpu, in d, (uint)-size);
+
+        // All of ESP counts where the operands have 32 bits, though only SP moves in a 16-bit stack.
+        uint frame = Interpreter.StackOffset(cpu, in d, (uint)-size) | (stack16 ? cpu->Gpr[(int)Gpr.Esp] & 0xFFFF0000 : 0);
         uint down = (uint)size;
         if (!TryPushAt(interpreter, cpu, in d, down, ebp))
         {

@@ -201,12 +201,6 @@ internal sealed class InstructionGenerator(Random random)
             case OpCodeOperandKind.imm16:
                 instruction.SetOpKind(index, OpKind.Immediate16);
                 instruction.Immediate16 = (ushort)(Careful ? value & 0xFF : value);
-                if (instruction.Mnemonic == Mnemonic.Retf)
-                {
-                    // An AMD processor looks at the stack behind the parameters before it looks at CS.
-                    instruction.Immediate16 &= 0x3C;
-                }
-
                 return true;
             case OpCodeOperandKind.imm32:
                 instruction.SetOpKind(index, OpKind.Immediate32);

@@ -53,10 +53,10 @@ internal sealed class OracleScenario
             new("sequences of everything", Integer, Sequence) { Share = 30, States = states },
             new("sequences, segments of all kinds", Integer, Sequence) { Share = 20, States = states, Segments = SegmentChoice.Any },
             new("sequences, 16-bit code", Integer, Sequence) { Share = 20, States = states, Segments = SegmentChoice.Sixteen },
-            new("loops", Integer, (generator, random) => generator.MakeLoop(random.Next(1, 10))) { Share = 40, States = states, MostlyTranslated = true },
+            new("loops", Integer, (generator, random) => generator.MakeLoop(random.Next(1, 10))) { Share = 20, States = states, MostlyTranslated = true },
             new("code that modifies itself", Integer, (generator, random) => generator.MakeSelfModifying(random.Next(2, 12), random.Next(2) == 0))
             {
-                Share = 3, States = Math.Min(states, 8), MostlyTranslated = true,
+                Share = 2, States = Math.Min(states, 8), MostlyTranslated = true,
             },
             new("x87", row => row.TestClass == TestClass.Fpu && wanted(row), (generator, _) => generator.Make(1)) { Share = 140, States = states, Fx = true },
             new("MMX and SSE", row => row.TestClass == TestClass.Simd && wanted(row), (generator, _) => generator.Make(1))

@@ -144,11 +144,11 @@ internal static unsafe class FarOperations
     }
 
     // The last word of a frame is read first: where the whole frame is absent, its is the address of the fault.
-    private static byte* OpenFrame(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, int words)
+    private static byte* OpenFrame(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, int words, uint above = 0)
     {
         int size = d.Size;
-        byte* last = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)((words - 1) * size)), size, MemoryAccess.Read);
-        return last == null ? null : interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d), words * size, MemoryAccess.Read);
+        byte* last = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, above + (uint)((words - 1) * size)), size, MemoryAccess.Read);
+        return last == null ? null : interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, above), words * size, MemoryAccess.Read);
     }
 
     // Loads CS:EIP, and SS:ESP where the level changes, from a frame of `words` words that is already read.
@@ -156,6 +156,18 @@ internal static unsafe class FarOperations
     {
         int size = d.Size;
         int level = selector & 3;
+
+        // A selector of another level makes the processor read the outer stack before it looks at the selector any further.
+        byte* stack = null;
+        if (level != cpu->Cpl)
+        {
+            stack = OpenFrame(interpreter, cpu, in d, 2, (uint)(words * size) + release);
+            if (stack == null)
+            {
+                return false;
+            }
+        }
+
         if ((selector & 0xFFFC) == 0)
         {
             return Interpreter.GeneralProtection(cpu);
@@ -181,12 +193,6 @@ internal static unsafe class FarOperations
             Interpreter.MoveStack(cpu, in d, (uint)(words * size) + release);
             Enter(cpu, code, eip);
             return true;
-        }
-
-        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)(words * size) + release), 2 * size, MemoryAccess.Read);
-        if (stack == null)
-        {
-            return false;
         }
 
         uint esp = Interpreter.Load(stack, size);

@@ -24,16 +24,23 @@ internal static unsafe class FlowOperations
             return false;
         }
 
-        if (target > cpu->Segments[SegmentIndex.Cs].High)
-        {
-            return Interpreter.GeneralProtection(cpu);
-        }
-
-        if (!interpreter.Push(cpu, in d, d.Size, d.NextEip))
+        // That the stack can be written is looked at before the target is compared with CS's limit; written it is afterwards.
+        int size = d.Size;
+        byte* stack = interpreter.OpenStack(cpu, in d, Interpreter.StackOffset(cpu, in d, (uint)-size), size, MemoryAccess.Write);
+        if (stack == null)
         {
             return false;
         }
 
+        if (target > cpu->Segments[SegmentIndex.Cs].High)
+        {
+            interpreter.AbandonWrite();
+            return Interpreter.GeneralProtection(cpu);
+        }
+
+        Interpreter.Store(stack, size, d.NextEip);
+        interpreter.Commit(cpu);
+        Interpreter.MoveStack(cpu, in d, (uint)-size);
         cpu->Eip = target;
         return true;
     }

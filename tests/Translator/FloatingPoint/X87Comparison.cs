@@ -41,6 +41,27 @@ internal sealed unsafe class X87Comparison : IDisposable
         return [.. found];
     }
 
+    /// <summary>
+    /// How far the portable results are from the host's, where these are numbers of the same sign: the largest distance in units of the
+    /// last place over ST(0) and ST(1), after <see cref="Run"/>. A large number where they are not to be compared.
+    /// </summary>
+    public ulong Distance()
+    {
+        ulong largest = 0;
+        for (int i = 0; i < 2; i++)
+        {
+            byte* a = Native->Stack + (16 * i), b = Portable->Stack + (16 * i);
+            // As one integer of 79 bits, neighbours are a step apart, also from one exponent to the next.
+            UInt128 left = ((UInt128)(*(ushort*)(a + 8) & 0x7FFFu) << 63) + (*(ulong*)a & (ulong.MaxValue >> 1));
+            UInt128 right = ((UInt128)(*(ushort*)(b + 8) & 0x7FFFu) << 63) + (*(ulong*)b & (ulong.MaxValue >> 1));
+            UInt128 distance = left > right ? left - right : right - left;
+            bool same = ((*(ushort*)(a + 8) ^ *(ushort*)(b + 8)) & 0x8000) == 0;
+            largest = Math.Max(largest, same && distance < 1UL << 62 ? (ulong)distance : 1UL << 62);
+        }
+
+        return largest;
+    }
+
     /// <summary>Runs an instruction both ways.</summary>
     /// <returns>Null where all agrees, else what does not.</returns>
     public string? Run(in Instruction instruction, byte[] area, byte[] memory, uint eflags)

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Dbt.Tests.Translator.Oracle;
+using Iced.Intel;
 
 namespace Dbt.Tests.Translator.FloatingPoint;
 
@@ -53,6 +54,36 @@ internal static class X87Vectors
         }
 
         return area;
+    }
+
+    /// <summary>Gives a transcendental function mostly what it is defined for.</summary>
+    public static void DrawArgument(Random random, Mnemonic mnemonic, byte[] area)
+    {
+        if (random.Next(8) == 0)
+        {
+            return;
+        }
+
+        // What the manual leaves open is left out: F2XM1 beyond 1, FYL2XP1 beyond sqrt(2) - 1.
+        (int lowest, int highest) = mnemonic switch
+        {
+            Mnemonic.F2xm1 => (-70, 0),
+            Mnemonic.Fyl2xp1 => (-70, -2),
+            Mnemonic.Fyl2x => (random.Next(3) == 0 ? -16382 : -2, random.Next(3) == 0 ? 16384 : 2),
+            Mnemonic.Fpatan => (-70, 70),
+            _ => (-40, 66),
+        };
+        Put(area, 0, (ushort)(0x3FFF + random.Next(lowest, highest) + (random.Next(mnemonic == Mnemonic.Fyl2x ? 9 : 2) == 1 ? 0x8000 : 0)), Significand(random));
+        if (random.Next(2) == 0)
+        {
+            Put(area, 1, (ushort)(0x3FFF + random.Next(-70, 70) + (random.Next(2) << 15)), Significand(random));
+        }
+
+        // The eighth register is free more often than not, so that there is room for a second result.
+        if (random.Next(4) != 0)
+        {
+            area[4] &= (byte)~(1 << ((((area[3] >> 3) & 7) + 7) & 7));
+        }
     }
 
     /// <summary>Sixteen bytes of memory.</summary>

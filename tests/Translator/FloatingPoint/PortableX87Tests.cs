@@ -77,7 +77,7 @@ public sealed class PortableX87Tests(ITestOutputHelper output)
         Assert.True(perRow.Values.All(t => t.Wrong == 0 && t.Equal * 100 >= t.Count * 95), report.ToString());
     }
 
-    private static bool IsTranscendental(Mnemonic mnemonic) => mnemonic is
+    internal static bool IsTranscendental(Mnemonic mnemonic) => mnemonic is
         Mnemonic.F2xm1 or Mnemonic.Fyl2x or Mnemonic.Fyl2xp1 or Mnemonic.Fptan or Mnemonic.Fpatan or Mnemonic.Fsin or Mnemonic.Fcos or Mnemonic.Fsincos;
 
     private static bool Wanted(Mnemonic mnemonic) => OnlyRows.Length == 0 || OnlyRows.Contains(mnemonic.ToString(), StringComparer.OrdinalIgnoreCase);

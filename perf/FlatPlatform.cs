@@ -23,6 +23,7 @@ internal sealed unsafe class FlatPlatform : Platform, IDisposable
         Cpu->MemoryBase = Memory;
         Cpu->TlbRoot = _tlb.Root;
         Cpu->Cr0 = 0x80000031;
+        Cpu->Cr4 = 0x600; // OSFXSR OSXMMEXCPT
         Cpu->Cpl = 3;
         foreach (SegmentIndex index in Enum.GetValues<SegmentIndex>())
         {

@@ -47,6 +47,7 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
         Cpu->MemoryBase = Memory;
         Cpu->TlbRoot = _tlb.Root;
         Cpu->Cr0 = 0x80000031;
+        Cpu->Cr4 = 0x600; // OSFXSR OSXMMEXCPT
         SetRing(ring);
     }
 

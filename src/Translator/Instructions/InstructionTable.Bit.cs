@@ -20,6 +20,8 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Lzcnt, "LZCNT", TestClass.Bit, &BitStringOperations.Lzcnt, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
         new(Mnemonic.Tzcnt, "TZCNT", TestClass.Bit, &BitStringOperations.Tzcnt, undefinedFlags: Flags.Of | Flags.Sf | Flags.Af | Flags.Pf),
         new(Mnemonic.Crc32, "CRC32", TestClass.Bit, &BitStringOperations.Crc32),
+        new(Mnemonic.Adcx, "ADCX", TestClass.Bit, &BmiOperations.Adcx),
+        new(Mnemonic.Adox, "ADOX", TestClass.Bit, &BmiOperations.Adox),
         new(Mnemonic.Andn, "ANDN", TestClass.Bit, &BmiOperations.Andn, undefinedFlags: Flags.Af | Flags.Pf),
         new(Mnemonic.Bextr, "BEXTR", TestClass.Bit, &BmiOperations.Bextr, undefinedFlags: Flags.Sf | Flags.Af | Flags.Pf),
         new(Mnemonic.Blsi, "BLSI", TestClass.Bit, &BmiOperations.Blsi, undefinedFlags: Flags.Af | Flags.Pf),

@@ -7,7 +7,7 @@ namespace Dbt.Translator.Protection;
 internal sealed unsafe partial class SystemRegisters
 {
     private const uint Tsc = 0x10, MtrrCap = 0xFE, SysenterCs = 0x174, SysenterEsp = 0x175, SysenterEip = 0x176, DebugCtl = 0x1D9;
-    private const uint MtrrFirst = 0x200, MtrrLast = 0x20F, Pat = 0x277, MtrrDefault = 0x2FF, EferIndex = 0xC0000080;
+    private const uint MtrrFirst = 0x200, MtrrLast = 0x20F, Pat = 0x277, MtrrDefault = 0x2FF, EferIndex = 0xC0000080, TscAux = 0xC0000103;
     private const ulong PatAtReset = 0x0007040600070406;
 
     // Eight variable ranges, fixed ranges, write combining.
@@ -51,7 +51,7 @@ internal sealed unsafe partial class SystemRegisters
     public bool WriteMsr(CpuState* cpu)
     {
         ulong value = cpu->Gpr[(int)Gpr.Eax] | ((ulong)cpu->Gpr[(int)Gpr.Edx] << 32);
-        return TryWriteMsr(cpu->Gpr[(int)Gpr.Ecx], value) || SystemUnit.Raise(cpu, Vector.GeneralProtection);
+        return TryWriteMsr(cpu, cpu->Gpr[(int)Gpr.Ecx], value) || SystemUnit.Raise(cpu, Vector.GeneralProtection);
     }
 
     private void ResetMsrs()
@@ -97,6 +97,9 @@ internal sealed unsafe partial class SystemRegisters
             case EferIndex:
                 value = Efer;
                 return true;
+            case TscAux:
+                value = cpu->TscAux;
+                return true;
             default:
                 int range = FixedRange(index);
                 if (range >= 0)
@@ -109,7 +112,7 @@ internal sealed unsafe partial class SystemRegisters
         }
     }
 
-    private bool TryWriteMsr(uint index, ulong value)
+    private bool TryWriteMsr(CpuState* cpu, uint index, ulong value)
     {
         switch (index)
         {
@@ -118,6 +121,9 @@ internal sealed unsafe partial class SystemRegisters
                 return true;
             case MtrrCap:
                 return false;
+            case TscAux when value <= uint.MaxValue:
+                cpu->TscAux = (uint)value;
+                return true;
             case SysenterCs:
                 EntryCs = (uint)value;
                 return true;

@@ -178,6 +178,7 @@ internal sealed unsafe partial class SystemRegisters(SystemUnit system)
         }
 
         cpu->Cr4 = value;
+        cpu->RefreshMode();
         if ((changed & (Cr4Pse | Cr4Pae | Cr4Pge | Cr4Smep)) != 0)
         {
             system.Owner.FlushAll();

@@ -48,4 +48,7 @@ public enum CpuMode : uint
 
     /// <summary>EFLAGS.VM: virtual-8086 mode. 16-bit, so always interpreted.</summary>
     Virtual8086 = 4096,
+
+    /// <summary>CR0.TS, CR0.EM, or CR4.OSFXSR clear: SSE instructions must fault, so they are not translated.</summary>
+    SseTrap = 8192,
 }

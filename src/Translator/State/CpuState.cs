@@ -84,6 +84,9 @@ public unsafe struct CpuState
     /// <summary>Control registers.</summary>
     public uint Cr0, Cr2, Cr3, Cr4;
 
+    /// <summary>IA32_TSC_AUX, which RDTSCP and RDPID give.</summary>
+    public uint TscAux;
+
     /// <summary>Debug registers 0 to 7 (4 and 5 unused).</summary>
     public fixed uint Dr[8];
 
@@ -161,7 +164,12 @@ public unsafe struct CpuState
 
         if ((Cr0 & 0xC) != 0)
         {
-            mode |= CpuMode.FpuTrap;
+            mode |= CpuMode.FpuTrap | CpuMode.SseTrap;
+        }
+
+        if ((Cr4 & (1u << 9)) == 0)
+        {
+            mode |= CpuMode.SseTrap;
         }
 
         Mode = mode;

@@ -57,8 +57,11 @@ internal static class CallbackOp
             case NonMaskable:
                 NmiOp.SetHandler(vcpu, registration.Address);
                 return 0;
-            case SystemEnter or SystemCall32:
-                // Kept by Xen for processors that have the instructions; CPUID offers neither here, so it is never entered.
+            case SystemEnter:
+                vcpu.Callbacks.SystemEnter = (entry.Item1, entry.Item2, (registration.Flags & MaskEvents) != 0);
+                return 0;
+            case SystemCall32:
+                vcpu.Callbacks.SystemCall = (entry.Item1, entry.Item2, (registration.Flags & MaskEvents) != 0);
                 return 0;
             default:
                 return -Errno.ENOSYS;

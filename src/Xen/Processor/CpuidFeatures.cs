@@ -56,7 +56,7 @@ public static class CpuidFeatures
         ("aes", [Mnemonic.Aesenc, Mnemonic.Aeskeygenassist]), ("rdrand", [Mnemonic.Rdrand]), ("rdseed", [Mnemonic.Rdseed]),
         ("bmi1", [Mnemonic.Andn, Mnemonic.Tzcnt]), ("bmi2", [Mnemonic.Pdep, Mnemonic.Mulx]), ("adx", [Mnemonic.Adcx, Mnemonic.Adox]),
         ("clflushopt", [Mnemonic.Clflushopt]), ("clwb", [Mnemonic.Clwb]), ("lzcnt", [Mnemonic.Lzcnt]), ("lahf-lm", [Mnemonic.Lahf]),
-        ("3dnowprefetch", [Mnemonic.Prefetchw]), ("xsave", [Mnemonic.Xsave, Mnemonic.Xgetbv]),
+        ("3dnowprefetch", [Mnemonic.Prefetchw]), ("rdtscp", [Mnemonic.Rdtscp]), ("rdpid", [Mnemonic.Rdpid]), ("xsave", [Mnemonic.Xsave, Mnemonic.Xgetbv]),
         ("avx", [Mnemonic.Vaddps]), ("avx2", [Mnemonic.Vpermd]), ("f16c", [Mnemonic.Vcvtph2ps]), ("fma", [Mnemonic.Vfmadd231ps]), ("sha", [Mnemonic.Sha256rnds2]),
     ];
 
@@ -67,7 +67,7 @@ public static class CpuidFeatures
     private static readonly (string Name, string Needs)[] Dependencies =
     [
         ("mmx", "fpu"), ("sse", "fxsr"), ("sse2", "sse"), ("sse3", "sse2"), ("pclmulqdq", "sse2"), ("aes", "sse2"), ("sha", "sse2"), ("ssse3", "sse3"),
-        ("sse4_1", "ssse3"), ("sse4_2", "sse4_1"), ("nx", "pae"), ("invtsc", "tsc"), ("avx", "xsave"), ("f16c", "avx"), ("fma", "avx"), ("avx2", "avx"),
+        ("sse4_1", "ssse3"), ("sse4_2", "sse4_1"), ("nx", "pae"), ("invtsc", "tsc"), ("rdtscp", "tsc"), ("avx", "xsave"), ("f16c", "avx"), ("fma", "avx"), ("avx2", "avx"),
     ];
 
     private static readonly Dictionary<string, CpuidFeature> ByName = MakeNames();

@@ -27,32 +27,14 @@ public sealed class CpuidPolicy
     /// <summary>Makes the policy of this host.</summary>
     public CpuidPolicy()
     {
-        if (X86Base.IsSupported)
-        {
-            CpuidResult leaf = Host(0);
-            Span<byte> text = stackalloc byte[12];
-            BitConverter.TryWriteBytes(text, leaf.Ebx);
-            BitConverter.TryWriteBytes(text[4..], leaf.Edx);
-            BitConverter.TryWriteBytes(text[8..], leaf.Ecx);
-            _vendorText = Encoding.ASCII.GetString(text);
-            _signature = Host(1).Eax;
-        }
-        else
-        {
-            _vendorText = "GenuineIntel";
-            _signature = 0x000006B1;
-        }
-
-        Vendor = _vendorText switch
-        {
-            "GenuineIntel" => CpuVendor.Intel,
-            "AuthenticAMD" or "HygonGenuine" => CpuVendor.Amd,
-            _ => CpuVendor.Other,
-        };
+        CpuidResult leaf = Host(0);
+        _vendorText = X86Base.IsSupported ? TextOf(leaf) : "GenuineIntel";
+        _signature = X86Base.IsSupported ? Host(1).Eax : 0x000006B1;
+        Vendor = VendorOf(_vendorText);
     }
 
-    /// <summary>Whose processor it is.</summary>
-    public CpuVendor Vendor { get; }
+    /// <summary>Whose processor it is: decides which registers and which fast system call there are.</summary>
+    public CpuVendor Vendor { get; private set; }
 
     /// <summary>
     /// Changes what guests are told, before the domain runs. A feature that isn't there can't be made to appear; hiding one hides those that
@@ -69,6 +51,8 @@ public sealed class CpuidPolicy
                 _changes.Add(new CpuidChange(feature.Leaf, feature.Subleaf, feature.Register, 0, feature.Mask));
             }
         }
+
+        Vendor = VendorOf(TextOf(Read(0, 0, 0)));
     }
 
     /// <summary>Which bits of a change would claim what this processor doesn't have.</summary>
@@ -114,6 +98,22 @@ public sealed class CpuidPolicy
 
         return result;
     }
+
+    private static string TextOf(in CpuidResult leaf)
+    {
+        Span<byte> text = stackalloc byte[12];
+        BitConverter.TryWriteBytes(text, leaf.Ebx);
+        BitConverter.TryWriteBytes(text[4..], leaf.Edx);
+        BitConverter.TryWriteBytes(text[8..], leaf.Ecx);
+        return Encoding.ASCII.GetString(text);
+    }
+
+    private static CpuVendor VendorOf(string text) => text switch
+    {
+        "GenuineIntel" => CpuVendor.Intel,
+        "AuthenticAMD" or "HygonGenuine" => CpuVendor.Amd,
+        _ => CpuVendor.Other,
+    };
 
     private static uint Changed(uint value, in CpuidChange change) => (value & ~change.Clear) | change.Set;
 
@@ -214,7 +214,7 @@ public sealed class CpuidPolicy
                 CpuidResult cache = Vendor == CpuVendor.Intel ? Host(4, Math.Min(subleaf, 8)) : default;
                 return cache with { Eax = cache.Eax & 0x3FFF };
             case 7 when subleaf == 0:
-                return new CpuidResult(0, Offered(7, CpuidRegister.Ebx), 0, Vendor == CpuVendor.Intel ? ArchitecturalCapabilitiesBit : 0);
+                return new CpuidResult(0, Offered(7, CpuidRegister.Ebx), Offered(7, CpuidRegister.Ecx), Vendor == CpuVendor.Intel ? ArchitecturalCapabilitiesBit : 0);
             default:
                 return default;
         }

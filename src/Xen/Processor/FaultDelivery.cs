@@ -18,7 +18,7 @@ internal static unsafe class FaultDelivery
         switch (fault.Vector)
         {
             case Vector.GeneralProtection when fault.ErrorCode == 0:
-                if (PrivilegedEmulator.TryEmulate(vcpu))
+                if (FastSystemCall.TryEnter(vcpu) || PrivilegedEmulator.TryEmulate(vcpu))
                 {
                     return;
                 }
@@ -32,7 +32,7 @@ internal static unsafe class FaultDelivery
                 CallGate.Enter(vcpu, (ushort)(fault.ErrorCode & SelectorError));
                 return;
             case Vector.InvalidOpcode:
-                if (ForcedEmulation.TryEmulate(vcpu))
+                if (FastSystemCall.TryEnter(vcpu) || ForcedEmulation.TryEmulate(vcpu))
                 {
                     return;
                 }

@@ -12,6 +12,12 @@ internal sealed class GuestCallbacks
     /// <summary>Whether the failsafe callback masks events (VGCF_failsafe_disables_events).</summary>
     public bool FailsafeMasksEvents { get; set; }
 
+    /// <summary>Where SYSENTER leads (CALLBACKTYPE_sysenter), and whether that masks events.</summary>
+    public (ushort Selector, uint Address, bool MasksEvents) SystemEnter { get; set; }
+
+    /// <summary>Where SYSCALL leads (CALLBACKTYPE_syscall32), and whether that masks events.</summary>
+    public (ushort Selector, uint Address, bool MasksEvents) SystemCall { get; set; }
+
     /// <summary>Between an NMI and the iret hypercall that ends it.</summary>
     public bool InNmi { get; set; }
 }

@@ -9,6 +9,7 @@ internal static unsafe class ModelSpecificRegisters
     private const uint Tsc = 0x10, PlatformId = 0x17, ApicBase = 0x1B, MicrocodeRevision = 0x8B, Mperf = 0xE7, Aperf = 0xE8,
         ArchitecturalCapabilities = 0x10A, McgCapabilities = 0x179, McgStatus = 0x17A, MiscEnable = 0x1A0, Pat = 0x277,
         PerformanceCapabilities = 0x345, XenHypercallPage = 0x40000000, Efer = 0xC0000080,
+        TscAux = 0xC0000103,
         AmdHardwareConfiguration = 0xC0010015, AmdNorthBridge = 0xC001001F;
 
     private const ulong EferValue = 0x800;
@@ -27,6 +28,9 @@ internal static unsafe class ModelSpecificRegisters
         {
             case Tsc:
                 value = vcpu.ReadTsc(vcpu.State);
+                return true;
+            case TscAux:
+                value = vcpu.State->TscAux;
                 return true;
             case ApicBase:
                 value = 0xFEE00800 | (vcpu.Id == 0 ? 0x100u : 0);
@@ -66,6 +70,9 @@ internal static unsafe class ModelSpecificRegisters
             case MiscEnable when vendor == CpuVendor.Intel:
             case Mperf or Aperf or MicrocodeRevision:
             case AmdNorthBridge or AmdHardwareConfiguration when vendor == CpuVendor.Amd:
+                return true;
+            case TscAux when value <= uint.MaxValue:
+                vcpu.State->TscAux = (uint)value;
                 return true;
             case XenHypercallPage:
                 return TryWriteHypercallPage(vcpu, value);

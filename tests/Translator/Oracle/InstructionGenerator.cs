@@ -86,7 +86,13 @@ internal sealed class InstructionGenerator(Random random)
             // then cuts EIP to 16 bits even where a 16-bit LOOPE is not taken.
             byte[] prefixes = [0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3];
             bool branch = instruction.Op0Kind is OpKind.NearBranch16 or OpKind.NearBranch32;
-            writer.Bytes.Insert(0, prefixes[random.Next(branch ? 9 : prefixes.Length)]);
+            byte prefix = prefixes[random.Next(branch ? 9 : prefixes.Length)];
+            if (prefix == 0xF0 && instruction.Mnemonic is Mnemonic.Verr or Mnemonic.Verw)
+            {
+                return null;                        // an AMD processor takes LOCK there; the manuals of both say #UD
+            }
+
+            writer.Bytes.Insert(0, prefix);
         }
 
         return [.. writer.Bytes];

@@ -28,7 +28,7 @@ internal unsafe class OraclePlatform : Platform, IDisposable
         Cpu->MemoryBase = Memory;
         Cpu->TlbRoot = _tlb.Root;
         Cpu->Cr0 = 0x80050033;                      // PE MP ET NE WP AM PG
-        Cpu->Cr4 = 0x6B0;                           // PSE PAE PGE OSFXSR OSXMMEXCPT
+        Cpu->Cr4 = 0x406B0;                         // PSE PAE PGE OSFXSR OSXMMEXCPT OSXSAVE
         Cpu->Cpl = 3;
         Cpu->GdtrLimit = 127;
         Load(SegmentIndex.Cs, 0x23);

@@ -28,6 +28,9 @@ internal sealed unsafe class NativeThunk
     /// <summary>What it works on.</summary>
     public required NativeClass Class { get; init; }
 
+    /// <summary>Whether it names an XMM register, which CR4.OSFXSR must allow.</summary>
+    public required bool UsesXmm { get; init; }
+
     /// <summary>Whether the code loads and stores the whole area, not just the XMM registers it names.</summary>
     public required bool WholeArea { get; init; }
 

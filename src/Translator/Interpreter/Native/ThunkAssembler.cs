@@ -120,6 +120,7 @@ internal static unsafe class ThunkAssembler
             Code = code,
             Managed = managed,
             Class = x87 ? NativeClass.X87 : mmx ? NativeClass.Mmx : NativeClass.Sse,
+            UsesXmm = loaded.Count != 0,
             WholeArea = x87 || mmx,
             MemorySize = memorySize,
             ReadsMemory = reads,

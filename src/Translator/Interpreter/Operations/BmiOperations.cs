@@ -11,6 +11,12 @@ namespace Dbt.Translator.Interpretation.Operations;
 /// </summary>
 internal static unsafe class BmiOperations
 {
+    /// <summary>ADCX: addition with a carry in CF that leaves all other flags alone.</summary>
+    public static bool Adcx(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => AddCarry(interpreter, cpu, in d, Flags.Cf);
+
+    /// <summary>ADOX: the same with OF.</summary>
+    public static bool Adox(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => AddCarry(interpreter, cpu, in d, Flags.Of);
+
     /// <summary>ANDN.</summary>
     public static bool Andn(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
@@ -198,6 +204,21 @@ internal static unsafe class BmiOperations
         }
 
         *(uint*)Interpreter.Register(cpu, d.Register0) = value >> (int)*(uint*)Interpreter.Register(cpu, d.Register2);
+        return true;
+    }
+
+    private static bool AddCarry(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, uint carry)
+    {
+        if (!interpreter.TryOperand1(cpu, in d, 4, out uint value))
+        {
+            return false;
+        }
+
+        uint flags = LazyFlags.Status(cpu);
+        var register = (uint*)Interpreter.Register(cpu, d.Register0);
+        ulong sum = (ulong)*register + value + ((flags & carry) != 0 ? 1u : 0);
+        *register = (uint)sum;
+        LazyFlags.SetStatus(cpu, (flags & ~carry) | (sum >> 32 != 0 ? carry : 0));
         return true;
     }
 

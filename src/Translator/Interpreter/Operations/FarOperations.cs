@@ -22,7 +22,7 @@ internal static unsafe class FarOperations
             return system.Transfers.Jump(cpu, selector, offset, d.NextEip);
         }
 
-        if ( !TryLoadTarget(interpreter, cpu, selector, ref offset, ref size, out Segment code))
+        if (!TryLoadTarget(interpreter, cpu, selector, ref offset, ref size, out Segment code))
         {
             return false;
         }

@@ -210,7 +210,7 @@ internal static unsafe class FpuOperations
     /// <summary>LDMXCSR; #GP(0) for reserved bits.</summary>
     public static bool Ldmxcsr(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
-        if (!NativeOperations.Available(cpu, NativeClass.Sse) || !interpreter.TryOperand0(cpu, in d, 4, out uint value))
+        if (!NativeOperations.SseEnabled(cpu) || !NativeOperations.Available(cpu, NativeClass.Sse) || !interpreter.TryOperand0(cpu, in d, 4, out uint value))
         {
             return false;
         }
@@ -226,7 +226,7 @@ internal static unsafe class FpuOperations
 
     /// <summary>STMXCSR.</summary>
     public static bool Stmxcsr(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
-        NativeOperations.Available(cpu, NativeClass.Sse) && interpreter.TryStore0(cpu, in d, 4, State(cpu)->Mxcsr);
+        NativeOperations.SseEnabled(cpu) && NativeOperations.Available(cpu, NativeClass.Sse) && interpreter.TryStore0(cpu, in d, 4, State(cpu)->Mxcsr);
 
     /// <summary>MOVNTI: a plain store of a general register.</summary>
     public static bool Movnti(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
@@ -236,7 +236,8 @@ internal static unsafe class FpuOperations
     public static bool Maskmovdqu(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
         FxState* state = State(cpu);
-        return NativeOperations.Available(cpu, NativeClass.Sse)
+        return NativeOperations.SseEnabled(cpu)
+            && NativeOperations.Available(cpu, NativeClass.Sse)
             && StoreMasked(interpreter, cpu, in d, state->Xmm + (16 * d.Register1), state->Xmm + (16 * d.Register2), 16);
     }
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.Memory;
+using Dbt.Translator.Protection;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Interpretation.Operations;
@@ -37,7 +38,7 @@ internal static unsafe class NativeOperations
     public static bool Execute(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
         NativeThunk thunk = NativeThunks.Get((int)d.Extra);
-        if (!Available(cpu, thunk.Class) || (thunk.Class != NativeClass.Sse && !NothingPending(cpu)))
+        if ((thunk.UsesXmm && !SseEnabled(cpu)) || !Available(cpu, thunk.Class) || (thunk.Class != NativeClass.Sse && !NothingPending(cpu)))
         {
             return false;
         }
@@ -107,7 +108,10 @@ internal static unsafe class NativeOperations
         return true;
     }
 
-    /// <summary>Whether CR0 lets the instruction run: #NM, or #UD for MMX and SSE under EM.</summary>
+    /// <summary>Whether CR4 lets instructions on XMM registers run: #UD where OSFXSR is clear (SDM vol. 3, 2.5).</summary>
+    public static bool SseEnabled(CpuState* cpu) => (cpu->Cr4 & ControlBits.Cr4Osfxsr) != 0 || Interpreter.Undefined(cpu);
+
+    /// <summary>Whether CR0 lets the instruction run: #NM, or #UD for MMX and SSE under EM (SDM vol. 3, tables 2-3 and 13-1).</summary>
     public static bool Available(CpuState* cpu, NativeClass kind)
     {
         if ((cpu->Cr0 & (Cr0Em | Cr0Ts)) == 0)
@@ -194,7 +198,7 @@ internal static unsafe class NativeOperations
         return (raised & (X87Before | X87AfterStore)) != 0 ? Result.NotStored : Result.Done;
     }
 
-    // #XM where an exception that the guest has unmasked was raised: its flags are set, and nothing else changes. Where that is one of
+    // #XM (#UD where CR4.OSXMMEXCPT is clear) where an exception that the guest has unmasked was raised: its flags are set, and nothing else changes. Where that is one of
     // those found before anything is computed, there are no flags of a result.
     private static bool CheckSimd(CpuState* cpu, uint control, uint after)
     {
@@ -206,7 +210,7 @@ internal static unsafe class NativeOperations
         }
 
         ((FxState*)&cpu->Fx)->Mxcsr = control | raised;
-        return unmasked == 0 || Interpreter.Raise(cpu, Vector.Simd);
+        return unmasked == 0 || Interpreter.Raise(cpu, (cpu->Cr4 & ControlBits.Cr4Osxmmexcpt) != 0 ? Vector.Simd : Vector.InvalidOpcode);
     }
 
     private static void Copy(byte* from, byte* to, int size)

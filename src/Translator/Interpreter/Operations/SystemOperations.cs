@@ -8,6 +8,7 @@ internal static unsafe class SystemOperations
 {
     private const uint Cr4Tsd = 1u << 2;
     private const uint Cr4Umip = 1u << 11;
+    private const uint Cr4Osxsave = 1u << 18;
 
     /// <summary>An instruction of ring 0 that the platform carries out.</summary>
     public static bool Ring0(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
@@ -73,6 +74,39 @@ internal static unsafe class SystemOperations
         cpu->Gpr[(int)Gpr.Edx] = (uint)(value >> 32);
         return true;
     }
+
+    /// <summary>RDTSCP: RDTSC, and IA32_TSC_AUX in ECX.</summary>
+    public static bool Rdtscp(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        if (!Rdtsc(interpreter, cpu, in d))
+        {
+            return false;
+        }
+
+        cpu->Gpr[(int)Gpr.Ecx] = cpu->TscAux;
+        return true;
+    }
+
+    /// <summary>RDPID: IA32_TSC_AUX.</summary>
+    public static bool Rdpid(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        *(uint*)Interpreter.Register(cpu, d.Register0) = cpu->TscAux;
+        return true;
+    }
+
+    /// <summary>RDRAND and RDSEED: the host's random numbers, never exhausted; CF set, the other status flags clear.</summary>
+    public static bool Random(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        uint value;
+        System.Security.Cryptography.RandomNumberGenerator.Fill(new Span<byte>(&value, sizeof(uint)));
+        Interpreter.Store(Interpreter.Register(cpu, d.Register0), d.Size, value);
+        LazyFlags.SetStatus(cpu, Flags.Cf);
+        return true;
+    }
+
+    /// <summary>XSETBV: #UD without CR4.OSXSAVE, which nothing here offers; then an instruction of ring 0.</summary>
+    public static bool Xsetbv(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
+        (cpu->Cr4 & Cr4Osxsave) == 0 ? Interpreter.Undefined(cpu) : Ring0(interpreter, cpu, in d);
 
     /// <summary>SGDT.</summary>
     public static bool Sgdt(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Dbt.Translator.Interpretation;
+using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.State;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
@@ -127,6 +128,49 @@ public sealed unsafe class InterpreterFpuTests : IDisposable
         _machine.Cpu->RefreshMode();
         Run(a => a.fninit());
         Assert.Equal(Vector.DeviceNotAvailable, Assert.Single(_machine.Faults).Vector);
+    }
+
+    [Fact]
+    public void SseNeedsTheKernelsConsent()
+    {
+        _machine.Cpu->Cr4 = 0;
+        Run(a => a.movaps(xmm0, xmm1));
+        Assert.Equal(Vector.InvalidOpcode, Assert.Single(_machine.Faults).Vector);
+    }
+
+    [Fact]
+    public void TheEnvironmentNamesTheLastInstruction()
+    {
+        uint at = 0;
+        Run(a =>
+        {
+            a.fninit();
+            a.fld(__dword_ptr[ebx + 256]);
+            at = Start + 2;
+            a.fnstcw(__word_ptr[ebx + 128]);
+            a.fnstenv(__[ebx]);
+        });
+
+        // FLD m32 is D9 /0, here with an address of 32 bits: modrm 83. What controls the unit is not remembered.
+        Assert.Equal((at, 0x0183u << 16 | _machine.Cpu->Segments[SegmentIndex.Cs].Selector), (_machine.Read32(Data + 12), _machine.Read32(Data + 16)));
+        Assert.Equal(Data + 256, _machine.Read32(Data + 20));
+    }
+
+    [Fact]
+    public void InVirtual8086ModeTheEnvironmentHasLinearAddresses()
+    {
+        FxState state = default;
+        (state.ControlWord, state.Opcode, state.CodeSelector, state.InstructionPointer, state.DataSelector, state.DataPointer) = (0x37F, 0x183, 0x1234, 0x567, 0xF000, 0xFFF0);
+        byte* memory = stackalloc byte[28];
+        foreach (int size in new[] { 14, 28 })
+        {
+            X87Environment.Store(&state, memory, size, virtual8086: true);
+            uint Word(int index) => size == 28 ? ((uint*)memory)[index] : ((ushort*)memory)[index];
+            Assert.Equal([0x28A7u, 0x1183u, 0xFFF0u, 0xF000u], new[] { Word(3), Word(4), Word(5), Word(6) });
+            FxState back = default;
+            X87Environment.Load(&back, memory, size, virtual8086: true);
+            Assert.Equal((0x128A7u, 0xFFFF0u, (ushort)0x183), (back.InstructionPointer, back.DataPointer, back.Opcode));
+        }
     }
 
     [X64Fact]

@@ -18,7 +18,7 @@ internal unsafe struct DecodedInstruction
     /// <summary>Displacement of the memory operand.</summary>
     public uint Displacement;
 
-    /// <summary>Immediate, sign-extended to 32 bits where the encoding says so; a branch's target EIP; a far pointer's offset.</summary>
+    /// <summary>Immediate, sign-extended to 32 bits where the encoding says so; a branch's target EIP; a far pointer's offset; an x87 instruction's opcode.</summary>
     public uint Immediate;
 
     /// <summary>Second immediate: ENTER's level, a far pointer's selector; or the thunk's number.</summary>

@@ -177,10 +177,23 @@ internal sealed unsafe partial class Interpreter
             }
 
             d.Extra = (uint)thunk;
+            d.Immediate = CoprocessorOpcode(Decoder.Bytes);
         }
 
         _decoded.Add(d);
         return (row.Traits & RowTraits.EndsBlock) != 0;
+    }
+
+    // What the x87 keeps of its last instruction: the low bits of the first byte, and the second (SDM vol. 1, 8.1.9). 0 for all others.
+    private static uint CoprocessorOpcode(ReadOnlySpan<byte> bytes)
+    {
+        int first = 0;
+        while (first < bytes.Length - 1 && bytes[first] is 0x26 or 0x2E or 0x36 or 0x3E or 0x64 or 0x65 or 0x66 or 0x67 or 0xF0 or 0xF2 or 0xF3)
+        {
+            first++;
+        }
+
+        return first < bytes.Length - 1 && (bytes[first] & 0xF8) == 0xD8 ? ((bytes[first] & 7u) << 8) | bytes[first + 1] : 0;
     }
 
     private static DecodedInstruction Stub(in Instruction instruction, delegate*<Interpreter, CpuState*, in DecodedInstruction, bool> handler) => new()

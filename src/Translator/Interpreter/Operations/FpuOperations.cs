@@ -89,7 +89,7 @@ internal static unsafe class FpuOperations
             return false;
         }
 
-        X87Environment.Store(State(cpu), memory, size);
+        X87Environment.Store(State(cpu), memory, size, IsVirtual8086(cpu));
         interpreter.Commit(cpu);
         State(cpu)->ControlWord |= 0x3F;
         State(cpu)->UpdateSummary();
@@ -111,7 +111,7 @@ internal static unsafe class FpuOperations
             return false;
         }
 
-        X87Environment.Load(State(cpu), memory, size);
+        X87Environment.Load(State(cpu), memory, size, IsVirtual8086(cpu));
         return true;
     }
 
@@ -131,7 +131,7 @@ internal static unsafe class FpuOperations
         }
 
         FxState* state = State(cpu);
-        X87Environment.Store(state, memory, size);
+        X87Environment.Store(state, memory, size, IsVirtual8086(cpu));
         for (int i = 0; i < 8; i++)
         {
             Unsafe.CopyBlockUnaligned(memory + size + (i * 10), state->Stack + (i * 16), 10);
@@ -158,7 +158,7 @@ internal static unsafe class FpuOperations
         }
 
         FxState* state = State(cpu);
-        X87Environment.Load(state, memory, size);
+        X87Environment.Load(state, memory, size, IsVirtual8086(cpu));
         for (int i = 0; i < 8; i++)
         {
             Unsafe.InitBlockUnaligned(state->Stack + (i * 16), 0, 16);
@@ -254,6 +254,8 @@ internal static unsafe class FpuOperations
         state->EnterMmx();
         return StoreMasked(interpreter, cpu, in d, MmxRegister(state, d.Register1), MmxRegister(state, d.Register2), 8);
     }
+
+    private static bool IsVirtual8086(CpuState* cpu) => (cpu->Eflags & Flags.Vm) != 0;
 
     private static FxState* State(CpuState* cpu) => (FxState*)&cpu->Fx;
 

@@ -186,7 +186,7 @@ internal static unsafe class NativeOperations
         if (thunk.Class == NativeClass.X87)
         {
             // The host's pointers are ours; the guest's name its own instruction.
-            work->Opcode = 0;
+            work->Opcode = (ushort)d.Immediate;
             work->InstructionPointer = cpu->Eip;
             work->CodeSelector = cpu->Segments[SegmentIndex.Cs].Selector;
             work->DataPointer = thunk.MemorySize != 0 ? Interpreter.EffectiveAddress(cpu, in d) : guest->DataPointer;

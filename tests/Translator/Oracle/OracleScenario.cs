@@ -56,7 +56,7 @@ internal sealed class OracleScenario
             new("loops", Integer, (generator, random) => generator.MakeLoop(random.Next(1, 10))) { Share = 20, States = states, MostlyTranslated = true },
             new("code that modifies itself", Integer, (generator, random) => generator.MakeSelfModifying(random.Next(2, 12), random.Next(2) == 0))
             {
-                Share = 2, States = Math.Min(states, 8), MostlyTranslated = true,
+                Share = 1, States = Math.Min(states, 8), MostlyTranslated = true,
             },
             new("x87", row => row.TestClass == TestClass.Fpu && wanted(row), (generator, _) => generator.Make(1)) { Share = 140, States = states, Fx = true },
             new("MMX and SSE", row => row.TestClass == TestClass.Simd && wanted(row), (generator, _) => generator.Make(1))

@@ -14,7 +14,7 @@ internal static unsafe class FlowOperations
 
     /// <summary>Jcc.</summary>
     public static bool Jcc(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
-        Go(cpu, LazyFlags.Condition(cpu, d.Condition) ? d.Immediate : d.NextEip);
+        Branch(cpu, LazyFlags.Condition(cpu, d.Condition), in d);
 
     /// <summary>CALL near, direct or indirect.</summary>
     public static bool Call(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
@@ -85,7 +85,7 @@ internal static unsafe class FlowOperations
             count &= 0xFFFF;
         }
 
-        return Go(cpu, count == 0 ? d.Immediate : d.NextEip);
+        return Branch(cpu, count == 0, in d);
     }
 
     /// <summary>INT n.</summary>
@@ -107,7 +107,7 @@ internal static unsafe class FlowOperations
 
     /// <summary>INTO.</summary>
     public static bool Into(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
-        (LazyFlags.Status(cpu) & Flags.Of) != 0 ? Interrupt(interpreter, cpu, in d, (int)Vector.Overflow) : Go(cpu, d.NextEip);
+        (LazyFlags.Status(cpu) & Flags.Of) != 0 ? Interrupt(interpreter, cpu, in d, (int)Vector.Overflow) : Branch(cpu, false, in d);
 
     /// <summary>BOUND.</summary>
     public static bool Bound(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
@@ -146,12 +146,25 @@ internal static unsafe class FlowOperations
         return true;
     }
 
+    // A branch that is not taken cannot fault: where the segment ends behind it, the next fetch does.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool Branch(CpuState* cpu, bool taken, in DecodedInstruction d)
+    {
+        if (taken)
+        {
+            return Go(cpu, d.Immediate);
+        }
+
+        cpu->Eip = d.NextEip;
+        return true;
+    }
+
     private static bool CountDown(CpuState* cpu, in DecodedInstruction d, bool condition)
     {
         bool short16 = (d.Flags & DecodedFlags.Address16) != 0;
         uint count = cpu->Gpr[(int)Gpr.Ecx] - 1;
         uint seen = short16 ? count & 0xFFFF : count;
-        if (!Go(cpu, seen != 0 && condition ? d.Immediate : d.NextEip))
+        if (!Branch(cpu, seen != 0 && condition, in d))
         {
             return false;
         }

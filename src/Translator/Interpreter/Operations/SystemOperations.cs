@@ -127,9 +127,23 @@ internal static unsafe class SystemOperations
     /// <summary>SMSW: memory gets 16 bits, a register all that fit.</summary>
     public static bool Smsw(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => StoreWord(interpreter, cpu, in d, cpu->Cr0);
 
-    /// <summary>CLFLUSH and CLFLUSHOPT: nothing to flush, but the address is checked like a byte load's.</summary>
-    public static bool Clflush(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
-        interpreter.Open(cpu, in d, 1, MemoryAccess.Read) != null;
+    /// <summary>
+    /// CLFLUSH, CLFLUSHOPT, CLWB: nothing to flush, but the address is checked like a byte load's, except that it may lie in an
+    /// execute-only segment (SDM vol. 2, CLFLUSH).
+    /// </summary>
+    public static bool Clflush(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        ref Segment segment = ref cpu->Segments[(int)d.Segment];
+        if (!segment.IsCode || segment.Readable)
+        {
+            return interpreter.Open(cpu, in d, 1, MemoryAccess.Read) != null;
+        }
+
+        uint offset = Interpreter.EffectiveAddress(cpu, in d);
+        return offset <= segment.High
+            ? interpreter.OpenLinear(cpu, segment.Base + offset, 1, MemoryAccess.Read) != null
+            : Interpreter.GeneralProtection(cpu);
+    }
 
     private static bool Hand(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) =>
         interpreter.SystemUnit is { } system ? system.Execute(interpreter, cpu, in d) : interpreter.Platform.ExecutePrivileged(cpu, in interpreter.Kept(in d)) || Interpreter.GeneralProtection(cpu);

@@ -122,7 +122,7 @@ internal sealed class InstructionGenerator(Random random)
                 instruction.SetOpKind(index, OpKind.Memory);
                 instruction.MemoryDisplSize = random.Next(20) == 0 == (Bits == 32) ? 2 : 4;
                 Segment(ref instruction);
-                instruction.MemoryDisplacement32 = Offset(instruction.SegmentPrefix, Target(info));
+                instruction.MemoryDisplacement32 = Offset(instruction.SegmentPrefix, Target(info), info);
                 if (instruction.MemoryDisplSize == 2)
                 {
                     instruction.MemoryDisplacement32 &= 0xFFFF;
@@ -284,7 +284,7 @@ internal sealed class InstructionGenerator(Random random)
     private bool Address16() => random.Next(Careful ? 60 : 12) == 0 == (Bits == 32);
 
     // An offset that leads to a linear address; in a segment that does not span all, mostly one inside, or at its ends.
-    private uint Offset(Register register, uint target)
+    private uint Offset(Register register, uint target, OpCodeInfo info)
     {
         Dbt.Translator.State.Segment segment = SegmentOf(register);
         if (segment.Low == 0 && segment.High == uint.MaxValue)
@@ -295,8 +295,9 @@ internal sealed class InstructionGenerator(Random random)
         uint span = Math.Min(segment.High - segment.Low, 0x2FFF);
         return random.Next(Careful ? 40 : 8) switch
         {
-            0 => segment.High + 1 - (uint)random.Next(0, 18),
-            1 => segment.Low - (uint)random.Next(0, 10),
+            0 => segment.High + 1 - (uint)Math.Max(1, info.MemorySize.GetSize()) + (uint)random.Next(-1, 2),
+            1 => segment.Low - (uint)random.Next(0, 3),
+            3 => segment.High + 1 - (uint)random.Next(0, 18),
             2 => target - segment.Base,
             _ => segment.Low + (uint)random.NextInt64((span > 16 ? span - 16 : 0) + 1),
         };
@@ -317,7 +318,7 @@ internal sealed class InstructionGenerator(Random random)
         uint target = Target(info);
         if (Address16())
         {
-            Memory16(ref instruction, target);
+            Memory16(ref instruction, target, info);
             return;
         }
 
@@ -335,7 +336,7 @@ internal sealed class InstructionGenerator(Random random)
         }
 
         int scale = 1 << random.Next(4);
-        target = Offset(instruction.SegmentPrefix != Register.None ? instruction.SegmentPrefix : @base is 4 or 5 ? Register.SS : Register.DS, target);
+        target = Offset(instruction.SegmentPrefix != Register.None ? instruction.SegmentPrefix : @base is 4 or 5 ? Register.SS : Register.DS, target, info);
         LastOperand = (@base, target);
         Used |= (@base >= 0 ? 1 << @base : 0) | (indexRegister >= 0 ? 1 << indexRegister : 0);
         if (@base >= 0)
@@ -359,7 +360,7 @@ internal sealed class InstructionGenerator(Random random)
         }
     }
 
-    private void Memory16(ref Instruction instruction, uint target)
+    private void Memory16(ref Instruction instruction, uint target, OpCodeInfo info)
     {
         (Register, Register)[] forms =
         [
@@ -377,7 +378,7 @@ internal sealed class InstructionGenerator(Random random)
         int[] registers = [Number(instruction.MemoryBase), Number(instruction.MemoryIndex)];
         Register segment = instruction.SegmentPrefix != Register.None ? instruction.SegmentPrefix
             : instruction.MemoryBase == Register.BP ? Register.SS : Register.DS;
-        uint offset = Offset(segment, target);
+        uint offset = Offset(segment, target, info);
         uint displacement = offset - registers.Where(r => r >= 0).Aggregate(0u, (sum, r) => sum + Gpr[r]);
         LastOperand = (registers[0], offset);
         Used |= registers.Where(r => r >= 0).Aggregate(0, (mask, r) => mask | (1 << r));

@@ -8,6 +8,9 @@ internal sealed class OracleFailures
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, (int Count, string Example)> _kinds = [];
 
+    /// <summary>Whether examples are to be made small, rather than taken as they come.</summary>
+    public bool Shrinks { get; set; } = true;
+
     /// <summary>Kinds of differences.</summary>
     public int Kinds
     {

@@ -65,6 +65,9 @@ internal unsafe class OraclePlatform : Platform, IDisposable
     /// <inheritdoc/>
     public override CodeMap CodeMap { get; }
 
+    /// <summary>Whether writes to frames with code are kept out of the software TLB, as they must be.</summary>
+    protected virtual bool NoticesCodeWrites => true;
+
     /// <summary>Ready for the next run.</summary>
     /// <param name="latePage">Whether the island is to come late.</param>
     public void Begin(bool latePage)
@@ -118,7 +121,7 @@ internal unsafe class OraclePlatform : Platform, IDisposable
 
         error = PageFaultCode.None;
         host = Memory + offset;
-        if (access != MemoryAccess.Write || !CodeMap.HasCode((uint)offset >> 12))
+        if (access != MemoryAccess.Write || !NoticesCodeWrites || !CodeMap.HasCode((uint)offset >> 12))
         {
             _tlb.Set(linear >> 12, access, user, Memory + (offset & ~0xFFF));
         }

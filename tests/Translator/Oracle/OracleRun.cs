@@ -24,6 +24,13 @@ internal sealed class OracleRun : IDisposable
     /// <summary>Vectors of which nothing can be said: they reached into the harness, or did not end.</summary>
     public long Unusable => _workers.Sum(w => w.Unusable);
 
+    /// <summary>Whether examples of differences are made small.</summary>
+    public bool Shrinks
+    {
+        get => _failures.Shrinks;
+        init => _failures.Shrinks = value;
+    }
+
     /// <summary>Kinds of differences found.</summary>
     public int Kinds => _failures.Kinds;
 

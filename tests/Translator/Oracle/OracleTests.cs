@@ -7,7 +7,8 @@ namespace Dbt.Tests.Translator.Oracle;
 /// <summary>
 /// Interpreter, quick and optimised engine give the host processor's own answer. For a long run set DBT_ORACLE_VECTORS and
 /// DBT_ORACLE_SEED; DBT_ORACLE_ROWS (mnemonics, comma-separated) narrows it to some rows, DBT_ORACLE_ONLY (part of a scenario's name) to some
-/// kinds of vectors, DBT_ORACLE_ENGINE to one engine; DBT_ORACLE_REPORT names a file for the report, DBT_ORACLE_COUNTS one for the runs
+/// kinds of vectors, DBT_ORACLE_ENGINE to one engine; DBT_ORACLE_STATES
+/// says how many states each code is run with; DBT_ORACLE_REPORT names a file for the report, DBT_ORACLE_COUNTS one for the runs
 /// of each encoding, as docs/isa-vectors.tsv holds them.
 /// </summary>
 public sealed class OracleTests(ITestOutputHelper output)
@@ -28,7 +29,7 @@ public sealed class OracleTests(ITestOutputHelper output)
         string[] names = [.. ((string[])["interpreter", "quick", "optimized"]).Where(e => onlyEngine is null || onlyEngine == e)];
 
         // More states for each code where there is time for many codes all the same.
-        int states = int.TryParse(Variable("STATES"), out int given) ? given : 128;
+        int states = int.TryParse(Variable("STATES"), out int given) ? given : Vectors > 1_000_000 ? 256 : 32;
         OracleScenario[] scenarios =
             [.. OracleScenario.All(Wanted, states).Where(s => onlyScenario is null || s.Name.Contains(onlyScenario, StringComparison.OrdinalIgnoreCase))];
         using var run = new OracleRun(2, () => [.. names.Select(Engine)]);

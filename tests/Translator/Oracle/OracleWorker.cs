@@ -115,6 +115,12 @@ internal sealed class OracleWorker : IDisposable
 
     private void Fail(OracleScenario scenario, byte[] background, TestVector vector, GuestProcessor guest, string difference, string origin)
     {
+        if (!_failures.Shrinks)
+        {
+            _failures.Add(Kind(vector, guest, difference), $"{guest.Name}, {origin}\n{vector}{difference}");
+            return;
+        }
+
         if (Difference(scenario, background, vector, guest) is null)
         {
             // Right once the code is hot or cold again: nothing can be taken away from such an example.

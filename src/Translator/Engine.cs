@@ -11,7 +11,7 @@ public enum EngineKind
     /// <summary>One instruction at a time from decoded blocks; no translation.</summary>
     Interpreter,
 
-    /// <summary>Every block is translated at once with RyuJIT's MinOpts.</summary>
+    /// <summary>Interpreter, then a translation of each block for itself with RyuJIT's MinOpts.</summary>
     Quick,
 
     /// <summary>Interpreter, then optimised regions; no quick blocks, and nothing is compiled in the background.</summary>
@@ -31,10 +31,10 @@ public sealed record EngineOptions
     public int OptimizeThreshold { get; init; } = 8000;
 
     /// <summary>
-    /// With <see cref="EngineKind.Optimized"/>, executions of a block in the interpreter before its region; 0 translates everything at
-    /// once, which takes most of its time for code that runs once.
+    /// With <see cref="EngineKind.Quick"/> and <see cref="EngineKind.Optimized"/>, executions of a block in the interpreter before its
+    /// first translation; 0 translates everything at once, which takes most of its time for code that runs once.
     /// </summary>
-    public int OptimizedThreshold { get; init; } = 32;
+    public int WarmUp { get; init; } = 32;
 
     /// <summary>Guest instructions an optimised region holds at most (RyuJIT's linear range, 300 to 450).</summary>
     public int MaxRegionInstructions { get; init; } = 350;

@@ -15,9 +15,9 @@ internal static unsafe class EngineUnderTest
     {
         "interpreter" => new EngineOptions { Kind = EngineKind.Interpreter },
         "tiered-interpreting" => new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = int.MaxValue },
-        "quick" => new EngineOptions { Kind = EngineKind.Quick },
-        "optimized" => new EngineOptions { Kind = EngineKind.Optimized, OptimizedThreshold = 0 },
-        "optimized-unlinked" => new EngineOptions { Kind = EngineKind.Optimized, OptimizedThreshold = 0, LinkBlocks = false },
+        "quick" => new EngineOptions { Kind = EngineKind.Quick, WarmUp = 0 },
+        "optimized" => new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0 },
+        "optimized-unlinked" => new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0, LinkBlocks = false },
         "tiered" => new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = 2, OptimizeThreshold = 5, BackgroundCompile = false },
         "tiered-background" => new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = 2, OptimizeThreshold = 5 },
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),

@@ -18,8 +18,8 @@ internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeTh
         (int first, bool quick, int optimize) = options.Kind switch
         {
             EngineKind.Interpreter => (int.MaxValue, true, 0),
-            EngineKind.Quick => (0, true, 0),
-            EngineKind.Optimized => (options.OptimizedThreshold, false, 0),
+            EngineKind.Quick => (options.WarmUp, true, 0),
+            EngineKind.Optimized => (options.WarmUp, false, 0),
             _ => (options.QuickThreshold, true, options.OptimizeThreshold),
         };
         bool background = options.Kind == EngineKind.Tiered && options.BackgroundCompile;

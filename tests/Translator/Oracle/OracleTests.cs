@@ -79,8 +79,8 @@ public sealed class OracleTests(ITestOutputHelper output)
     internal static GuestProcessor Engine(string name, OraclePlatform? platform) => name switch
     {
         // Every code overwrites the one before: that must not make the engines give up on the page.
-        "quick" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Quick, RewritesUntilCool = int.MaxValue }, 1, platform),
-        "optimized" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Optimized, OptimizedThreshold = 0, RewritesUntilCool = int.MaxValue }, 1, platform),
+        "quick" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Quick, WarmUp = 0, RewritesUntilCool = int.MaxValue }, 1, platform),
+        "optimized" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0, RewritesUntilCool = int.MaxValue }, 1, platform),
         "tiered" => new GuestProcessor(
             name,
             new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = 2, OptimizeThreshold = 3, BackgroundCompile = false, RewritesUntilCool = int.MaxValue },

@@ -121,9 +121,29 @@ internal sealed unsafe partial class Interpreter
     [MethodImpl(MethodImplOptions.NoInlining)]
     public byte* OpenAt(CpuState* cpu, SegmentIndex segment, uint offset, int size, MemoryAccess access)
     {
-        return TryLinear(cpu, segment, offset, (uint)size, access, out uint linear)
-            ? OpenLinear(cpu, linear, size, access)
-            : null;
+        if (TryLinear(cpu, segment, offset, (uint)size, access, out uint linear))
+        {
+            return OpenLinear(cpu, linear, size, access);
+        }
+
+        if (size == MaxAccess)
+        {
+            ReachLimit(cpu, segment, offset, access);
+        }
+
+        return null;
+    }
+
+    // FXSAVE and FXRSTOR go forward: an absent page before the segment's end faults first.
+    private void ReachLimit(CpuState* cpu, SegmentIndex segment, uint offset, MemoryAccess access)
+    {
+        for (uint done = 0; done < MaxAccess; done += 16)
+        {
+            if (!TryLinear(cpu, segment, offset + done, 16, access, out uint linear) || !TryResolve(cpu, linear, access, out _))
+            {
+                return;
+            }
+        }
     }
 
     /// <summary>Opens memory at a linear address.</summary>

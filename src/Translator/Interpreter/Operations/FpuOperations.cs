@@ -297,14 +297,8 @@ internal static unsafe class FpuOperations
             return null;
         }
 
-        // The segment's limit comes before the alignment; then the last byte, before the rest.
-        uint offset = Interpreter.EffectiveAddress(cpu, in d);
-        if (!Interpreter.TryLinear(cpu, (SegmentIndex)d.Segment, offset, 512, access, out uint linear))
-        {
-            return null;
-        }
-
-        if ((linear & 15) != 0)
+        // First the alignment, then the last byte, then the rest.
+        if (((cpu->Segments[(int)d.Segment].Base + Interpreter.EffectiveAddress(cpu, in d)) & 15) != 0)
         {
             Interpreter.GeneralProtection(cpu);
             return null;

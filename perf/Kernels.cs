@@ -18,6 +18,7 @@ internal static class Kernels
             ["sieve"] = (50_000, Sieve),
             ["fibonacci"] = (18, Fibonacci),
             ["bytes"] = (100_000, Bytes),
+            ["x87"] = (20_000, X87),
         };
 
     /// <summary>Adds 1024 words of memory, ECX times.</summary>
@@ -36,6 +37,36 @@ internal static class Kernels
         a.jnz(inner);
         a.dec(ecx);
         a.jnz(outer);
+        a.@int(0x20);
+    }
+
+    /// <summary>Twelve x87 instructions with memory operands of 64 bits and register operands, a compare among them, ECX times.</summary>
+    private static void X87(Assembler a)
+    {
+        Label next = a.CreateLabel();
+        a.mov(esi, Data);
+        a.fninit();
+        a.fld1();
+        a.fldpi();
+        a.fst(__qword_ptr[esi]);
+        a.fdivp(st1, st0);
+        a.fstp(__qword_ptr[esi + 8]);
+        a.Label(ref next);
+        a.fld(__qword_ptr[esi]);
+        a.fmul(__qword_ptr[esi + 8]);
+        a.fld(st0);
+        a.fadd(st0, st1);
+        a.fxch(st0, st1);
+        a.fsub(__qword_ptr[esi]);
+        a.fmulp(st1, st0);
+        a.fchs();
+        a.fld1();
+        a.fcomip(st0, st1);
+        a.fadd(__qword_ptr[esi]);
+        a.fstp(__qword_ptr[esi + 16]);
+        a.dec(ecx);
+        a.jnz(next);
+        a.mov(eax, __dword_ptr[esi + 16]);
         a.@int(0x20);
     }
 

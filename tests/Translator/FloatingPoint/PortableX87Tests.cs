@@ -47,6 +47,27 @@ public sealed class PortableX87Tests(ITestOutputHelper output)
     }
 
     [X64Fact]
+    public void FastFormsAreBitExact()
+    {
+        using var comparison = new X87Comparison();
+        Instruction[] encodings = [.. X87Comparison.Encodings(Wanted).Where(X87Comparison.HasFastForm)];
+        var random = new Random(Seed + 2);
+        int count = encodings.Length == 0 ? 0 : Vectors ?? 50_000, taken = 0;
+        for (int i = 0; i < count; i++)
+        {
+            Instruction instruction = encodings[random.Next(encodings.Length)];
+            byte[] area = X87Vectors.Area(random);
+            area[0] |= 0x3F;
+            string? difference = comparison.RunFast(instruction, area, X87Vectors.Memory(random), (uint)random.Next(0x1000) & 0x8D5, out bool fast);
+            Assert.True(difference is null, difference);
+            taken += fast ? 1 : 0;
+        }
+
+        Report($"{encodings.Length} encodings with a fast form, {taken} of {count} vectors took it\n");
+        Assert.True(taken * 4 >= count, $"Only {taken} of {count} vectors took the fast form.");
+    }
+
+    [X64Fact]
     public void TranscendentalsAreWithinOneUnitInTheLastPlace()
     {
         using var comparison = new X87Comparison();

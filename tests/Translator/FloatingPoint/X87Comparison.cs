@@ -3,6 +3,7 @@ using System.Text;
 using Dbt.Translator.Instructions;
 using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.Interpretation.Portable;
+using Dbt.Translator.State;
 using Iced.Intel;
 using Decoder = Iced.Intel.Decoder;
 
@@ -14,6 +15,7 @@ internal sealed unsafe class X87Comparison : IDisposable
     private const uint StatusFlags = 0x8D5;
 
     private readonly byte* _buffer = (byte*)NativeMemory.AlignedAlloc(2048, 64);
+    private readonly CpuState* _cpu = CpuState.Allocate();
 
     /// <summary>Every encoding of every x87 instruction that has host code and is not one of <paramref name="excluded"/>.</summary>
     public static Instruction[] Encodings(Predicate<Mnemonic> wanted)
@@ -40,6 +42,9 @@ internal sealed unsafe class X87Comparison : IDisposable
 
         return [.. found];
     }
+
+    /// <summary>Whether the ordinary case of an instruction runs apart from the whole area.</summary>
+    public static bool HasFastForm(Instruction instruction) => NativeThunks.Get(NativeThunks.Find(instruction)).Fast is not null;
 
     /// <summary>
     /// How far the portable results are from the host's, where these are numbers of the same sign: the largest distance in units of the
@@ -73,8 +78,42 @@ internal sealed unsafe class X87Comparison : IDisposable
             throw new InvalidOperationException($"{instruction} does not run both ways.");
         }
 
+        NativeRegisters left = One(native, _buffer, area, memory, eflags), right = One(portable, _buffer + 1024, area, memory, eflags);
+        return Compare(instruction, native, area, memory, left.Eflags, right.Eflags);
+    }
+
+    /// <summary>Runs an instruction by the host's code for the whole area and by its fast form, which all exceptions must be masked for.</summary>
+    /// <param name="instruction">The instruction.</param>
+    /// <param name="area">The area before.</param>
+    /// <param name="memory">The memory operand.</param>
+    /// <param name="eflags">Status flags before.</param>
+    /// <param name="taken">Whether the fast form took it; where it didn't, it must have left all as it was.</param>
+    /// <returns>Null where all agrees, else what does not.</returns>
+    public string? RunFast(in Instruction instruction, byte[] area, byte[] memory, uint eflags, out bool taken)
+    {
+        NativeThunk native = NativeThunks.Get(NativeThunks.Find(instruction));
+        byte* fast = _buffer + 1024;
+        Arrange(fast, area, memory);
+        _cpu->FlagOp = 0;
+        _cpu->Eflags = eflags | 2;
+        taken = native.Fast!.TryRun(_cpu, (FxState*)fast, native.MemorySize != 0 ? fast + 512 : null);
+        NativeRegisters left = default;
+        left.Eflags = eflags | 2;
+        if (taken)
+        {
+            left = One(native, _buffer, area, memory, eflags);
+        }
+        else
+        {
+            Arrange(_buffer, area, memory);
+        }
+
+        return Compare(instruction, native, area, memory, left.Eflags, LazyFlags.Status(_cpu));
+    }
+
+    private string? Compare(in Instruction instruction, NativeThunk native, byte[] area, byte[] memory, uint left, uint right)
+    {
         byte* first = _buffer, second = _buffer + 1024;
-        NativeRegisters left = One(native, first, area, memory, eflags), right = One(portable, second, area, memory, eflags);
         StringBuilder? text = null;
         Part("fcw", first, second, 0, 2, ref text);
         Part("fsw", first, second, 2, 2, ref text);
@@ -91,10 +130,10 @@ internal sealed unsafe class X87Comparison : IDisposable
             Part("memory", first, second, 512, native.MemorySize, ref text);
         }
 
-        if (native.WritesFlags && ((left.Eflags ^ right.Eflags) & StatusFlags) != 0)
+        if (native.WritesFlags && ((left ^ right) & StatusFlags) != 0)
         {
             text ??= new StringBuilder();
-            text.Append($"  eflags: native {left.Eflags & StatusFlags:X3}, portable {right.Eflags & StatusFlags:X3}\n");
+            text.Append($"  eflags: native {left & StatusFlags:X3}, portable {right & StatusFlags:X3}\n");
         }
 
         return text is null ? null : $"{instruction}\n{Describe(area, memory)}{text}";
@@ -107,17 +146,26 @@ internal sealed unsafe class X87Comparison : IDisposable
     public FxState* Portable => (FxState*)(_buffer + 1024);
 
     /// <inheritdoc/>
-    public void Dispose() => NativeMemory.AlignedFree(_buffer);
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(_buffer);
+        CpuState.Free(_cpu);
+    }
 
     private static NativeRegisters One(NativeThunk thunk, byte* buffer, byte[] area, byte[] memory, uint eflags)
     {
-        area.CopyTo(new Span<byte>(buffer, 512));
-        memory.CopyTo(new Span<byte>(buffer + 512, 16));
-        ((FxState*)buffer)->Mxcsr = 0x1F80;
+        Arrange(buffer, area, memory);
         NativeRegisters registers = default;
         registers.Eflags = eflags | 2;
         thunk.Run(buffer, buffer + 512, &registers);
         return registers;
+    }
+
+    private static void Arrange(byte* buffer, byte[] area, byte[] memory)
+    {
+        area.CopyTo(new Span<byte>(buffer, 512));
+        memory.CopyTo(new Span<byte>(buffer + 512, 16));
+        ((FxState*)buffer)->Mxcsr = 0x1F80;
     }
 
     private static void Part(string name, byte* a, byte* b, int offset, int length, ref StringBuilder? text)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Dbt.Translator.Interpretation.Native;
 
@@ -65,6 +66,29 @@ internal unsafe struct FxState
         }
 
         StatusWord &= 0xC7FF;
+    }
+
+    /// <summary>Adds to TOP without a look at tags. All registers move, as the area holds ST(0) first.</summary>
+    /// <param name="by">1, or 7 to go back by one.</param>
+    public void Turn(int by)
+    {
+        fixed (byte* stack = Stack)
+        {
+            if (by == 1)
+            {
+                Vector128<byte> first = Vector128.Load(stack);
+                Buffer.MemoryCopy(stack + 16, stack, 112, 112);
+                first.Store(stack + 112);
+            }
+            else
+            {
+                Vector128<byte> last = Vector128.Load(stack + 112);
+                Buffer.MemoryCopy(stack, stack + 16, 112, 112);
+                last.Store(stack);
+            }
+        }
+
+        StatusWord = (ushort)((StatusWord & ~0x3800) | (((Top + by) & 7) << 11));
     }
 
     /// <summary>Brings ES and B in line with flags and masks.</summary>

@@ -25,6 +25,9 @@ internal sealed unsafe class NativeThunk
     /// <summary>The managed code, or null.</summary>
     public required ManagedRoutine? Managed { get; init; }
 
+    /// <summary>For x87 instructions by the host's code that have one: the form for the ordinary case.</summary>
+    public FastX87? Fast { get; init; }
+
     /// <summary>What it works on.</summary>
     public required NativeClass Class { get; init; }
 

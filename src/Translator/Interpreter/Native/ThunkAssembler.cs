@@ -119,6 +119,7 @@ internal static unsafe class ThunkAssembler
         {
             Code = code,
             Managed = managed,
+            Fast = managed == null && x87 ? FastX87.Find(guest) : null,
             Class = x87 ? NativeClass.X87 : mmx ? NativeClass.Mmx : NativeClass.Sse,
             UsesXmm = loaded.Count != 0,
             WholeArea = x87 || mmx,
@@ -211,11 +212,4 @@ internal static unsafe class ThunkAssembler
     private static bool ToleratesMisalignment(Mnemonic mnemonic) => mnemonic is
         Mnemonic.Movups or Mnemonic.Movupd or Mnemonic.Movdqu or Mnemonic.Lddqu
         or Mnemonic.Pcmpestri or Mnemonic.Pcmpestrm or Mnemonic.Pcmpistri or Mnemonic.Pcmpistrm;
-
-    private sealed class PointerCodeWriter(byte* target) : CodeWriter
-    {
-        public int Length { get; private set; }
-
-        public override void WriteByte(byte value) => target[Length++] = value;
-    }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Dbt.Translator.FloatingPoint;
 using Dbt.Translator.Interpretation.Native;
 
@@ -97,17 +96,8 @@ internal unsafe ref struct X87Unit
     /// <summary>Makes room for a new ST(0), which the caller writes.</summary>
     public readonly void Push() => Turn(7);
 
-    /// <summary>Adds to TOP. The area holds ST(0) first, so all registers move.</summary>
-    public readonly void Turn(int by)
-    {
-        byte* stack = _state->Stack;
-        byte* old = stackalloc byte[128];
-        Unsafe.CopyBlockUnaligned(old, stack, 128);
-        Unsafe.CopyBlockUnaligned(stack, old + (16 * by), (uint)(128 - (16 * by)));
-        Unsafe.CopyBlockUnaligned(stack + 128 - (16 * by), old, (uint)(16 * by));
-        int top = (_state->Top + by) & 7;
-        _state->StatusWord = (ushort)((_state->StatusWord & ~0x3800) | (top << 11));
-    }
+    /// <summary>Adds 1, or 7, to TOP.</summary>
+    public readonly void Turn(int by) => _state->Turn(by);
 
     /// <summary>Clears C1, which most instructions do before all else.</summary>
     public readonly void ClearC1() => _state->StatusWord &= unchecked((ushort)~C1);

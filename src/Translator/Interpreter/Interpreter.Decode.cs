@@ -2,7 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Dbt.Translator.Instructions;
 using Dbt.Translator.Interpretation.Native;
-using Dbt.Translator.Interpretation.Operations;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 using Iced.Intel;
@@ -179,10 +178,6 @@ internal sealed unsafe partial class Interpreter
 
             d.Extra = (uint)thunk;
             d.Immediate = CoprocessorOpcode(Decoder.Bytes);
-            if (NativeThunks.Get(thunk).Fast != null)
-            {
-                d.Handler = &FastX87Operations.Execute;
-            }
         }
 
         _decoded.Add(d);

@@ -4,22 +4,23 @@ using Dbt.Translator.State;
 
 namespace Dbt.Translator.Interpretation.Operations;
 
-/// <summary>The routine of x87 instructions that have a fast form; whatever keeps it from being used goes to <see cref="NativeOperations"/>.</summary>
+/// <summary>x87 instructions that have a fast form, where nothing keeps it from being used; else <see cref="NativeOperations"/> has them.</summary>
 internal static unsafe class FastX87Operations
 {
     private const uint Cr0EmTs = 4 | 8;
     private const ushort AllMasks = 0x3F;
 
-    /// <summary>The routine.</summary>
-    public static bool Execute(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    /// <summary>Whether the unit is available, all exceptions are masked, and none waits.</summary>
+    public static bool Apply(CpuState* cpu)
     {
         var state = (FxState*)&cpu->Fx;
-        if ((cpu->Cr0 & Cr0EmTs) != 0 || (state->ControlWord & AllMasks) != AllMasks || (state->StatusWord & FxState.ErrorSummary) != 0)
-        {
-            return NativeOperations.Execute(interpreter, cpu, in d);
-        }
+        return (cpu->Cr0 & Cr0EmTs) == 0 && (state->ControlWord & AllMasks) == AllMasks && (state->StatusWord & FxState.ErrorSummary) == 0;
+    }
 
-        NativeThunk thunk = NativeThunks.Get((int)d.Extra);
+    /// <summary>Carries an instruction out under <see cref="Apply"/>'s conditions.</summary>
+    public static bool Execute(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, NativeThunk thunk)
+    {
+        var state = (FxState*)&cpu->Fx;
         byte* memory = null;
         if (thunk.MemorySize != 0)
         {

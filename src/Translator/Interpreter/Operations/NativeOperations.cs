@@ -38,6 +38,11 @@ internal static unsafe class NativeOperations
     public static bool Execute(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
         NativeThunk thunk = NativeThunks.Get((int)d.Extra);
+        if (thunk.Fast != null && FastX87Operations.Apply(cpu))
+        {
+            return FastX87Operations.Execute(interpreter, cpu, in d, thunk);
+        }
+
         if ((thunk.UsesXmm && !SseEnabled(cpu)) || !Available(cpu, thunk.Class) || (thunk.Class != NativeClass.Sse && !NothingPending(cpu)))
         {
             return false;

@@ -45,14 +45,14 @@ internal static class DomainNodes
         }
 
         store.Write($"{home}/store/port", Number(domain.StorePort));
-        store.Write($"{home}/store/ring-ref", Number(domain.StoreMfn));
+        store.Write($"{home}/store/ring-ref", Number(domain.GuestFrameOf(domain.StoreMfn)));
         store.Write($"{home}/console/backend-id", "0");
         store.Write($"{home}/console/limit", "1048576");
         store.Write($"{home}/console/type", "xenconsoled");
         store.Write($"{home}/console/output", "pty");
         store.Write($"{home}/console/tty", "");
         store.Write($"{home}/console/port", Number(domain.ConsolePort));
-        store.Write($"{home}/console/ring-ref", Number(domain.ConsoleMfn));
+        store.Write($"{home}/console/ring-ref", Number(domain.GuestFrameOf(domain.ConsoleMfn)));
     }
 
     /// <summary>Removes everything of the domain.</summary>

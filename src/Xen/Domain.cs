@@ -76,6 +76,20 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>Frames, page types, page tables.</summary>
     public DomainMemory Memory { get; }
 
+    /// <summary>What makes it an auto-translated domain (PVH); null for a paravirtual one. Set before it gets memory or processors.</summary>
+    internal Hvm.HvmDomain? Hvm { get; private set; }
+
+    /// <summary>The number by which the guest knows one of its machine frames.</summary>
+    public uint GuestFrameOf(uint mfn) => Hvm is { } hvm ? hvm.Physmap.GfnOf(mfn) : mfn;
+
+    /// <summary>Makes it an auto-translated domain.</summary>
+    internal Hvm.HvmDomain MakeTranslated()
+    {
+        Hvm = new Hvm.HvmDomain(this);
+        Cpuid.Translated = Id;
+        return Hvm;
+    }
+
     /// <summary>Event channels.</summary>
     public EventChannels Events { get; }
 
@@ -256,6 +270,7 @@ public sealed unsafe class Domain : IDisposable
         }
 
         Memory.Dispose();
+        Hvm?.Dispose();
         NativeMemory.Free(DummyVcpuInfo);
         DummyVcpuInfo = null;
     }

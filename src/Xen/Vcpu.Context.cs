@@ -28,6 +28,21 @@ public sealed unsafe partial class Vcpu
     }
 
     /// <summary>
+    /// The state of a PVH domain's first instruction: flat ring-0 segments, no paging, EBX at hvm_start_info, a TSS of base 0 and limit 67h.
+    /// </summary>
+    /// <param name="entry">Guest-physical entry point.</param>
+    /// <param name="startInfo">Guest-physical address of the start info.</param>
+    internal void SetNativeStartState(uint entry, uint startInfo)
+    {
+        Hvm!.Reset();
+        State->Tr = Segment.FromDescriptor(0, 0x0000_8B00_0000_0067);
+        State->Eip = entry;
+        State->Gpr[(int)Gpr.Ebx] = startInfo;
+        IsInitialised = true;
+        _down = false;
+    }
+
+    /// <summary>
     /// Gives an uninitialised processor a state (VCPUOP_initialise). On an error nothing has changed that the guest could see.
     /// </summary>
     /// <returns>0; -EINVAL for an LDT, GDT or base pointer that isn't valid, or segments that can't be loaded.</returns>

@@ -18,6 +18,11 @@ public sealed unsafe partial class Vcpu
     public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error) =>
         Domain.Memory.TryResolve(this, linear, access, user, out host, out error);
 
+    /// <summary>Resolves a linear address for the hypervisor's own access, with supervisor rights.</summary>
+    internal bool TryResolveSupervisor(uint linear, MemoryAccess access, out byte* host) => Hvm is { } hvm
+        ? hvm.TryResolve(State, linear, access, false, out host, out _)
+        : Domain.Memory.TryResolve(this, linear, access, user: false, out host, out _);
+
     /// <inheritdoc/>
     public override bool TryReadDescriptor(CpuState* cpu, ushort selector, out ulong descriptor) =>
         Descriptors.TryRead(selector, out descriptor);

@@ -212,6 +212,31 @@ public sealed unsafe partial class Vcpu
         }
     }
 
+    /// <summary>Whether an NMI waits for an auto-translated domain's processor.</summary>
+    internal bool IsNmiDue => _nmi != 0;
+
+    /// <summary>Takes the NMI that waits, if any.</summary>
+    internal bool TakeNmi() => Interlocked.Exchange(ref _nmi, 0) != 0;
+
+    /// <summary>Whether a hypercall asked to wait, for which <see cref="AttendNative"/> is the place.</summary>
+    internal bool IsWaitRequested => _blockRequested || _poll is not null;
+
+    /// <summary>What stands between an exit and the next instruction of an auto-translated domain's processor, but for interrupts.</summary>
+    /// <returns>False where it is to stop.</returns>
+    internal bool AttendNative()
+    {
+        PassSafePoint();
+        Hvm!.ApplyFlush();
+        Hold();
+        if (IsWaitRequested || Hvm.IsHalted)
+        {
+            WaitBlocked();
+            Hvm.Wake();
+        }
+
+        return !Domain.IsStopped;
+    }
+
     private bool UpcallIsDue
     {
         get
@@ -259,7 +284,7 @@ public sealed unsafe partial class Vcpu
     }
 
     private bool IsWakeDue(PollRequest? poll) =>
-        Domain.IsStopped || UpcallIsDue || _nmi != 0 || (poll is not null && poll.IsDone(Domain));
+        Domain.IsStopped || (Hvm?.IsWakeDue ?? (UpcallIsDue || _nmi != 0)) || (poll is not null && poll.IsDone(Domain));
 
     /// <summary>Waits while the processor is down or held.</summary>
     private void Hold()
@@ -312,7 +337,7 @@ public sealed unsafe partial class Vcpu
         Bind();
         try
         {
-            using Engine engine = EngineFactory.Create(Domain.EngineOptions, this, State);
+            using Engine engine = EngineFactory.Create(Domain.EngineOptions, (Platform?)Hvm ?? this, State);
             _engine = engine;
             Timers.Running();
             RunState.Enter(RunStateKind.Running);

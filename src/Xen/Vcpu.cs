@@ -1,6 +1,7 @@
 using Dbt.Translator;
 using Dbt.Translator.State;
 using Dbt.Xen.Abi;
+using Dbt.Xen.Hvm;
 using Dbt.Xen.Hypercalls;
 using Dbt.Xen.Processor;
 using Dbt.Xen.Time;
@@ -8,8 +9,9 @@ using Dbt.Xen.Time;
 namespace Dbt.Xen;
 
 /// <summary>
-/// One virtual processor of a PV domain: its state, its host thread, and what the processor core asks of its surroundings.
-/// Each part is a class of its own: trap table, descriptor tables, timers and so on.
+/// One virtual processor: its state, its host thread, and what the processor core asks of its surroundings.
+/// Each part is a class of its own: trap table, descriptor tables, timers and so on. An auto-translated domain's processor is plugged
+/// into <see cref="Hvm"/> instead, and uses no more of this than the thread, the timers and the accounting.
 /// </summary>
 public sealed unsafe partial class Vcpu : Platform, IDisposable
 {
@@ -22,14 +24,23 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
     {
         Domain = domain;
         Id = id;
-        State = CpuState.Allocate();
-        State->MemoryBase = domain.Hypervisor.Machine.Base;
+        if (domain.Hvm is { } hvm)
+        {
+            Hvm = new HvmProcessor(this, hvm);
+            State = Hvm.Cpu;
+        }
+        else
+        {
+            State = CpuState.Allocate();
+            State->MemoryBase = domain.Hypervisor.Machine.Base;
+            StartOfDay.ResetProcessor(State);
+        }
+
         Descriptors = new DescriptorTables(this);
         Timers = new VcpuTimers(this);
         RunState = new RunState(this);
         Decoder = new GuestInstructionReader(this);
         _recheck = domain.Hypervisor.Timers.Create(Interrupt);
-        StartOfDay.ResetProcessor(State);
     }
 
     /// <summary>The domain it belongs to.</summary>
@@ -43,6 +54,12 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
 
     /// <summary>Whether VCPUOP_initialise or the domain builder gave it a state.</summary>
     public bool IsInitialised { get; internal set; }
+
+    /// <summary>The processor's surroundings in an auto-translated domain; null in a paravirtual one.</summary>
+    internal HvmProcessor? Hvm { get; }
+
+    /// <summary>First linear address that isn't the guest's.</summary>
+    internal ulong LinearEnd => Hvm is null ? Layout.HypervisorStart : 1UL << 32;
 
     internal TrapTable Traps { get; } = new();
 
@@ -123,6 +140,7 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
         Volatile.Write(ref _registeredInfo, (nint)place);
         Volatile.Write(ref *(uint*)(place + SharedInfoLayout.PendingSelector), uint.MaxValue);
         Volatile.Write(ref place[SharedInfoLayout.UpcallPending], 1);
+        Hvm?.UpcallRaised();
         Kick();
     }
 
@@ -134,7 +152,15 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
         Stop();
         lock (_kickLock)
         {
-            CpuState.Free(State);
+            if (Hvm is null)
+            {
+                CpuState.Free(State);
+            }
+            else
+            {
+                Hvm.Dispose();
+            }
+
             State = null;
             _wake.Dispose();
         }

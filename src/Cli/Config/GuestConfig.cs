@@ -1,4 +1,5 @@
 using Dbt.Devices;
+using Dbt.Xen.Builder;
 using Dbt.Xen.Processor;
 
 namespace Dbt.Cli.Config;
@@ -11,6 +12,9 @@ internal sealed record GuestConfig
 
     /// <summary>uuid=; null for a new one.</summary>
     public Guid? Uuid { get; init; }
+
+    /// <summary>type=, or as the kernel says.</summary>
+    public GuestType Type { get; init; }
 
     /// <summary>memory=, MiB.</summary>
     public int MemoryMiB { get; init; } = DefaultMemoryMiB;

@@ -54,7 +54,7 @@ internal sealed class GuestConfigReader
     private GuestConfig Read(bool needsKernel)
     {
         WarnOfKeys();
-        CheckType();
+        GuestType type = ReadType();
         int memory = Number("memory", BuildRequest.LeastMemoryMiB, BuildRequest.MostMemoryMiB) ?? GuestConfig.DefaultMemoryMiB;
         int maxMemory = Number("maxmem", BuildRequest.LeastMemoryMiB, BuildRequest.MostMemoryMiB) ?? memory;
         if (maxMemory < memory)
@@ -81,6 +81,7 @@ internal sealed class GuestConfigReader
         {
             Name = CheckedName(Text("name") ?? _defaultName),
             Uuid = Uuid(),
+            Type = type,
             MemoryMiB = memory,
             MaxMemoryMiB = maxMemory,
             Vcpus = maxVcpus,
@@ -110,18 +111,20 @@ internal sealed class GuestConfigReader
         }
     }
 
-    private void CheckType()
+    private GuestType ReadType()
     {
         string? builder = Text("builder");
-        string type = Text("type") ?? (builder == "hvm" ? "hvm" : "pv");
+        string type = Text("type") ?? (builder == "hvm" ? "hvm" : builder is null ? "" : "pv");
         switch (type)
         {
+            case "":
+                return GuestType.ByKernel;
             case "pv" or "generic" or "linux":
-                return;
+                return GuestType.Pv;
             case "pvh":
-                throw Error("type", "type=\"pvh\" is not supported yet; only PV guests (type=\"pv\") run");
+                return GuestType.Pvh;
             case "hvm":
-                throw Error(_file["type"] is null ? "builder" : "type", "fully virtualised guests (hvm) are not supported, nor will be; only PV guests run");
+                throw Error(_file["type"] is null ? "builder" : "type", "fully virtualised guests (hvm) are not supported, nor will be; only PV and PVH guests run");
             default:
                 throw Error("type", $"type=\"{type}\" is neither pv nor pvh");
         }

@@ -40,6 +40,7 @@ internal sealed class GuestRunner : IDisposable
             KernelName = config.KernelPath ?? EmbeddedGuest.Name,
             Ramdisk = config.RamdiskPath is string ramdisk ? ReadFile(ramdisk) : null,
             CommandLine = config.CommandLine,
+            Type = config.Type,
             MemoryMiB = config.MemoryMiB,
             MaxMemoryMiB = config.MaxMemoryMiB,
             Vcpus = config.Vcpus,

@@ -9,6 +9,9 @@ public sealed record BuildRequest
     /// <summary>Virtual processors that shared_info has room for (XEN_LEGACY_MAX_VCPUS).</summary>
     public const int MostVcpus = 32;
 
+    /// <summary>How it is started.</summary>
+    public GuestType Type { get; init; }
+
     /// <summary>The kernel file's contents: ELF, compressed ELF, or bzImage.</summary>
     public required byte[] Kernel { get; init; }
 
@@ -18,7 +21,7 @@ public sealed record BuildRequest
     /// <summary>The ramdisk's contents, passed as they are; null where there is none.</summary>
     public byte[]? Ramdisk { get; init; }
 
-    /// <summary>The kernel's command line, at most 1023 bytes.</summary>
+    /// <summary>The kernel's command line, at most 1023 bytes, by PVH 4095.</summary>
     public string CommandLine { get; init; } = "";
 
     /// <summary>Memory in MiB (memory=).</summary>

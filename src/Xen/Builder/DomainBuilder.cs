@@ -1,11 +1,12 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Dbt.Xen.Hvm;
 using Dbt.Xen.Processor;
 
 namespace Dbt.Xen.Builder;
 
 /// <summary>
-/// Makes a PV guest of a kernel file: memory, layout, page tables, start_info, rings, first processor's registers. What Xen's toolstack
+/// Makes a guest of a kernel file. PVH guests are <see cref="HvmBuilder"/>'s. Of a PV guest: memory, layout, page tables, start_info, rings, first processor's registers. What Xen's toolstack
 /// (libxenguest) and hypervisor do together for a 32-bit PAE domain.
 /// </summary>
 public static unsafe class DomainBuilder
@@ -22,12 +23,13 @@ public static unsafe class DomainBuilder
     public static DomainPlan Prepare(BuildRequest request)
     {
         CheckNumbers(request);
-        byte[] commandLine = EncodeCommandLine(request.CommandLine);
         try
         {
-            var kernel = KernelImage.Load(request.Kernel);
-            var layout = StartOfDayLayout.Compute(kernel, request.Ramdisk?.Length ?? 0, (uint)request.MemoryMiB * PagesPerMiB);
-            return new DomainPlan(request, kernel, layout, commandLine);
+            ElfImage elf = ElfImage.Parse(KernelContainer.Unwrap(request.Kernel));
+            var parameters = KernelParameters.Read(elf);
+            return request.Type == GuestType.Pvh || (request.Type == GuestType.ByKernel && HvmImage.IsOnly(parameters))
+                ? PreparePvh(request, HvmImage.Load(elf, parameters))
+                : PreparePv(request, KernelImage.Load(elf, parameters));
         }
         catch (KernelFormatException exception)
         {
@@ -40,7 +42,9 @@ public static unsafe class DomainBuilder
     /// After an exception the domain is good for nothing but <see cref="Domain.Dispose"/>.
     /// </summary>
     /// <exception cref="DomainBuildException">The machine has too little memory, or the kernel's hypercall page is none.</exception>
-    public static void Build(Domain domain, DomainPlan plan)
+    public static void Build(Domain domain, DomainPlan plan) => plan.Build(domain);
+
+    internal static void Build(Domain domain, PvPlan plan)
     {
         (BuildRequest request, KernelImage kernel, StartOfDayLayout layout) = (plan.Request, plan.Kernel, plan.Layout);
         GuestFrames frames = AddMemory(domain, layout, Math.Max(request.MemoryMiB, request.MaxMemoryMiB));
@@ -56,6 +60,18 @@ public static unsafe class DomainBuilder
             $"built from {request.KernelName}: {kernel.Parameters.GuestOs}, {request.MemoryMiB} MiB, entry 0x{kernel.Entry:x8}, mapped 0x{layout.VirtBase:x8} to 0x{layout.MappedEnd:x8}");
     }
 
+    private static PvPlan PreparePv(BuildRequest request, KernelImage kernel)
+    {
+        var layout = StartOfDayLayout.Compute(kernel, request.Ramdisk?.Length ?? 0, (uint)request.MemoryMiB * PagesPerMiB);
+        return new PvPlan(request, kernel, layout, EncodeCommandLine(request.CommandLine, StartInfo.CommandLineBytes));
+    }
+
+    private static HvmPlan PreparePvh(BuildRequest request, HvmImage kernel)
+    {
+        var layout = HvmLayout.Compute(kernel, request.Ramdisk?.Length ?? 0, request.MemoryMiB);
+        return new HvmPlan(request, kernel, layout, EncodeCommandLine(request.CommandLine, HvmStartInfo.CommandLineBytes));
+    }
+
     private static void CheckNumbers(BuildRequest request)
     {
         if (request.MemoryMiB is < BuildRequest.LeastMemoryMiB or > BuildRequest.MostMemoryMiB)
@@ -69,12 +85,12 @@ public static unsafe class DomainBuilder
         }
     }
 
-    private static byte[] EncodeCommandLine(string commandLine)
+    private static byte[] EncodeCommandLine(string commandLine, int room)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(commandLine);
-        return bytes.Length < StartInfo.CommandLineBytes
+        return bytes.Length < room
             ? bytes
-            : throw new DomainBuildException($"the kernel's command line has {bytes.Length} bytes, more than {StartInfo.CommandLineBytes - 1}");
+            : throw new DomainBuildException($"the kernel's command line has {bytes.Length} bytes, more than {room - 1}");
     }
 
     private static GuestFrames AddMemory(Domain domain, StartOfDayLayout layout, int maxMemoryMiB)

@@ -1,21 +1,27 @@
 namespace Dbt.Xen.Builder;
 
 /// <summary>A request that <see cref="DomainBuilder.Prepare"/> found good; it may be built any number of times.</summary>
-public sealed class DomainPlan
+public abstract class DomainPlan
 {
-    internal DomainPlan(BuildRequest request, KernelImage kernel, StartOfDayLayout layout, byte[] commandLine)
+    private protected DomainPlan()
     {
-        Request = request;
-        Kernel = kernel;
-        Layout = layout;
-        CommandLine = commandLine;
     }
 
-    internal BuildRequest Request { get; }
+    /// <summary>Builds an empty domain up to where its first processor can be started.</summary>
+    internal abstract void Build(Domain domain);
+}
 
-    internal KernelImage Kernel { get; }
+/// <summary>A paravirtual guest that was found good.</summary>
+internal sealed class PvPlan(BuildRequest request, KernelImage kernel, StartOfDayLayout layout, byte[] commandLine) : DomainPlan
+{
+    public BuildRequest Request => request;
 
-    internal StartOfDayLayout Layout { get; }
+    public KernelImage Kernel => kernel;
 
-    internal byte[] CommandLine { get; }
+    public StartOfDayLayout Layout => layout;
+
+    public byte[] CommandLine => commandLine;
+
+    /// <inheritdoc/>
+    internal override void Build(Domain domain) => DomainBuilder.Build(domain, this);
 }

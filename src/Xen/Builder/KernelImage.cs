@@ -1,4 +1,5 @@
 using Dbt.Xen.Abi;
+using Dbt.Xen.Hvm;
 
 namespace Dbt.Xen.Builder;
 
@@ -46,8 +47,14 @@ internal sealed class KernelImage
     public static KernelImage Load(byte[] file)
     {
         ElfImage elf = ElfImage.Parse(KernelContainer.Unwrap(file));
+        return Load(elf, KernelParameters.Read(elf));
+    }
+
+    /// <summary>Checks a kernel file that was unwrapped and parsed.</summary>
+    /// <exception cref="KernelFormatException">It can't be run, and why.</exception>
+    public static KernelImage Load(ElfImage elf, KernelParameters parameters)
+    {
         List<ElfSegment> loads = CheckedLoads(elf);
-        KernelParameters parameters = KernelParameters.Read(elf);
         CheckKind(parameters);
 
         uint virtBase = parameters.VirtBase ?? 0;
@@ -100,7 +107,9 @@ internal sealed class KernelImage
         };
     }
 
-    private static List<ElfSegment> CheckedLoads(ElfImage elf)
+    /// <summary>The segments to load, by physical address.</summary>
+    /// <exception cref="KernelFormatException">There are none, they overlap, or they are damaged.</exception>
+    internal static List<ElfSegment> CheckedLoads(ElfImage elf)
     {
         List<ElfSegment> loads = [.. elf.Segments.Where(s => s.Type == ElfSegment.Load && s.MemorySize > 0).OrderBy(s => s.PhysicalAddress)];
         if (loads.Count == 0)
@@ -135,10 +144,10 @@ internal sealed class KernelImage
 
     private static void CheckKind(KernelParameters parameters)
     {
-        // PHYS32_ENTRY beside a PV entry does no harm. Linux built for PVH alone still has VIRT_BASE and most of the other notes.
-        if (parameters.Phys32Entry is not null && parameters.Entry is null && parameters.HypercallPage is null)
+        // PHYS32_ENTRY beside a PV entry does no harm.
+        if (HvmImage.IsOnly(parameters))
         {
-            throw new KernelFormatException("this kernel can only be started by PVH (it has a PHYS32_ENTRY note and no PV entry), which is not supported yet");
+            throw new KernelFormatException("this kernel can only be started by PVH (it has a PHYS32_ENTRY note and no PV entry); say type=\"pvh\", or nothing");
         }
 
         if (parameters.Loader is not ("" or "generic") && parameters.GuestOs != "linux")

@@ -42,6 +42,7 @@ internal static unsafe class SharedEventBits
     {
         if (Interlocked.Exchange(ref vcpu.Info[SharedInfoLayout.UpcallPending], 1) == 0)
         {
+            vcpu.Hvm?.UpcallRaised();
             vcpu.Kick();
         }
     }

@@ -165,7 +165,7 @@ internal static unsafe class VcpuOp
 
     private static int SetRunStateArea(Vcpu caller, Vcpu vcpu, uint at)
     {
-        if (!GuestAccess.TryRead(caller, at, out uint area) || !GuestAccess.IsInRange(area, 1, RunState.Size))
+        if (!GuestAccess.TryRead(caller, at, out uint area) || !GuestAccess.IsInRange(caller, area, 1, RunState.Size))
         {
             return -Errno.EFAULT;
         }
@@ -227,13 +227,13 @@ internal static unsafe class VcpuOp
         Domain domain = vcpu.Domain;
         lock (domain.VcpuLock)
         {
-            if (vcpu.HasRegisteredInfo || (vcpu != caller && vcpu.IsUp) || place.Mfn > uint.MaxValue
-                || !domain.Memory.TryGetPageAndType((uint)place.Mfn, PageType.Writable))
+            if (vcpu.HasRegisteredInfo || (vcpu != caller && vcpu.IsUp) || !domain.Memory.TryTranslate(place.Mfn, out uint mfn)
+                || !domain.Memory.TryGetPageAndType(mfn, PageType.Writable))
             {
                 return -Errno.EINVAL;
             }
 
-            vcpu.RegisterInfo(domain.Hypervisor.Machine.Frame((uint)place.Mfn) + place.Offset);
+            vcpu.RegisterInfo(domain.Hypervisor.Machine.Frame(mfn) + place.Offset);
         }
 
         SharedTime.Update(vcpu);
@@ -242,7 +242,7 @@ internal static unsafe class VcpuOp
 
     private static int SetTimeArea(Vcpu caller, Vcpu vcpu, uint at)
     {
-        if (!GuestAccess.TryRead(caller, at, out uint area) || !GuestAccess.IsInRange(area, 1, SharedInfoLayout.TimeInfoSize))
+        if (!GuestAccess.TryRead(caller, at, out uint area) || !GuestAccess.IsInRange(caller, area, 1, SharedInfoLayout.TimeInfoSize))
         {
             return -Errno.EFAULT;
         }

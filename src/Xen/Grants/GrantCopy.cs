@@ -83,18 +83,18 @@ internal static unsafe class GrantCopy
             return GrantStatus.PermissionDenied;
         }
 
-        if (!frames.TryGet(place.Page, vcpu.Domain.Id))
+        if (!vcpu.Domain.Memory.TryTranslate(place.Page, out uint mfn) || !frames.TryGet(mfn, vcpu.Domain.Id))
         {
             return GrantStatus.BadPage;
         }
 
-        if (writable && !frames.TryGetWritable(place.Page))
+        if (writable && !frames.TryGetWritable(mfn))
         {
-            frames.Put(place.Page);
+            frames.Put(mfn);
             return GrantStatus.GeneralError;
         }
 
-        held = new Held(place.Page, null, 0);
+        held = new Held(mfn, null, 0);
         return GrantStatus.Okay;
     }
 

@@ -43,7 +43,16 @@ public sealed unsafe partial class GrantTable
             }
 
             // The frame counts from when the grant is first used on: the guest may change the entry, not what is in use.
-            mfn = wasUsed ? pin.Mfn : Volatile.Read(ref entry->Frame);
+            if (wasUsed)
+            {
+                mfn = pin.Mfn;
+            }
+            else
+            {
+                // 0 is no frame, and is refused as such.
+                _ = Domain.Memory.TryTranslate(Volatile.Read(ref entry->Frame), out mfn);
+            }
+
             if (!TryTakePage(frames, mfn, writable, out GrantStatus status))
             {
                 Unmark(entry, pin, writable);

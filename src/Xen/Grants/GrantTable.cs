@@ -113,6 +113,15 @@ public sealed unsafe partial class GrantTable
         }
     }
 
+    /// <summary>The machine frame of one of the table's frames, growing it to that; 0 where it can't have as many.</summary>
+    internal uint TryGetFrame(uint index)
+    {
+        lock (_lock)
+        {
+            return index < MaxFrames && TryGrow((int)index + 1) ? _frames[(int)index] : 0;
+        }
+    }
+
     /// <summary>Exchanges two entries that are not in use (GNTTABOP_swap_grant_ref).</summary>
     internal GrantStatus Swap(uint first, uint second)
     {

@@ -100,7 +100,7 @@ internal static unsafe class GrantTableOp
         where T : unmanaged
     {
         uint count = arguments.A3, size = (uint)sizeof(T);
-        if (!GuestAccess.IsInRange(arguments.A2, count, size))
+        if (!GuestAccess.IsInRange(vcpu, arguments.A2, count, size))
         {
             return -EFAULT;
         }
@@ -139,7 +139,7 @@ internal static unsafe class GrantTableOp
     private static int Setup(Vcpu vcpu, uint pointer)
     {
         if (!GuestAccess.TryRead(vcpu, pointer, out SetupRequest request)
-            || !GuestAccess.IsInRange(request.FrameList, request.FrameCount, 4))
+            || !GuestAccess.IsInRange(vcpu, request.FrameList, request.FrameCount, 4))
         {
             return -EFAULT;
         }
@@ -152,13 +152,27 @@ internal static unsafe class GrantTableOp
             {
                 request.Status = GrantStatus.GeneralError;
             }
-            else if (!GuestAccess.TryWrite(vcpu, request.FrameList, MemoryMarshal.AsBytes(frames[..(int)request.FrameCount])))
+            else if (!TryReportFrames(vcpu, request.FrameList, frames[..(int)request.FrameCount]))
             {
                 request.Status = GrantStatus.BadVirtualAddress;
             }
         }
 
         return GuestAccess.TryWrite(vcpu, pointer + 8, (ushort)request.Status) ? 0 : -EFAULT;
+    }
+
+    private static bool TryReportFrames(Vcpu vcpu, uint list, Span<uint> frames)
+    {
+        if (vcpu.Domain.Hvm is { } hvm)
+        {
+            // The numbers that the guest knows them by.
+            foreach (ref uint frame in frames)
+            {
+                frame = hvm.Physmap.GfnOf(frame);
+            }
+        }
+
+        return GuestAccess.TryWrite(vcpu, list, MemoryMarshal.AsBytes(frames));
     }
 
     private static int Query(Vcpu vcpu, uint pointer)
@@ -183,7 +197,7 @@ internal static unsafe class GrantTableOp
     {
         const uint StatusOffset = 6;
         if (!GuestAccess.TryRead(vcpu, pointer, out StatusFramesRequest request)
-            || !GuestAccess.IsInRange(request.FrameList, request.FrameCount, 8))
+            || !GuestAccess.IsInRange(vcpu, request.FrameList, request.FrameCount, 8))
         {
             return -EFAULT;
         }

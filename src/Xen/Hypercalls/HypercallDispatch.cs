@@ -3,7 +3,7 @@ using Dbt.Xen.Abi;
 
 namespace Dbt.Xen.Hypercalls;
 
-/// <summary>From INT 0x82 in ring 1 to a row of <see cref="HypercallTable"/>, and back.</summary>
+/// <summary>From INT 0x82 in ring 1, or VMCALL in ring 0, to a row of <see cref="HypercallTable"/>, and back.</summary>
 internal static unsafe class HypercallDispatch
 {
     /// <summary>Carries out the hypercall that the registers describe; EIP still names the instruction.</summary>
@@ -51,7 +51,7 @@ internal static unsafe class HypercallDispatch
         }
 
         vcpu.Hypercalls.Add(number);
-        if (HypercallTable.Rows[(int)number] is not { } row)
+        if (HypercallTable.Rows[(int)number] is not { } row || (vcpu.Hvm is not null && !row.Translated))
         {
             vcpu.Domain.Log.AddOnce($"hypercall {HypercallNames.Of((int)number)} is not implemented");
             return -Errno.ENOSYS;

@@ -17,10 +17,11 @@ public delegate int HypercallHandler(Vcpu vcpu, in HypercallArguments arguments)
 /// <param name="Name">Name as the header has it, without the prefix.</param>
 /// <param name="ArgumentCount">Registers used, 0 to 6; in a multicall the rest are ignored.</param>
 /// <param name="Handler">What carries it out.</param>
-public sealed record HypercallRow(int Number, string Name, int ArgumentCount, HypercallHandler Handler);
+/// <param name="Translated">Whether auto-translated (PVH) guests have it too.</param>
+public sealed record HypercallRow(int Number, string Name, int ArgumentCount, HypercallHandler Handler, bool Translated = false);
 
 /// <summary>
-/// All hypercalls of the i386 PV ABI that exist here, one row each. A number without a row returns -ENOSYS and is named once in the
+/// All hypercalls of the i386 ABI that exist here, one row each, with a column per kind of guest. A number without a row returns -ENOSYS and is named once in the
 /// log. Handlers live by family: memory ones in Xen/Memory, and so on, each a static method of a class named after the hypercall.
 /// </summary>
 public static partial class HypercallTable

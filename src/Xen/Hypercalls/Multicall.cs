@@ -24,7 +24,7 @@ internal static unsafe class Multicall
     public static int Call(Vcpu vcpu, in HypercallArguments arguments)
     {
         uint list = arguments.A1, count = arguments.A2;
-        if (!GuestAccess.IsInRange(list, count, (uint)sizeof(Entry)))
+        if (!GuestAccess.IsInRange(vcpu, list, count, (uint)sizeof(Entry)))
         {
             return -Errno.EFAULT;
         }

@@ -13,10 +13,14 @@ internal static class VmAssist
     /// </summary>
     private const uint Valid = 0x3F;
 
+    // runstate_update_flag.
+    private const uint ValidTranslated = 1 << 5;
+
     /// <summary>EBX command, ECX type.</summary>
     public static int Call(Vcpu vcpu, in HypercallArguments arguments)
     {
-        if (arguments.A2 >= 32 || (Valid >> (int)arguments.A2 & 1) == 0)
+        uint valid = vcpu.Domain.Hvm is null ? Valid : ValidTranslated;
+        if (arguments.A2 >= 32 || (valid >> (int)arguments.A2 & 1) == 0)
         {
             return -Errno.EINVAL;
         }

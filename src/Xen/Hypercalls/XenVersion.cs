@@ -17,7 +17,8 @@ internal static class XenVersion
 
     // Feature bits of public/features.h.
     private const uint PaeDirectoryAbove4Gb = 1 << 4, PreserveAccessedDirty = 1 << 5, HighMemoryAssist = 1 << 6,
-        GrantMapAvailableBits = 1 << 7, MemoryOpVnode = 1 << 13, DirectMapped = 1 << 17;
+        GrantMapAvailableBits = 1 << 7, WritablePageTables = 1, AutoTranslated = 1 << 2, HvmCallbackVector = 1 << 8, HvmSafeClock = 1 << 9,
+        NotDirectMapped = 1 << 16, MemoryOpVnode = 1 << 13, DirectMapped = 1 << 17;
 
     private static ReadOnlySpan<byte> Build => "dbt-4.17-pv-i386-001"u8;
 
@@ -37,7 +38,7 @@ internal static class XenVersion
                 error = error != 0 ? error : WriteText(vcpu, at + 80, 32, "localdomain");
                 return error != 0 ? error : WriteText(vcpu, at + 112, 32, "Thu Jan  1 00:00:00 UTC 1970");
             case Capabilities:
-                return WriteText(vcpu, at, 1024, "xen-3.0-x86_32p ");
+                return WriteText(vcpu, at, 1024, "xen-3.0-x86_32p hvm-3.0-x86_32 hvm-3.0-x86_32p ");
             case Changeset:
                 return WriteText(vcpu, at, 64, "unavailable");
             case PlatformParameters:
@@ -67,6 +68,12 @@ internal static class XenVersion
         if (map != 0)
         {
             return -Errno.EINVAL;
+        }
+
+        if (vcpu.Domain.Hvm is not null)
+        {
+            const uint translated = WritablePageTables | AutoTranslated | HvmCallbackVector | HvmSafeClock | MemoryOpVnode | NotDirectMapped;
+            return GuestAccess.TryWrite(vcpu, at + 4, translated) ? 0 : -Errno.EFAULT;
         }
 
         uint features = MemoryOpVnode | PreserveAccessedDirty | HighMemoryAssist | GrantMapAvailableBits | DirectMapped;

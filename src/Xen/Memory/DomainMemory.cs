@@ -237,7 +237,17 @@ public sealed unsafe partial class DomainMemory : IDisposable
         ushort owner = _frames[frame].Owner;
         foreach (Domain domain in Domain.Hypervisor.Domains)
         {
-            if (domain.Id == owner)
+            if (domain.Hvm is not null)
+            {
+                if (domain.Id == owner)
+                {
+                    foreach (Vcpu vcpu in domain.Vcpus)
+                    {
+                        vcpu.Hvm!.DropWritesTo(frame);
+                    }
+                }
+            }
+            else if (domain.Id == owner)
             {
                 lock (domain.Memory.Lock)
                 {

@@ -7,22 +7,25 @@ namespace Dbt.Xen.Memory;
 
 /// <summary>
 /// The one checked way from a hypercall to guest memory by linear address (copy_from_guest, copy_to_guest): supervisor rights,
-/// nothing at or above the hypervisor's start, faults give false, partial copies are possible before a fault.
+/// nothing at or above the hypervisor's start (which a translated guest has none of), faults give false, partial copies are possible before a fault.
 /// Each value is fetched once.
 /// </summary>
 public static unsafe class GuestAccess
 {
-    /// <summary>Whether an array of a guest's lies wholly below the hypervisor's start; says nothing of what is mapped there.</summary>
+    /// <summary>
+    /// Whether an array of a guest's lies wholly in what is the guest's of the linear address space; says nothing of what is mapped there.
+    /// </summary>
+    /// <param name="vcpu">Whose address space.</param>
     /// <param name="linear">First byte.</param>
     /// <param name="count">Elements.</param>
     /// <param name="size">Bytes of an element.</param>
-    public static bool IsInRange(uint linear, ulong count, uint size) =>
-        count <= uint.MaxValue && linear + (count * size) <= Layout.HypervisorStart;
+    public static bool IsInRange(Vcpu vcpu, uint linear, ulong count, uint size) =>
+        count <= uint.MaxValue && linear + (count * size) <= vcpu.LinearEnd;
 
     /// <summary>Copies from the guest.</summary>
     public static bool TryRead(Vcpu vcpu, uint linear, Span<byte> destination)
     {
-        if (!IsInRange(linear, (ulong)destination.Length, 1))
+        if (!IsInRange(vcpu, linear, (ulong)destination.Length, 1))
         {
             return false;
         }
@@ -46,7 +49,7 @@ public static unsafe class GuestAccess
     /// <summary>Copies to the guest, telling the code map.</summary>
     public static bool TryWrite(Vcpu vcpu, uint linear, ReadOnlySpan<byte> source)
     {
-        if (!IsInRange(linear, (ulong)source.Length, 1))
+        if (!IsInRange(vcpu, linear, (ulong)source.Length, 1))
         {
             return false;
         }
@@ -78,7 +81,7 @@ public static unsafe class GuestAccess
         where T : unmanaged
     {
         // Wholly inside one page, in the TLB: one copy and no loop.
-        if ((linear & 0xFFF) + (uint)sizeof(T) <= 4096 && linear < Layout.HypervisorStart
+        if ((linear & 0xFFF) + (uint)sizeof(T) <= 4096 && linear < vcpu.LinearEnd
             && TryHost(vcpu, linear, MemoryAccess.Read, out byte* host))
         {
             value = Unsafe.ReadUnaligned<T>(host);
@@ -110,6 +113,6 @@ public static unsafe class GuestAccess
             }
         }
 
-        return vcpu.Domain.Memory.TryResolve(vcpu, linear, access, user: false, out host, out _);
+        return vcpu.TryResolveSupervisor(linear, access, out host);
     }
 }

@@ -81,8 +81,8 @@ internal static unsafe class MemoryExchange
         }
 
         // Both lists lie below the hypervisor, whatever part of them is still to do (XSA-29, XSA-212).
-        if (!GuestAccess.IsInRange(exchange.In.ExtentStart, exchange.In.ExtentCount, 4)
-            || !GuestAccess.IsInRange(exchange.Out.ExtentStart, exchange.Out.ExtentCount, 4))
+        if (!GuestAccess.IsInRange(vcpu, exchange.In.ExtentStart, exchange.In.ExtentCount, 4)
+            || !GuestAccess.IsInRange(vcpu, exchange.Out.ExtentStart, exchange.Out.ExtentCount, 4))
         {
             return -EFAULT;
         }

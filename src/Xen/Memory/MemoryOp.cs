@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Dbt.Xen.Abi;
+using Dbt.Xen.Hvm;
 using Dbt.Xen.Hypercalls;
 using static Dbt.Xen.Abi.Errno;
 
@@ -28,6 +29,8 @@ internal static unsafe class MemoryOp
         {
             case IncreaseReservation or DecreaseReservation or PopulatePhysmap:
                 return Reservation(vcpu, arguments, command, start);
+            case Exchange when vcpu.Hvm is not null:
+                return -EOPNOTSUPP;
             case Exchange:
                 return start != 0 ? -EINVAL : MemoryExchange.Call(vcpu, arguments);
             case MaximumRamPage:
@@ -44,16 +47,18 @@ internal static unsafe class MemoryOp
                 return -EPERM;
             case MachineMemoryMap:
                 return -EPERM;
+            case MachinePhysMapping or MachinePhysFrameList or MachinePhysCompatFrameList when vcpu.Hvm is not null:
+                return -ENOSYS;
             case MachinePhysMapping:
                 return Mapping(vcpu, argument);
             case MachinePhysFrameList or MachinePhysCompatFrameList:
                 return FrameList(vcpu, argument);
             case AddToPhysmap:
-                return Physmap(vcpu, argument);
+                return vcpu.Hvm is null ? RefusePhysmap(vcpu, argument) : PhysmapOp.Add(vcpu, argument);
             case AddToPhysmapBatch:
-                return Physmap(vcpu, argument);
+                return vcpu.Hvm is null ? RefusePhysmap(vcpu, argument) : PhysmapOp.AddBatch(vcpu, arguments, start);
             case RemoveFromPhysmap:
-                return RemovePhysmap(vcpu, argument);
+                return vcpu.Hvm is null ? RemovePhysmap(vcpu, argument) : PhysmapOp.Remove(vcpu, argument);
             case ClaimPages or AcquireResource:
                 return -EPERM;
             default:
@@ -91,7 +96,7 @@ internal static unsafe class MemoryOp
             && reservation.ExtentCount <= uint.MaxValue >> CommandBits && start < reservation.ExtentCount
             && MemoryHypercall.CheckDomain(vcpu, reservation.DomainId) == 0
             && TryLimit(reservation.AddressBits, out _)
-            && (reservation.ExtentStart == 0 || GuestAccess.IsInRange(reservation.ExtentStart, reservation.ExtentCount, 4))
+            && (reservation.ExtentStart == 0 || GuestAccess.IsInRange(vcpu, reservation.ExtentStart, reservation.ExtentCount, 4))
             && reservation.ExtentOrder <= MaximumOrder;
         if (!sound)
         {
@@ -109,6 +114,9 @@ internal static unsafe class MemoryOp
 
             bool went = command switch
             {
+                DecreaseReservation when vcpu.Hvm is not null => Depopulate(vcpu, reservation, done),
+                PopulatePhysmap when vcpu.Hvm is not null => PopulateTranslated(vcpu, reservation, done),
+                _ when vcpu.Hvm is not null => false,
                 IncreaseReservation => Increase(vcpu, reservation, done),
                 DecreaseReservation => Decrease(vcpu, reservation, done),
                 _ => Populate(vcpu, reservation, done),
@@ -169,6 +177,43 @@ internal static unsafe class MemoryOp
         return GuestAccess.TryWrite(vcpu, slot, mfn);
     }
 
+    private static bool Depopulate(Vcpu vcpu, in ReservationArgument reservation, uint index)
+    {
+        if (!GuestAccess.TryRead(vcpu, reservation.ExtentStart + (index * 4), out uint gfn))
+        {
+            return false;
+        }
+
+        for (uint i = 0; i < 1u << (int)reservation.ExtentOrder; i++)
+        {
+            if (!vcpu.Domain.Memory.TryDepopulate((ulong)gfn + i))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    // The guest sees frames that lie together by their numbers; what machine frames they are is nobody's business.
+    private static bool PopulateTranslated(Vcpu vcpu, in ReservationArgument reservation, uint index)
+    {
+        if (!GuestAccess.TryRead(vcpu, reservation.ExtentStart + (index * 4), out uint gfn))
+        {
+            return false;
+        }
+
+        for (uint i = 0; i < 1u << (int)reservation.ExtentOrder; i++)
+        {
+            if ((ulong)gfn + i >= Physmap.Count || !vcpu.Domain.Memory.TryPopulate(gfn + i))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     private static int OfDomain(Vcpu vcpu, uint argument, uint start)
     {
         if (start != 0)
@@ -184,6 +229,11 @@ internal static unsafe class MemoryOp
     {
         const int MaxPfnOffset = 0x908;
         Domain domain = vcpu.Domain;
+        if (domain.Hvm is { } hvm)
+        {
+            return hvm.Physmap.Highest;
+        }
+
         uint pages = domain.SharedInfoMfn == 0 ? domain.Memory.PageCount : *(uint*)(domain.SharedInfo + MaxPfnOffset);
         return pages - 1;
     }
@@ -227,7 +277,7 @@ internal static unsafe class MemoryOp
     }
 
     // struct xen_add_to_physmap and its batched kin: for translated guests only.
-    private static int Physmap(Vcpu vcpu, uint argument)
+    private static int RefusePhysmap(Vcpu vcpu, uint argument)
     {
         Span<uint> request = stackalloc uint[4];
         if (!GuestAccess.TryRead(vcpu, argument, MemoryMarshal.AsBytes(request)))

@@ -28,7 +28,7 @@ internal static unsafe class MmuExtOp
         uint operations = arguments.A1, donePointer = arguments.A3;
         uint count = arguments.A2 & ~MemoryHypercall.Preempted;
         uint before = (arguments.A2 & MemoryHypercall.Preempted) != 0 ? MemoryHypercall.DoneBefore(vcpu, donePointer) : 0;
-        if (!GuestAccess.IsInRange(operations, count, (uint)sizeof(Operation)))
+        if (!GuestAccess.IsInRange(vcpu, operations, count, (uint)sizeof(Operation)))
         {
             return -EFAULT;
         }

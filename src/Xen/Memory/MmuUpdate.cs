@@ -23,7 +23,7 @@ internal static unsafe class MmuUpdate
         uint requests = arguments.A1, donePointer = arguments.A3, foreign = arguments.A4;
         uint count = arguments.A2 & ~MemoryHypercall.Preempted;
         uint before = (arguments.A2 & MemoryHypercall.Preempted) != 0 ? MemoryHypercall.DoneBefore(vcpu, donePointer) : 0;
-        if (!GuestAccess.IsInRange(requests, count, (uint)sizeof(Request)))
+        if (!GuestAccess.IsInRange(vcpu, requests, count, (uint)sizeof(Request)))
         {
             return -EFAULT;
         }

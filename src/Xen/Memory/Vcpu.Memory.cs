@@ -64,6 +64,7 @@ public sealed unsafe partial class Vcpu
     {
         _outside = false;
         Interlocked.MemoryBarrier();
+        Hvm?.ApplyFlush();
     }
 
     internal void LoadLdt(uint linear, uint entries) => SetLdt(linear, entries);

@@ -17,6 +17,12 @@ public sealed class CpuidPolicy
     private const uint MachineAddressBits = 36;
     private const uint ArchitecturalCapabilitiesBit = 1 << 29, SyscallBit = 1 << 11;
 
+    // What only a guest with a system architecture of its own may have: PSE APIC SEP MTRR PGE PSE36.
+    private const uint TranslatedEdx = (1 << 3) | (1 << 9) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 17);
+
+    // XEN_HVM_CPUID_VCPU_ID_PRESENT, DOMID_PRESENT, UPCALL_VECTOR.
+    private const uint TranslatedFeatures = (1 << 3) | (1 << 4) | (1 << 6);
+
     // What AMD repeats of leaf 1's EDX in leaf 80000001h.
     private const uint CommonEdx = 0x0183F3FF;
 
@@ -74,6 +80,11 @@ public sealed class CpuidPolicy
                 return 0;
         }
     }
+
+    /// <summary>Id of the auto-translated domain that this is for; null for a paravirtual one.</summary>
+    internal ushort? Translated { get; set; }
+
+    private uint BasicEdx => Offered(1, CpuidRegister.Edx) | (Translated is null ? 0 : TranslatedEdx);
 
     /// <summary>CPUID.</summary>
     /// <param name="leaf">EAX.</param>
@@ -139,7 +150,7 @@ public sealed class CpuidPolicy
 
     private CpuidResult ReadOwn(uint leaf, uint subleaf, int vcpu) => leaf switch
     {
-        >= XenFirst and <= XenEnd => leaf <= XenLast ? ReadXen(leaf - XenFirst, subleaf) : default,
+        >= XenFirst and <= XenEnd => leaf <= XenLast ? ReadXen(leaf - XenFirst, subleaf, vcpu) : default,
         >= 0x80000000 and <= MaxExtended => ReadExtended(leaf),
         <= MaxBasic => ReadBasic(leaf, subleaf, vcpu),
         _ => default,
@@ -162,7 +173,7 @@ public sealed class CpuidPolicy
         return (BitConverter.ToUInt32(bytes, 0), BitConverter.ToUInt32(bytes, 4), BitConverter.ToUInt32(bytes, 8));
     }
 
-    private static CpuidResult ReadXen(uint index, uint subleaf)
+    private CpuidResult ReadXen(uint index, uint subleaf, int vcpu)
     {
         switch (index)
         {
@@ -173,7 +184,7 @@ public sealed class CpuidPolicy
                 return new CpuidResult(Hypercalls.XenVersion.Version, 0, 0, 0);
             case 2:
                 // One hypercall page, its MSR, and MMU_PT_UPDATE_PRESERVE_AD.
-                return new CpuidResult(1, XenFirst, 1, 0);
+                return new CpuidResult(1, XenFirst, Translated is null ? 1u : 0, 0);
             case 3 when subleaf == 0:
                 // An emulated counter that is reliable.
                 return new CpuidResult(3, 0, SharedTime.TscKilohertz, 0);
@@ -181,7 +192,9 @@ public sealed class CpuidPolicy
                 return new CpuidResult(0, 0, SharedTime.Scale.Multiplier, (uint)SharedTime.Scale.Shift);
             case 3 when subleaf == 2:
                 return new CpuidResult(SharedTime.TscKilohertz, 0, 0, 0);
-            case 5 when subleaf == 0:
+            case 4 when Translated is { } domain && subleaf == 0:
+                return new CpuidResult(TranslatedFeatures, (uint)vcpu, domain, 0);
+            case 5 when subleaf == 0 && Translated is null:
                 return new CpuidResult(0, MachineAddressBits, 0, 0);
             default:
                 return default;
@@ -206,7 +219,7 @@ public sealed class CpuidPolicy
                 return new CpuidResult(MaxBasic, b, c, d);
             case 1:
                 uint ebx = ((uint)vcpu << 25) | (1 << 16) | (8 << 8);
-                return new CpuidResult(_signature, ebx, Offered(1, CpuidRegister.Ecx), Offered(1, CpuidRegister.Edx));
+                return new CpuidResult(_signature, ebx, Offered(1, CpuidRegister.Ecx), BasicEdx);
             case 2:
                 return Host(2);
             case 4:
@@ -230,7 +243,7 @@ public sealed class CpuidPolicy
             case 0x80000001:
                 // AMD repeats leaf 1's flags here, and has SYSCALL outside of 64-bit mode.
                 bool amd = Vendor == CpuVendor.Amd;
-                uint edx = Offered(leaf, CpuidRegister.Edx) | (amd ? (Offered(1, CpuidRegister.Edx) & CommonEdx) | SyscallBit : 0);
+                uint edx = Offered(leaf, CpuidRegister.Edx) | (amd ? (BasicEdx & CommonEdx & ~SyscallBit) | (Translated is null ? SyscallBit : 0u) : 0);
                 return new CpuidResult(amd ? _signature : 0, 0, Offered(leaf, CpuidRegister.Ecx), edx);
             case >= 0x80000002 and <= 0x80000004 when !X86Base.IsSupported:
                 return BrandText(leaf - 0x80000002);

@@ -7,6 +7,28 @@ public static unsafe class HypercallPage
 {
     private const int EntrySize = 32, Iret = 23;
 
+    /// <summary>Writes the page of an auto-translated guest: each entry is a VMCALL, and iret isn't for it.</summary>
+    /// <param name="page">Host address of the frame.</param>
+    public static void FillNative(byte* page)
+    {
+        new Span<byte>(page, Layout.PageSize).Fill(0xCC);
+        for (int number = 0; number < Layout.MaxHypercalls; number++)
+        {
+            if (number != Iret)
+            {
+                // mov eax, number; vmcall; ret
+                byte* at = page + (number * EntrySize);
+                *at++ = 0xB8;
+                *(uint*)at = (uint)number;
+                at += 4;
+                *at++ = 0x0F;
+                *at++ = 0x01;
+                *at++ = 0xC1;
+                *at = 0xC3;
+            }
+        }
+    }
+
     /// <summary>Writes the page's contents; all of its bytes. The caller tells the code map where the page may hold code.</summary>
     /// <param name="page">Host address of the frame.</param>
     public static void Fill(byte* page)

@@ -3,7 +3,6 @@ using System.IO.Compression;
 using K4os.Compression.LZ4;
 using SharpCompress.Compressors.BZip2;
 using SharpCompress.Compressors.LZMA;
-using SharpCompress.Compressors.Xz;
 
 namespace Dbt.Xen.Builder;
 
@@ -48,7 +47,7 @@ internal static class Decompression
 
         if (data.StartsWith(Xz))
         {
-            return Run("xz", data, limit, stream => new XZStream(stream));
+            return ExpandXz(data, limit);
         }
 
         if (data.StartsWith(Bzip2))
@@ -86,6 +85,18 @@ internal static class Decompression
         return Run("zstd", data, limit, Open);
 
         static Stream Open(Stream stream) => new ZstdSharp.DecompressionStream(stream);
+    }
+
+    private static byte[] ExpandXz(ReadOnlySpan<byte> data, int limit)
+    {
+        try
+        {
+            return XzDecompressor.Expand(data, limit);
+        }
+        catch (Exception exception) when (exception is not (KernelFormatException or OutOfMemoryException))
+        {
+            throw Damaged("xz", exception); // whatever the library stumbled over
+        }
     }
 
     private static byte[] ExpandLzma(ReadOnlySpan<byte> data, int limit)

@@ -139,7 +139,8 @@ internal static unsafe class VcpuOp
         }
     }
 
-    private static int BringDown(Vcpu vcpu)
+    /// <summary>Brings a processor down; the last one that is up ends the domain.</summary>
+    internal static int BringDown(Vcpu vcpu)
     {
         lock (vcpu.Domain.VcpuLock)
         {

@@ -4,6 +4,7 @@ using Dbt.Translator.Memory;
 using Dbt.Translator.Protection;
 using Dbt.Translator.State;
 using Dbt.Xen.Abi;
+using Dbt.Xen.Events;
 using Dbt.Xen.Hypercalls;
 using Dbt.Xen.Time;
 
@@ -162,7 +163,15 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
     protected override void WriteTsc(ulong value) => _tscOffset = value - (ulong)_domain.Clock.Now;
 
     /// <inheritdoc/>
-    protected override void Halt(CpuState* cpu) => _halted = true;
+    protected override void Halt(CpuState* cpu)
+    {
+        _halted = true;
+        if ((LazyFlags.Read(cpu) & Flags.If) == 0)
+        {
+            // As in Xen: who halts for good is down, and where all are, that was the guest's power-off.
+            _ = VcpuOp.BringDown(_vcpu);
+        }
+    }
 
     /// <inheritdoc/>
     protected override void Shutdown(CpuState* cpu, string reason) => _domain.Crash(_vcpu, reason);

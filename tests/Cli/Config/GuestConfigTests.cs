@@ -125,7 +125,6 @@ public sealed class GuestConfigTests : IDisposable
     [InlineData("kernel='kernel'\nmemory=99999999999999", "guest.cfg:2:8: memory=99999999999999 is outside")]
     [InlineData("kernel='kernel'\nmemory=64\nmaxmem=32", "guest.cfg:3:8: maxmem=32 is less than memory=64")]
     [InlineData("kernel='kernel'\nvcpus=33", "guest.cfg:2:7: vcpus=33 is outside 1 to 32")]
-    [InlineData("kernel='kernel'\ntype='pvh'", "guest.cfg:2:6: type=\"pvh\" is not supported yet")]
     [InlineData("kernel='kernel'\nbuilder='hvm'", "guest.cfg:2:9: fully virtualised")]
     [InlineData("kernel='kernel'\ntype='foo'", "guest.cfg:2:6: type=\"foo\" is neither")]
     [InlineData("kernel='kernel'\non_crash='explode'", "guest.cfg:2:10: on_crash=\"explode\" is not one of")]

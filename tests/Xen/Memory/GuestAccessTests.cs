@@ -69,5 +69,5 @@ public sealed class GuestAccessTests : IDisposable
     [InlineData(0x10000000u, 0x10000000u, 16u, false)]
     [InlineData(0xFFFFFFFFu, 1u, 1u, false)]
     public void RangesDoNotOverflow(uint linear, uint count, uint size, bool inside) =>
-        Assert.Equal(inside, GuestAccess.IsInRange(linear, count, size));
+        Assert.Equal(inside, GuestAccess.IsInRange(_f.Vcpu, linear, count, size));
 }

@@ -100,12 +100,20 @@ internal static class Elementary
         // Between sqrt(1/2) and sqrt(2), so that nothing cancels.
         bool upper = x.Significand > new UInt128(0xB504F333F9DE6484, 0x597D89B3754ABE9F);
         var fraction = new Wide(false, upper ? -1 : 0, x.Significand);
-        Wide part = Log2OfOnePlus(fraction - One);
+        Wide part = Log2NearOne(fraction - One);
         return Wide.Integer(x.Exponent + (upper ? 1 : 0)) + part;
     }
 
-    /// <summary>The binary logarithm of 1 + x, for x between -0.3 and 0.42, with a relative error that is small also near 0.</summary>
+    /// <summary>The binary logarithm of 1 + x, x above -1, with a relative error that is small also near 0.</summary>
     public static Wide Log2OfOnePlus(in Wide x)
+    {
+        // Up to sqrt(2) - 1 and down to sqrt(1/2) - 1, or there about, the series; elsewhere 1 + x is not so near 1 that it would lose bits.
+        bool near = x.Exponent < -2 || (x.Exponent == -2 && (!x.Sign || x.Significand < new UInt128(0x95F619980C4336F7, 0)));
+        return near ? Log2NearOne(x) : Log2(One + x);
+    }
+
+    // For 1 + x between sqrt(1/2) and 3/2.
+    private static Wide Log2NearOne(in Wide x)
     {
         if (x.IsZero)
         {

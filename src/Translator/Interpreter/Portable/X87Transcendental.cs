@@ -133,10 +133,7 @@ internal static class X87Transcendental
             return x;
         }
 
-        // Where the logarithm of what is about 1 would lose bits, and beyond.
-        Wide wide = new(x);
-        bool near = x.Exponent < -2 || (x.Exponent == -2 && (!x.Sign || x.Significand < 0x95F6_1998_0C43_36F7));
-        return Product(near ? Elementary.Log2OfOnePlus(wide) : Elementary.Log2(Wide.Integer(1) + wide), y, ref status);
+        return Product(Elementary.Log2OfOnePlus(new Wide(x)), y, ref status);
     }
 
     // Zeros and infinities. The logarithm is below zero where "below" says so, and zero where "one" says so.

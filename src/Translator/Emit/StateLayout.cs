@@ -25,6 +25,9 @@ internal static unsafe class StateLayout
     /// <summary>A general register, 0 (EAX) to 7 (EDI).</summary>
     public static int Gpr(int register) => register * 4;
 
+    /// <summary>XMM0 to XMM7.</summary>
+    public static int Xmm(int register) => Offset(&State->Fx) + 160 + (register * 16);
+
     /// <summary>The base address of a segment register.</summary>
     public static int SegmentBase(SegmentIndex index) =>
         Offset(&State->Segments) + ((int)index * sizeof(Segment));

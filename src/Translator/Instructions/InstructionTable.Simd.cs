@@ -1,9 +1,10 @@
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
 using Iced.Intel;
 
 namespace Dbt.Translator.Instructions;
 
-// MMX, SSE to SSE4.2, AES and PCLMULQDQ, as native thunks.
+// MMX, SSE to SSE4.2, AES and PCLMULQDQ, as native thunks; moves, logic and integers of SSE are translated too.
 internal static unsafe partial class InstructionTable
 {
     private static InstructionRow[] SimdRows() =>
@@ -267,5 +268,5 @@ internal static unsafe partial class InstructionTable
     ];
 
     private static InstructionRow Simd(Mnemonic mnemonic, string manual, InstructionForm form = InstructionForm.General) =>
-        new(mnemonic, manual, TestClass.Simd, &NativeOperations.Execute, form: form, traits: RowTraits.NativeThunk);
+        new(mnemonic, manual, TestClass.Simd, &NativeOperations.Execute, emit: EmitSimd.Find(mnemonic), form: form, traits: RowTraits.NativeThunk);
 }

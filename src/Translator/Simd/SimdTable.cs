@@ -10,6 +10,9 @@ internal static partial class SimdTable
 {
     private static readonly SimdRoutine?[] Routines = new SimdRoutine?[(int)Enum.GetValues<Mnemonic>().Max() + 1];
 
+    private static readonly HashSet<Mnemonic> Floating = [];
+    private static bool _floating;
+
     static SimdTable()
     {
         AddArithmetic();
@@ -22,6 +25,7 @@ internal static partial class SimdTable
         AddTransfers();
         AddStrings();
         AddCiphers();
+        _floating = true;
         AddFloating();
         AddConversions();
         AddEstimates();
@@ -30,5 +34,15 @@ internal static partial class SimdTable
     /// <summary>The routine of an instruction; null where there is none.</summary>
     public static SimdRoutine? Find(Mnemonic mnemonic) => Routines[(int)mnemonic];
 
-    private static void Add(Mnemonic mnemonic, SimdRoutine routine) => Routines[(int)mnemonic] = routine;
+    /// <summary>Whether an instruction looks at MXCSR or adds to it; moves, logic and integers do not.</summary>
+    public static bool UsesMxcsr(Mnemonic mnemonic) => Routines[(int)mnemonic] is null || Floating.Contains(mnemonic);
+
+    private static void Add(Mnemonic mnemonic, SimdRoutine routine)
+    {
+        Routines[(int)mnemonic] = routine;
+        if (_floating)
+        {
+            Floating.Add(mnemonic);
+        }
+    }
 }

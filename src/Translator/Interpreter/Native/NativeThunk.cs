@@ -34,6 +34,9 @@ internal sealed unsafe class NativeThunk
     /// <summary>Whether it names an XMM register, which CR4.OSFXSR must allow.</summary>
     public required bool UsesXmm { get; init; }
 
+    /// <summary>Whether MXCSR steers it or receives exceptions.</summary>
+    public required bool UsesMxcsr { get; init; }
+
     /// <summary>Whether the code loads and stores the whole area, not just the XMM registers it names.</summary>
     public required bool WholeArea { get; init; }
 

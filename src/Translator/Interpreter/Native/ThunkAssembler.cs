@@ -1,3 +1,4 @@
+using Dbt.Translator.Simd;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -57,7 +58,7 @@ internal static unsafe class ThunkAssembler
         }
         else
         {
-            WriteSse(a, host, loaded, thunk.WrittenXmm);
+            WriteSse(a, host, loaded, thunk.WrittenXmm, thunk.UsesMxcsr);
         }
 
         var writer = new PointerCodeWriter(target);
@@ -121,6 +122,7 @@ internal static unsafe class ThunkAssembler
             Managed = managed,
             Fast = managed == null && x87 ? FastX87.Find(guest) : null,
             Class = x87 ? NativeClass.X87 : mmx ? NativeClass.Mmx : NativeClass.Sse,
+            UsesMxcsr = x87 || SimdTable.UsesMxcsr(guest.Mnemonic),
             UsesXmm = loaded.Count != 0,
             WholeArea = x87 || mmx,
             MemorySize = memorySize,
@@ -164,11 +166,15 @@ internal static unsafe class ThunkAssembler
         a.ret();
     }
 
-    private static void WriteSse(Assembler a, in Instruction host, SortedSet<int> loaded, int written)
+    private static void WriteSse(Assembler a, in Instruction host, SortedSet<int> loaded, int written, bool mxcsr)
     {
         a.mov(r9, rdx);
-        a.stmxcsr(__dword_ptr[r9 + 20]);
-        a.ldmxcsr(__dword_ptr[r9 + 24]);
+        if (mxcsr)
+        {
+            a.stmxcsr(__dword_ptr[r9 + 20]);
+            a.ldmxcsr(__dword_ptr[r9 + 24]);
+        }
+
         foreach (int number in loaded)
         {
             a.movups(Xmm(number), __xmmword_ptr[rdi + (XmmOffset + (16 * number))]);
@@ -192,8 +198,12 @@ internal static unsafe class ThunkAssembler
             a.movups(__xmmword_ptr[r9 + 32], Xmm(written));
         }
 
-        a.stmxcsr(__dword_ptr[r9 + 24]);
-        a.ldmxcsr(__dword_ptr[r9 + 20]);
+        if (mxcsr)
+        {
+            a.stmxcsr(__dword_ptr[r9 + 24]);
+            a.ldmxcsr(__dword_ptr[r9 + 20]);
+        }
+
         a.ret();
     }
 

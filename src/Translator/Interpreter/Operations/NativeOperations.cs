@@ -139,6 +139,17 @@ internal static unsafe class NativeOperations
     private static Result Sse(CpuState* cpu, NativeThunk thunk, byte* bounce, NativeRegisters* registers)
     {
         var guest = (FxState*)&cpu->Fx;
+        if (!thunk.UsesMxcsr)
+        {
+            thunk.Run((byte*)guest, bounce, registers);
+            if (thunk.WrittenXmm >= 0)
+            {
+                Unsafe.CopyBlockUnaligned((byte*)guest + 160 + (16 * thunk.WrittenXmm), registers->Xmm, 16);
+            }
+
+            return Result.Done;
+        }
+
         uint control = guest->Mxcsr & 0xFFFF;
         uint masked = (control & ~0x3Fu) | 0x1F80;
         uint underflow = 0;

@@ -173,6 +173,24 @@ public sealed unsafe class InterpreterFpuTests : IDisposable
         }
     }
 
+    /// <summary>SDM vol. 3, table 2-3: which of MP (2), EM (4), TS (8) make which instruction fault.</summary>
+    [Theory]
+    [InlineData(2u, null, null, null)]
+    [InlineData(4u, null, Vector.DeviceNotAvailable, Vector.InvalidOpcode)]
+    [InlineData(6u, null, Vector.DeviceNotAvailable, Vector.InvalidOpcode)]
+    [InlineData(8u, null, Vector.DeviceNotAvailable, Vector.DeviceNotAvailable)]
+    [InlineData(10u, Vector.DeviceNotAvailable, Vector.DeviceNotAvailable, Vector.DeviceNotAvailable)]
+    [InlineData(12u, null, Vector.DeviceNotAvailable, Vector.InvalidOpcode)]
+    public void ControlBitsMakeTheUnitUnavailable(uint bits, Vector? wait, Vector? x87, Vector? mmx)
+    {
+        Assert.Equal(wait, FaultOf(bits, a => a.wait()));
+        Assert.Equal(x87, FaultOf(bits, a => a.fld1()));
+        Assert.Equal(x87, FaultOf(bits, a => a.fnstsw(ax)));
+        Assert.Equal(x87, FaultOf(bits, a => a.fxsave(__[ebx])));
+        Assert.Equal(mmx, FaultOf(bits, a => a.pxor(mm0, mm0)));
+        Assert.Equal(mmx, FaultOf(bits, a => a.xorps(xmm0, xmm0)));
+    }
+
     [X64Fact]
     public void MisalignedOperandsAreProtectionFaults()
     {
@@ -260,6 +278,16 @@ public sealed unsafe class InterpreterFpuTests : IDisposable
         Run(a => a.vaddps(ymm0, ymm1, ymm2));
         Assert.Equal(Vector.InvalidOpcode, Assert.Single(_machine.Faults).Vector);
         Assert.Equal("Vaddps", Assert.Single(_machine.Unimplemented));
+    }
+
+    private Vector? FaultOf(uint bits, Action<Assembler> code)
+    {
+        _machine.Faults.Clear();
+        *(ushort*)&_machine.Cpu->Fx = 0x37F;
+        _machine.Cpu->Cr0 = (_machine.Cpu->Cr0 & ~0xEu) | bits;
+        _machine.Cpu->RefreshMode();
+        Run(code);
+        return _machine.Faults.Count == 0 ? null : Assert.Single(_machine.Faults).Vector;
     }
 
     private uint Reg(Gpr register) => _machine.Cpu->Gpr[(int)register];

@@ -79,4 +79,7 @@ internal enum RowTraits
 
     /// <summary>Decoding makes a native thunk for it (x87, MMX, SSE).</summary>
     NativeThunk = 8,
+
+    /// <summary>The processor does not have it: #UD, with its name in the log.</summary>
+    Missing = 16,
 }

@@ -11,6 +11,7 @@ internal static partial class InstructionTable
 {
     private const RowTraits Flow = RowTraits.SetsEip | RowTraits.EndsBlock;
     private const RowTraits Privileged = Flow | RowTraits.KeepsInstruction;
+    private const RowTraits Absent = Flow | RowTraits.KeepsInstruction | RowTraits.Missing;
 
     private static readonly InstructionRow?[] ByMnemonic = new InstructionRow?[(int)Enum.GetValues<Mnemonic>().Max() + 1];
     private static readonly Dictionary<(Mnemonic, InstructionForm), InstructionRow> ByForm = [];

@@ -61,8 +61,14 @@ internal readonly record struct Candidate(Code Code, InstructionRow Row, bool Tr
         && !(instruction.Mnemonic == Mnemonic.Int && instruction.Immediate8 == 0x80)
         && !(instruction.Op0Kind is OpKind.FarBranch16 or OpKind.FarBranch32 && (instruction.FarBranchSelector & ~3) == 0x30);
 
-    // Enough of an instruction for the table to tell the forms of a mnemonic apart.
-    private static Instruction Specimen(Code code, OpCodeInfo info)
+    /// <summary>Why the oracle does not compare a row with the host; null where it does.</summary>
+    public static string? WhyNot(InstructionRow row) =>
+        Banned.Contains(row.Mnemonic) ? "the answer is the host kernel's or the machine's own; tests by hand"
+        : row.TestClass == TestClass.NotTested ? "no two hosts agree, or the host's kernel takes it; tests by hand"
+        : null;
+
+    /// <summary>Enough of an instruction for the table to tell the forms of a mnemonic apart.</summary>
+    public static Instruction Specimen(Code code, OpCodeInfo info)
     {
         var specimen = new Instruction { Code = code };
         for (int i = 0; i < info.OpCount; i++)

@@ -11,6 +11,9 @@ internal sealed class OracleFailures
     /// <summary>Whether examples are to be made small, rather than taken as they come.</summary>
     public bool Shrinks { get; set; } = true;
 
+    /// <summary>Told of the first example of each kind as it comes.</summary>
+    public Action<string>? Found { get; set; }
+
     /// <summary>Kinds of differences.</summary>
     public int Kinds
     {
@@ -45,6 +48,11 @@ internal sealed class OracleFailures
         lock (_lock)
         {
             (int count, string first) = _kinds.GetValueOrDefault(kind, (0, example));
+            if (count == 0)
+            {
+                Found?.Invoke($"== {kind}\n{example}");
+            }
+
             _kinds[kind] = (count + 1, first);
         }
     }

@@ -31,6 +31,10 @@ internal unsafe class OraclePlatform : Platform, IDisposable
         Cpu->Cr4 = 0x406B0;                         // PSE PAE PGE OSFXSR OSXMMEXCPT OSXSAVE
         Cpu->Cpl = 3;
         Cpu->GdtrLimit = 127;
+
+        // What Linux says to STR and SLDT: code that overwrites itself can become one of them.
+        Cpu->Tr.Selector = 0x40;
+        Cpu->Ldtr.Selector = 0x50;
         Load(SegmentIndex.Cs, 0x23);
         Load(SegmentIndex.Ss, 0x2B);
     }

@@ -31,6 +31,13 @@ internal sealed class OracleRun : IDisposable
         init => _failures.Shrinks = value;
     }
 
+    /// <summary>Told of the first example of each kind as it comes.</summary>
+    public Action<string>? Found
+    {
+        get => _failures.Found;
+        init => _failures.Found = value;
+    }
+
     /// <summary>Kinds of differences found.</summary>
     public int Kinds => _failures.Kinds;
 

@@ -6,10 +6,11 @@ namespace Dbt.Tests.Translator.Oracle;
 
 /// <summary>
 /// Interpreter, quick and optimised engine give the host processor's own answer. For a long run set DBT_ORACLE_VECTORS and
-/// DBT_ORACLE_SEED; DBT_ORACLE_ROWS (mnemonics, comma-separated) narrows it to some rows, DBT_ORACLE_ONLY (part of a scenario's name) to some
-/// kinds of vectors, DBT_ORACLE_ENGINE to one engine; DBT_ORACLE_STATES
-/// says how many states each code is run with; DBT_ORACLE_REPORT names a file for the report, DBT_ORACLE_COUNTS one for the runs
-/// of each encoding, as docs/isa-vectors.tsv holds them.
+/// DBT_ORACLE_SEED. What narrows a run: DBT_ORACLE_ROWS (mnemonics, comma-separated) to some rows, DBT_ORACLE_ONLY (a scenario's name, or
+/// part of it) to some kinds of vectors, DBT_ORACLE_ROUND to one of a long run's eight rounds, DBT_ORACLE_ENGINE to one engine. With the
+/// same seed, number of vectors and DBT_ORACLE_STATES (how many states each code is run with) the last three give the same vectors again.
+/// DBT_ORACLE_REPORT names a file for progress and report, DBT_ORACLE_COUNTS one for the runs of each encoding, as docs/isa-vectors.tsv
+/// holds them.
 /// </summary>
 public sealed class OracleTests(ITestOutputHelper output)
 {
@@ -30,16 +31,17 @@ public sealed class OracleTests(ITestOutputHelper output)
 
         // More states for each code where there is time for many codes all the same.
         int states = int.TryParse(Variable("STATES"), out int given) ? given : Vectors > 1_000_000 ? 256 : 32;
-        OracleScenario[] scenarios =
-            [.. OracleScenario.All(Wanted, states).Where(s => onlyScenario is null || s.Name.Contains(onlyScenario, StringComparison.OrdinalIgnoreCase))];
-        using var run = new OracleRun(2, () => [.. names.Select(Engine)]);
+        OracleScenario[] scenarios = OracleScenario.All(Wanted, states);
+        using var run = new OracleRun(2, () => [.. names.Select(Engine)]) { Found = Note };
         long shares = scenarios.Sum(s => s.Share);
 
         // Round after round, so that a run that is ended early has seen some of each.
         int rounds = Vectors > 1_000_000 ? Rounds : 1;
-        for (int round = 0; round < rounds; round++)
+        int? onlyRound = int.TryParse(Variable("ROUND"), out int number) ? number : null;
+        bool exact = Array.Exists(scenarios, s => s.Name == onlyScenario);
+        for (int round = onlyRound ?? 0; round < (onlyRound + 1 ?? rounds); round++)
         {
-            foreach (OracleScenario scenario in scenarios)
+            foreach (OracleScenario scenario in scenarios.Where(s => onlyScenario is null || s.Name == onlyScenario || (!exact && s.Name.Contains(onlyScenario))))
             {
                 long count = Vectors * scenario.Share / shares / rounds;
                 run.Run(scenario, Seed, count, round * (int)((count / OracleWorker.BatchSize) + 1));

@@ -131,8 +131,15 @@ internal static unsafe class FlowOperations
         return (index >= low && index <= high) || Interpreter.Raise(cpu, Vector.BoundRange);
     }
 
-    /// <summary>UD0, UD1, UD2, and instructions that this processor is not to have.</summary>
+    /// <summary>UD0, UD1, UD2.</summary>
     public static bool Ud(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d) => Interpreter.Undefined(cpu);
+
+    /// <summary>An instruction that this processor does not have: #UD, and the log names it.</summary>
+    public static bool Missing(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
+    {
+        interpreter.Platform.ReportUnimplemented(cpu, interpreter.Kept(in d).Mnemonic.ToString());
+        return Interpreter.Undefined(cpu);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool Go(CpuState* cpu, uint target)

@@ -3,8 +3,11 @@ namespace Dbt.Tests.Guests;
 /// <summary>Where the sources are that these tests were built from.</summary>
 internal static class Repository
 {
+    /// <summary>The top folder.</summary>
+    public static string Root { get; } = Find();
+
     /// <summary>The folder <c>guests</c>.</summary>
-    public static string Guests { get; } = Path.Combine(Find(), "guests");
+    public static string Guests { get; } = Path.Combine(Root, "guests");
 
     private static string Find()
     {

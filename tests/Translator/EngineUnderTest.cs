@@ -11,7 +11,8 @@ internal static unsafe class EngineUnderTest
     /// <summary>Makes an engine on a platform's processor.</summary>
     public static Engine Create(string name, TestPlatform platform) => EngineFactory.Create(Options(name), platform, platform.Cpu);
 
-    private static EngineOptions Options(string name) => name switch
+    /// <summary>The options that a name stands for.</summary>
+    public static EngineOptions Options(string name) => name switch
     {
         "interpreter" => new EngineOptions { Kind = EngineKind.Interpreter },
         "tiered-interpreting" => new EngineOptions { Kind = EngineKind.Tiered, QuickThreshold = int.MaxValue },

@@ -22,6 +22,12 @@ public abstract unsafe partial class NativePlatform
         }
 
         byte* page = PhysicalPage(found.Physical >> 12, access == MemoryAccess.Write);
+        if (page == null && access == MemoryAccess.Execute)
+        {
+            Stop(cpu, $"code fetched where there is no memory: {found.Physical:x8}");
+            return false;
+        }
+
         if (page == null)
         {
             // The whole access must lie in the page, so the window is as long as one.

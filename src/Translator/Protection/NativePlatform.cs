@@ -16,6 +16,7 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
     private readonly DeviceWindow _device;
     private Fault _descriptorFault;
     private bool _hasDescriptorFault;
+    private bool _isStopped;
 
     /// <summary>Makes a processor in the state that INIT leaves but in flat 32-bit protected mode without paging, at EIP 0.</summary>
     /// <param name="memoryBase">Host address of physical frame 0 of <see cref="Platform.CodeMap"/>'s machine.</param>
@@ -78,6 +79,7 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
         cpu->InterruptShadow = 0;
         cpu->InterruptWaits = 0;
         cpu->BreakpointHits = 0;
+        _isStopped = false;
         _system.Reset();
         FlushAll();
         cpu->RefreshMode();
@@ -119,6 +121,12 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
     /// <inheritdoc/>
     public override void DeliverFault(CpuState* cpu)
     {
+        if (_isStopped)
+        {
+            cpu->Attention = 1;
+            return;
+        }
+
         _device.Abandon();
         _system.Interrupts.DeliverException(cpu);
     }
@@ -150,6 +158,7 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
     internal void Stop(CpuState* cpu, string reason)
     {
         cpu->Attention = 1;
+        _isStopped = true;
         Shutdown(cpu, reason);
     }
 

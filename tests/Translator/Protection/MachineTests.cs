@@ -11,7 +11,7 @@ public sealed unsafe class MachineTests
 {
     private const uint Code = 0x8000, Gdt = 0x1000, Idt = 0x2000, Handler = 0x9000, Log = 0x5000, Stack = 0x7000;
 
-    public static TheoryData<string> Engines => [.. EngineUnderTest.Names, "interpreter"];
+    public static TheoryData<string> Engines => [.. ProtectionTests.Engines];
 
     [Theory]
     [MemberData(nameof(Engines))]
@@ -154,12 +154,14 @@ public sealed unsafe class MachineTests
         CpuState* cpu = machine.Cpu;
         (cpu->GdtrBase, cpu->GdtrLimit, cpu->IdtrBase, cpu->IdtrLimit) = (Gdt, 0xFF, Idt, 0x7FF);
         cpu->Gpr[(int)Gpr.Esp] = Stack;
+        cpu->Segments[SegmentIndex.Cs].Selector = 8;
+        cpu->Segments[SegmentIndex.Ss].Selector = 16;
         Assemble(machine, Handler, a =>
         {
             a.mov(__dword_ptr[(int)Log], eax);
             a.inc(__dword_ptr[(int)Log + 4]);
             a.mov(edx, __dword_ptr[(int)Log + 4]);
-            a.mov(__dword_ptr[unchecked((int)0xFEE00080)], eax);
+            a.mov(__dword_ptr[0xFEE00080L], eax);
             a.nop();
             a.sub(edx, __dword_ptr[(int)Log + 4]); // not 0 where another came in between
             a.setz(dl);

@@ -15,7 +15,7 @@ public sealed class ProtectionTests
             var runs = new TheoryData<string, string>();
             foreach (string program in Programs)
             {
-                foreach (string engine in EngineUnderTest.Names)
+                foreach (string engine in Engines)
                 {
                     runs.Add(program, engine);
                 }
@@ -24,6 +24,9 @@ public sealed class ProtectionTests
             return runs;
         }
     }
+
+    /// <summary>One engine of each kind.</summary>
+    public static string[] Engines => ["interpreter", "quick", "optimized", "tiered"];
 
     private static string[] Programs => ["segments", "system", "paging"];
 
@@ -125,6 +128,13 @@ public sealed class ProtectionTests
             foreach (Case c in cases)
             {
                 Assert.True(at + (c.Words * 4) <= console.Length, $"the outcome ends in {group}");
+                if (c.Words > 2)
+                {
+                    // Undefined flags are not a promise.
+                    console[at + 8] &= (byte)~c.IgnoreFlags;
+                    console[at + 9] &= (byte)~(c.IgnoreFlags >> 8);
+                }
+
                 uint vector = BitConverter.ToUInt32(console, at);
                 vectors[vector] = vectors.GetValueOrDefault(vector) + 1;
                 at += c.Words * 4;

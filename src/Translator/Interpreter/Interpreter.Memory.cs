@@ -113,7 +113,10 @@ internal sealed unsafe partial class Interpreter
             }
         }
 
-        return OpenAt(cpu, SegmentIndex.Ss, offset, size, access);
+        // A frame of several words is aligned as its words are.
+        return TryLinear(cpu, SegmentIndex.Ss, offset, (uint)size, access, out uint linear)
+            ? OpenLinear(cpu, linear, size, access, Math.Min(size, 4))
+            : null;
     }
 
     /// <summary>Opens memory at an offset in a segment: all checks.</summary>
@@ -146,10 +149,10 @@ internal sealed unsafe partial class Interpreter
         }
     }
 
-    /// <summary>Opens memory at a linear address.</summary>
-    public byte* OpenLinear(CpuState* cpu, uint linear, int size, MemoryAccess access)
+    /// <summary>Opens memory at a linear address, to be aligned to its size or as told where the processor checks alignment.</summary>
+    public byte* OpenLinear(CpuState* cpu, uint linear, int size, MemoryAccess access, int alignment = 0)
     {
-        if ((cpu->Mode & CpuMode.Watched) != 0 && !Watch(cpu, linear, size, access))
+        if ((cpu->Mode & CpuMode.Watched) != 0 && !Watch(cpu, linear, size, alignment == 0 ? size : alignment, access))
         {
             return null;
         }
@@ -258,9 +261,9 @@ internal sealed unsafe partial class Interpreter
     }
 
     // A vector or a structure asks for its own alignment, or none.
-    private static bool Watch(CpuState* cpu, uint linear, int size, MemoryAccess access)
+    private static bool Watch(CpuState* cpu, uint linear, int size, int alignment, MemoryAccess access)
     {
-        if ((cpu->Mode & CpuMode.Aligned) != 0 && size is 2 or 4 or 8 && (linear & (uint)(size - 1)) != 0)
+        if ((cpu->Mode & CpuMode.Aligned) != 0 && alignment is 2 or 4 or 8 && (linear & (uint)(alignment - 1)) != 0)
         {
             return Raise(cpu, Vector.AlignmentCheck);
         }

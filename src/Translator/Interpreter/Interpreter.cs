@@ -189,7 +189,7 @@ internal sealed unsafe partial class Interpreter : IDisposable
         if (reasons != 0 && cpu->InterruptShadow != HoldsTraps)
         {
             cpu->BreakpointHits = 0;
-            cpu->Dr[6] |= reasons;
+            cpu->Dr[6] = (cpu->Dr[6] & ~0xFu) | reasons;
             cpu->Fault = new Fault { Vector = Vector.Debug };
             Platform.DeliverFault(cpu);
         }

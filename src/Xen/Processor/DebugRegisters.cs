@@ -12,7 +12,7 @@ internal static unsafe class DebugRegisters
     /// <summary>DR6 and DR7 after a reset.</summary>
     public const uint Dr6AtStart = 0xFFFF0FF0, Dr7AtStart = 0x00000400;
 
-    private const uint Dr6Zero = 0x00001000;
+    private const uint Dr6Zero = 0x00001000, Breakpoints0To3 = 0xF;
     private const uint Dr7Zero = 0x0000D800, Dr7Enables = 0xFF, GeneralDetect = 0x2000;
     private const uint DebuggingExtensions = 8;
 
@@ -94,7 +94,8 @@ internal static unsafe class DebugRegisters
     /// <summary>Raises #DB after an instruction that was carried out.</summary>
     public static void RaiseTrap(Vcpu vcpu, uint reasons)
     {
-        vcpu.State->Dr[6] |= reasons | Dr6AtStart;
+        CpuState* cpu = vcpu.State;
+        cpu->Dr[6] = (cpu->Dr[6] & ~Breakpoints0To3) | reasons | Dr6AtStart;
         FaultDelivery.Inject(vcpu, new Fault { Vector = Vector.Debug });
     }
 
@@ -126,6 +127,7 @@ internal static unsafe class DebugRegisters
 
         vcpu.IoBreakpoints = ports;
         cpu->Dr[7] = value & ~ports;
+        cpu->RefreshMode();
         return 0;
     }
 }

@@ -102,9 +102,11 @@ internal static unsafe class FaultDelivery
         CpuState* cpu = vcpu.State;
         cpu->InterruptShadow = 0;
         cpu->Eflags &= ~Flags.Rf;
-        if ((cpu->Eflags & Flags.Tf) != 0)
+        uint reasons = cpu->BreakpointHits | ((cpu->Eflags & Flags.Tf) != 0 ? DebugRegisters.SingleStep : 0);
+        cpu->BreakpointHits = 0;
+        if (reasons != 0)
         {
-            DebugRegisters.RaiseTrap(vcpu, DebugRegisters.SingleStep);
+            DebugRegisters.RaiseTrap(vcpu, reasons);
         }
     }
 

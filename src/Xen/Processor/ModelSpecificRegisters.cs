@@ -7,7 +7,7 @@ namespace Dbt.Xen.Processor;
 internal static unsafe class ModelSpecificRegisters
 {
     private const uint Tsc = 0x10, PlatformId = 0x17, ApicBase = 0x1B, MicrocodeRevision = 0x8B, Mperf = 0xE7, Aperf = 0xE8,
-        ArchitecturalCapabilities = 0x10A, McgCapabilities = 0x179, McgStatus = 0x17A, MiscEnable = 0x1A0, Pat = 0x277,
+        ArchitecturalCapabilities = 0x10A, McgCapabilities = 0x179, McgStatus = 0x17A, MiscEnable = 0x1A0, DebugControl = 0x1D9, Pat = 0x277,
         PerformanceCapabilities = 0x345, XenHypercallPage = 0x40000000, Efer = 0xC0000080,
         TscAux = 0xC0000103,
         AmdHardwareConfiguration = 0xC0010015, AmdNorthBridge = 0xC001001F;
@@ -49,7 +49,7 @@ internal static unsafe class ModelSpecificRegisters
                 return true;
             case PlatformId when vendor == CpuVendor.Intel:
             case AmdNorthBridge or AmdHardwareConfiguration when vendor == CpuVendor.Amd:
-            case MicrocodeRevision or PerformanceCapabilities or McgCapabilities or McgStatus:
+            case MicrocodeRevision or PerformanceCapabilities or McgCapabilities or McgStatus or DebugControl:
                 return true;
         }
 
@@ -67,6 +67,7 @@ internal static unsafe class ModelSpecificRegisters
         switch (register)
         {
             case Efer when value == EferValue:
+            case DebugControl when value == 0:
             case MiscEnable when vendor == CpuVendor.Intel:
             case Mperf or Aperf or MicrocodeRevision:
             case AmdNorthBridge or AmdHardwareConfiguration when vendor == CpuVendor.Amd:

@@ -20,7 +20,7 @@ public sealed unsafe partial class Vcpu
 
     /// <summary>Resolves a linear address for the hypervisor's own access, with supervisor rights.</summary>
     internal bool TryResolveSupervisor(uint linear, MemoryAccess access, out byte* host) => Hvm is { } hvm
-        ? hvm.TryResolve(State, linear, access, false, out host, out _)
+        ? hvm.TryResolveMemory(linear, access, out host)
         : Domain.Memory.TryResolve(this, linear, access, user: false, out host, out _);
 
     /// <inheritdoc/>

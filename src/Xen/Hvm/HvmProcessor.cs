@@ -76,6 +76,17 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
     /// <inheritdoc/>
     public override void ReportUnimplemented(CpuState* cpu, string name) => _vcpu.ReportUnimplemented(cpu, name);
 
+    /// <summary>
+    /// Resolves a linear address for the hypervisor's own access, with supervisor rights. As in Xen a device's register is no place for a
+    /// hypercall's structure.
+    /// </summary>
+    public bool TryResolveMemory(uint linear, MemoryAccess access, out byte* host)
+    {
+        // Looked at before it is opened for writing, which a device would take for a write.
+        return TryResolve(Cpu, linear, MemoryAccess.Read, false, out host, out _) && IsMemory(host)
+            && (access == MemoryAccess.Read || (TryResolve(Cpu, linear, access, false, out host, out _) && IsMemory(host)));
+    }
+
     /// <summary>The upcall-pending flag was set: the APIC is told where upcalls go through it. Any thread; the caller kicks the processor.</summary>
     public void UpcallRaised()
     {
@@ -217,6 +228,8 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
         _timer.Cancel();
         base.Dispose(disposing);
     }
+
+    private bool IsMemory(byte* host) => (nuint)(host - _memory) >> 12 < _domain.Hypervisor.Machine.FrameCount;
 
     private void Receive(in ApicCommand command)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text;
 using Dbt.Cli.Packages;
 using Dbt.Tests.Xen.Builder;
 
@@ -10,6 +11,12 @@ internal static class DebianFiles
     public const string Grub = "package:grub-xen-host/usr/lib/grub-xen/grub-i386-xen.bin";
     public const string Mach = "package:gnumach-image-1.8-xen-486:i386/boot/gnumach-1.8-xen-486.gz";
 
+    public const string Busybox = "package:busybox-static:i386/bin/busybox";
+
+    /// <summary>The kernel that linux-image-686-pae depends on now, whose package and file carry its version.</summary>
+    public const string Kernel = "newest-kernel:linux-image-686-pae:i386";
+
+    private const string KernelScheme = "newest-kernel:";
     private const string ToolScheme = "tool:";
 
     private static readonly ConcurrentDictionary<string, Lazy<(string? Path, string? Reason)>> Found = new();
@@ -26,7 +33,7 @@ internal static class DebianFiles
     {
         try
         {
-            return PackageReference.TryParse(name, out PackageReference? parsed)
+            return PackageReference.TryParse(name.StartsWith(KernelScheme, StringComparison.Ordinal) ? NewestKernel(name[KernelScheme.Length..]) : name, out PackageReference? parsed)
                 ? (PackageCache.Default.Obtain(parsed), null)
                 : throw new ArgumentException($"{name} is no package reference");
         }
@@ -35,4 +42,15 @@ internal static class DebianFiles
             return (null, exception.Message);
         }
     })).Value;
+
+    // What apt knows, or else what the cache has.
+    private static string NewestKernel(string package)
+    {
+        const string prefix = "linux-image-";
+        string said = Tool.Find("apt-cache") is null ? "" : Encoding.ASCII.GetString(Tool.Filter("apt-cache", $"depends --important {package}", []));
+        string? dependency = said.Split('\n').Select(line => line.Trim().Split(' ')[^1]).FirstOrDefault(word => word.StartsWith(prefix, StringComparison.Ordinal) && word != package);
+        return dependency is null
+            ? throw new PackageException($"package {package} can't be had: apt-cache knows no kernel that it depends on (as root: dpkg --add-architecture i386 && apt-get update)")
+            : $"package:{dependency}/boot/vmlinuz-{dependency[prefix.Length..].Split(':')[0]}";
+    }
 }

@@ -22,12 +22,7 @@ internal sealed unsafe class FastX87
         Portable = portable;
         (_kind, Mnemonic operation) = portable.Mnemonic switch
         {
-            Mnemonic.Fadd or Mnemonic.Faddp or Mnemonic.Fiadd => (Kind.Arithmetic, Mnemonic.Fadd),
-            Mnemonic.Fsub or Mnemonic.Fsubp or Mnemonic.Fisub => (Kind.Arithmetic, Mnemonic.Fsub),
-            Mnemonic.Fsubr or Mnemonic.Fsubrp or Mnemonic.Fisubr => (Kind.Arithmetic, Mnemonic.Fsubr),
-            Mnemonic.Fmul or Mnemonic.Fmulp or Mnemonic.Fimul => (Kind.Arithmetic, Mnemonic.Fmul),
-            Mnemonic.Fdiv or Mnemonic.Fdivp or Mnemonic.Fidiv => (Kind.Arithmetic, Mnemonic.Fdiv),
-            Mnemonic.Fdivr or Mnemonic.Fdivrp or Mnemonic.Fidivr => (Kind.Arithmetic, Mnemonic.Fdivr),
+            _ when portable.Operation != Mnemonic.INVALID => (Kind.Arithmetic, portable.Operation),
             Mnemonic.Fsqrt or Mnemonic.Frndint => (Kind.Unary, portable.Mnemonic),
             Mnemonic.Fcom or Mnemonic.Fcomp or Mnemonic.Fcompp or Mnemonic.Ficom or Mnemonic.Ficomp => (Kind.Compare, Mnemonic.Fcom),
             Mnemonic.Fucom or Mnemonic.Fucomp or Mnemonic.Fucompp => (Kind.Compare, Mnemonic.Fucom),

@@ -10,6 +10,7 @@ internal sealed unsafe class PortableX87 : ManagedRoutine
     private PortableX87(in Instruction guest)
     {
         Mnemonic = guest.Mnemonic;
+        Operation = OperationOf(guest.Mnemonic);
         Second = -1;
         for (int i = 0, found = 0; i < guest.OpCount; i++)
         {
@@ -39,6 +40,9 @@ internal sealed unsafe class PortableX87 : ManagedRoutine
     /// <summary>Which instruction.</summary>
     public Mnemonic Mnemonic { get; }
 
+    /// <summary>FADD, FSUB, FSUBR, FMUL, FDIV, FDIVR for these and their popping and integer forms; else none.</summary>
+    public Mnemonic Operation { get; }
+
     /// <summary>Number of the first register operand; 0 where there is none.</summary>
     public int First { get; }
 
@@ -65,12 +69,7 @@ internal sealed unsafe class PortableX87 : ManagedRoutine
     {
         delegate*<ref X87Unit, PortableX87, void> routine = guest.Mnemonic switch
         {
-            Mnemonic.Fadd or Mnemonic.Faddp or Mnemonic.Fiadd => &X87Arithmetic.Add,
-            Mnemonic.Fsub or Mnemonic.Fsubp or Mnemonic.Fisub => &X87Arithmetic.Subtract,
-            Mnemonic.Fsubr or Mnemonic.Fsubrp or Mnemonic.Fisubr => &X87Arithmetic.SubtractReversed,
-            Mnemonic.Fmul or Mnemonic.Fmulp or Mnemonic.Fimul => &X87Arithmetic.Multiply,
-            Mnemonic.Fdiv or Mnemonic.Fdivp or Mnemonic.Fidiv => &X87Arithmetic.Divide,
-            Mnemonic.Fdivr or Mnemonic.Fdivrp or Mnemonic.Fidivr => &X87Arithmetic.DivideReversed,
+            _ when OperationOf(guest.Mnemonic) != Mnemonic.INVALID => &X87Arithmetic.Binary,
             Mnemonic.F2xm1 => &X87Transcendental.PowerMinusOne,
             Mnemonic.Fyl2x => &X87Transcendental.Logarithm,
             Mnemonic.Fyl2xp1 => &X87Transcendental.LogarithmOfOnePlus,
@@ -119,6 +118,17 @@ internal sealed unsafe class PortableX87 : ManagedRoutine
         Routine(ref unit, this);
         unit.Finish();
     }
+
+    private static Mnemonic OperationOf(Mnemonic mnemonic) => mnemonic switch
+    {
+        Mnemonic.Fadd or Mnemonic.Faddp or Mnemonic.Fiadd => Mnemonic.Fadd,
+        Mnemonic.Fsub or Mnemonic.Fsubp or Mnemonic.Fisub => Mnemonic.Fsub,
+        Mnemonic.Fsubr or Mnemonic.Fsubrp or Mnemonic.Fisubr => Mnemonic.Fsubr,
+        Mnemonic.Fmul or Mnemonic.Fmulp or Mnemonic.Fimul => Mnemonic.Fmul,
+        Mnemonic.Fdiv or Mnemonic.Fdivp or Mnemonic.Fidiv => Mnemonic.Fdiv,
+        Mnemonic.Fdivr or Mnemonic.Fdivrp or Mnemonic.Fidivr => Mnemonic.Fdivr,
+        _ => Mnemonic.INVALID,
+    };
 
     /// <summary>The memory operand as a number, without what its conversion raises.</summary>
     public Unpacked ReadMemory(in X87Unit unit) => Memory switch

@@ -1,4 +1,5 @@
 using Dbt.Translator.FloatingPoint;
+using Iced.Intel;
 
 namespace Dbt.Translator.Interpretation.Portable;
 
@@ -11,58 +12,24 @@ internal static class X87Arithmetic
     /// <summary>No denormal's exponent is as small, and no number's as large.</summary>
     private const int BeyondWrapping = 16383 + 64;
 
-    /// <summary>FADD, FADDP, FIADD.</summary>
-    public static void Add(ref X87Unit unit, PortableX87 i)
+    /// <summary>FADD to FDIVR, with their popping and integer forms.</summary>
+    public static void Binary(ref X87Unit unit, PortableX87 i)
     {
-        if (Operands(ref unit, i, out Unpacked a, out Unpacked b))
+        if (!Operands(ref unit, i, out Unpacked a, out Unpacked b))
         {
-            Store(ref unit, i, SoftFloat.Add(a, b, ref unit.Status));
+            return;
         }
-    }
 
-    /// <summary>FSUB, FSUBP, FISUB.</summary>
-    public static void Subtract(ref X87Unit unit, PortableX87 i)
-    {
-        if (Operands(ref unit, i, out Unpacked a, out Unpacked b))
+        Unpacked exact = i.Operation switch
         {
-            Store(ref unit, i, SoftFloat.Subtract(a, b, ref unit.Status));
-        }
-    }
-
-    /// <summary>FSUBR, FSUBRP, FISUBR.</summary>
-    public static void SubtractReversed(ref X87Unit unit, PortableX87 i)
-    {
-        if (Operands(ref unit, i, out Unpacked a, out Unpacked b))
-        {
-            Store(ref unit, i, SoftFloat.Subtract(b, a, ref unit.Status));
-        }
-    }
-
-    /// <summary>FMUL, FMULP, FIMUL.</summary>
-    public static void Multiply(ref X87Unit unit, PortableX87 i)
-    {
-        if (Operands(ref unit, i, out Unpacked a, out Unpacked b))
-        {
-            Store(ref unit, i, SoftFloat.Multiply(a, b, ref unit.Status));
-        }
-    }
-
-    /// <summary>FDIV, FDIVP, FIDIV.</summary>
-    public static void Divide(ref X87Unit unit, PortableX87 i)
-    {
-        if (Operands(ref unit, i, out Unpacked a, out Unpacked b))
-        {
-            Store(ref unit, i, SoftFloat.Divide(a, b, ref unit.Status));
-        }
-    }
-
-    /// <summary>FDIVR, FDIVRP, FIDIVR.</summary>
-    public static void DivideReversed(ref X87Unit unit, PortableX87 i)
-    {
-        if (Operands(ref unit, i, out Unpacked a, out Unpacked b))
-        {
-            Store(ref unit, i, SoftFloat.Divide(b, a, ref unit.Status));
-        }
+            Mnemonic.Fadd => SoftFloat.Add(a, b, ref unit.Status),
+            Mnemonic.Fsub => SoftFloat.Subtract(a, b, ref unit.Status),
+            Mnemonic.Fsubr => SoftFloat.Subtract(b, a, ref unit.Status),
+            Mnemonic.Fmul => SoftFloat.Multiply(a, b, ref unit.Status),
+            Mnemonic.Fdiv => SoftFloat.Divide(a, b, ref unit.Status),
+            _ => SoftFloat.Divide(b, a, ref unit.Status),
+        };
+        Store(ref unit, i, exact);
     }
 
     /// <summary>FSQRT.</summary>

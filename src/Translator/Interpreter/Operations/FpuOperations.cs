@@ -320,6 +320,13 @@ internal static unsafe class FpuOperations
         byte* memory = interpreter.OpenAt(cpu, (SegmentIndex)d.Segment, offset, size, MemoryAccess.Write);
         if (memory == null)
         {
+            // Where the second half wraps around at 4 GiB, an absent page before that faults first.
+            if (offset > uint.MaxValue - (uint)(size - 1)
+                && Interpreter.TryLinear(cpu, (SegmentIndex)d.Segment, offset, 8, MemoryAccess.Write, out uint linear))
+            {
+                interpreter.TryResolve(cpu, linear, MemoryAccess.Write, out _);
+            }
+
             return false;
         }
 

@@ -24,6 +24,7 @@ internal sealed unsafe class FlatPlatform : Platform, IDisposable
         Cpu->TlbRoot = _tlb.Root;
         Cpu->Cr0 = 0x80000031;
         Cpu->Cr4 = 0x600; // OSFXSR OSXMMEXCPT
+        *(uint*)((byte*)&Cpu->Fx + 24) = 0x1F80; // MXCSR as after reset
         Cpu->Cpl = 3;
         foreach (SegmentIndex index in Enum.GetValues<SegmentIndex>())
         {

@@ -19,6 +19,8 @@ internal static class Kernels
             ["fibonacci"] = (18, Fibonacci),
             ["bytes"] = (100_000, Bytes),
             ["x87"] = (20_000, X87),
+            ["vector"] = (100, Vector),
+            ["float"] = (1_000, Float),
         };
 
     /// <summary>Adds 1024 words of memory, ECX times.</summary>
@@ -67,6 +69,51 @@ internal static class Kernels
         a.dec(ecx);
         a.jnz(next);
         a.mov(eax, __dword_ptr[esi + 16]);
+        a.@int(0x20);
+    }
+
+    /// <summary>Compares and copies 16 KiB by XMM registers, as string functions do, ECX times.</summary>
+    private static void Vector(Assembler a)
+    {
+        Label outer = a.CreateLabel(), inner = a.CreateLabel();
+        a.xor(eax, eax);
+        a.pxor(xmm0, xmm0);
+        a.Label(ref outer);
+        a.mov(esi, Data);
+        a.mov(edi, Data + 0x10000);
+        a.mov(edx, 1024);
+        a.Label(ref inner);
+        a.movdqu(xmm1, __xmmword_ptr[esi]);
+        a.movdqa(xmm2, xmm1);
+        a.pcmpeqb(xmm2, xmm0);
+        a.pmovmskb(ebx, xmm2);
+        a.add(eax, ebx);
+        a.movdqa(__xmmword_ptr[edi], xmm1);
+        a.add(esi, 16);
+        a.add(edi, 16);
+        a.dec(edx);
+        a.jnz(inner);
+        a.dec(ecx);
+        a.jnz(outer);
+        a.@int(0x20);
+    }
+
+    /// <summary>Sums squares in double precision, 16 of them ECX times.</summary>
+    private static void Float(Assembler a)
+    {
+        Label outer = a.CreateLabel(), inner = a.CreateLabel();
+        a.pxor(xmm0, xmm0);
+        a.Label(ref outer);
+        a.mov(edx, 16);
+        a.Label(ref inner);
+        a.cvtsi2sd(xmm1, edx);
+        a.mulsd(xmm1, xmm1);
+        a.addsd(xmm0, xmm1);
+        a.dec(edx);
+        a.jnz(inner);
+        a.dec(ecx);
+        a.jnz(outer);
+        a.cvttsd2si(eax, xmm0);
         a.@int(0x20);
     }
 

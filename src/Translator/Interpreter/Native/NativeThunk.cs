@@ -20,7 +20,13 @@ internal enum NativeClass
 internal sealed unsafe class NativeThunk
 {
     /// <summary>The host code: FX area, memory operand, register block. Null where <see cref="Managed"/> is set.</summary>
-    public required delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void> Code { get; init; }
+    public required delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void> Code { get; set; }
+
+    /// <summary>
+    /// The same under the host's MXCSR, for a guest whose own differs only in flags; null where there is none. To load MXCSR twice takes
+    /// far longer than most instructions. Its flags afterwards are in the register block, and may be older than the instruction.
+    /// </summary>
+    public delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void> Quick { get; set; }
 
     /// <summary>The managed code, or null.</summary>
     public required ManagedRoutine? Managed { get; init; }

@@ -51,6 +51,17 @@ internal static unsafe class ThunkAssembler
     public static NativeThunk Assemble(in Instruction guest, byte* target, out int length)
     {
         NativeThunk thunk = Describe(guest, (delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void>)target, null, out Instruction host, out SortedSet<int> loaded);
+        length = 0;
+        if (!thunk.WholeArea && thunk.UsesMxcsr)
+        {
+            // A second one in front, which leaves MXCSR as it is.
+            var quick = new Assembler(64);
+            WriteSse(quick, host, loaded, thunk.WrittenXmm, loadsMxcsr: false, storesMxcsr: true);
+            length = (Write(quick, target) + 15) & ~15;
+            thunk.Quick = (delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void>)target;
+            thunk.Code = (delegate* unmanaged[SuppressGCTransition]<byte*, byte*, NativeRegisters*, void>)(target + length);
+        }
+
         var a = new Assembler(64);
         if (thunk.WholeArea)
         {
@@ -58,12 +69,10 @@ internal static unsafe class ThunkAssembler
         }
         else
         {
-            WriteSse(a, host, loaded, thunk.WrittenXmm, thunk.UsesMxcsr);
+            WriteSse(a, host, loaded, thunk.WrittenXmm, thunk.UsesMxcsr, thunk.UsesMxcsr);
         }
 
-        var writer = new PointerCodeWriter(target);
-        a.Assemble(writer, (ulong)target);
-        length = writer.Length;
+        length += Write(a, target + length);
         return thunk;
     }
 
@@ -166,10 +175,10 @@ internal static unsafe class ThunkAssembler
         a.ret();
     }
 
-    private static void WriteSse(Assembler a, in Instruction host, SortedSet<int> loaded, int written, bool mxcsr)
+    private static void WriteSse(Assembler a, in Instruction host, SortedSet<int> loaded, int written, bool loadsMxcsr, bool storesMxcsr)
     {
         a.mov(r9, rdx);
-        if (mxcsr)
+        if (loadsMxcsr)
         {
             a.stmxcsr(__dword_ptr[r9 + 20]);
             a.ldmxcsr(__dword_ptr[r9 + 24]);
@@ -198,13 +207,26 @@ internal static unsafe class ThunkAssembler
             a.movups(__xmmword_ptr[r9 + 32], Xmm(written));
         }
 
-        if (mxcsr)
+        if (storesMxcsr)
         {
             a.stmxcsr(__dword_ptr[r9 + 24]);
+        }
+
+        if (loadsMxcsr)
+        {
+            // Without flags, so that those that a quick thunk finds are its own.
+            a.and(__dword_ptr[r9 + 20], ~0x3F);
             a.ldmxcsr(__dword_ptr[r9 + 20]);
         }
 
         a.ret();
+    }
+
+    private static int Write(Assembler a, byte* target)
+    {
+        var writer = new PointerCodeWriter(target);
+        a.Assemble(writer, (ulong)target);
+        return writer.Length;
     }
 
     private static AssemblerRegisterXMM Xmm(int number) => number switch

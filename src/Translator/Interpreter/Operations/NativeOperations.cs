@@ -24,6 +24,9 @@ internal static unsafe class NativeOperations
     private const uint SimdUnderflow = 0x10;
     private const uint SimdFlushToZero = 0x8000;
 
+    // All exceptions masked, to nearest, no flushing: what .NET's threads have too.
+    private const uint SimdDefault = 0x1F80;
+
     private enum Result
     {
         Done,
@@ -151,6 +154,21 @@ internal static unsafe class NativeOperations
         }
 
         uint control = guest->Mxcsr & 0xFFFF;
+        if ((control & ~0x3Fu) == SimdDefault && thunk.Quick != null)
+        {
+            // Flags that the guest has already, or none: there is nothing to tell apart.
+            thunk.Quick((byte*)guest, bounce, registers);
+            if ((registers->Mxcsr & ~0x3Fu) == SimdDefault && (registers->Mxcsr & 0x3F & ~control) == 0)
+            {
+                if (thunk.WrittenXmm >= 0)
+                {
+                    Unsafe.CopyBlockUnaligned((byte*)guest + 160 + (16 * thunk.WrittenXmm), registers->Xmm, 16);
+                }
+
+                return Result.Done;
+            }
+        }
+
         uint masked = (control & ~0x3Fu) | 0x1F80;
         uint underflow = 0;
         if ((control & (SimdUnderflow << 7)) == 0)

@@ -93,74 +93,71 @@ internal static class EmitSimd
         Add<int>(nameof(Vector128.Multiply), Mnemonic.Pmulld);
     }
 
-    // The host's own, where it is an x86 that has them.
+    // The host's own. A host without them leaves the instruction to the interpreter; the table is the same everywhere.
     private static void AddHost(Dictionary<Mnemonic, EmitRoutine> routines)
     {
         void Add<T>(Mnemonic mnemonic, Type set, string name, bool immediate = false, bool unary = false)
         {
             Type[] parameters = [typeof(Vector128<T>), .. unary ? Type.EmptyTypes : [typeof(Vector128<T>)], .. immediate ? [typeof(byte)] : Type.EmptyTypes];
-            routines.Add(mnemonic, Operation(EmitMethods.Of(set, name, parameters)));
+            routines.Add(mnemonic, IsSupported(set) ? Operation(EmitMethods.Of(set, name, parameters)) : Untranslated);
         }
 
-        if (Sse2.IsSupported)
-        {
-            Type set = typeof(Sse2);
-            Add<byte>(Mnemonic.Pandn, set, nameof(Sse2.AndNot));
-            Add<float>(Mnemonic.Andnps, typeof(Sse), nameof(Sse.AndNot));
-            Add<double>(Mnemonic.Andnpd, set, nameof(Sse2.AndNot));
-            Add<byte>(Mnemonic.Punpcklbw, set, nameof(Sse2.UnpackLow));
-            Add<short>(Mnemonic.Punpcklwd, set, nameof(Sse2.UnpackLow));
-            Add<int>(Mnemonic.Punpckldq, set, nameof(Sse2.UnpackLow));
-            Add<long>(Mnemonic.Punpcklqdq, set, nameof(Sse2.UnpackLow));
-            Add<byte>(Mnemonic.Punpckhbw, set, nameof(Sse2.UnpackHigh));
-            Add<short>(Mnemonic.Punpckhwd, set, nameof(Sse2.UnpackHigh));
-            Add<int>(Mnemonic.Punpckhdq, set, nameof(Sse2.UnpackHigh));
-            Add<long>(Mnemonic.Punpckhqdq, set, nameof(Sse2.UnpackHigh));
-            Add<short>(Mnemonic.Packsswb, set, nameof(Sse2.PackSignedSaturate));
-            Add<int>(Mnemonic.Packssdw, set, nameof(Sse2.PackSignedSaturate));
-            Add<short>(Mnemonic.Packuswb, set, nameof(Sse2.PackUnsignedSaturate));
-            Add<byte>(Mnemonic.Pavgb, set, nameof(Sse2.Average));
-            Add<ushort>(Mnemonic.Pavgw, set, nameof(Sse2.Average));
-            Add<short>(Mnemonic.Pmaddwd, set, nameof(Sse2.MultiplyAddAdjacent));
-            Add<short>(Mnemonic.Pmulhw, set, nameof(Sse2.MultiplyHigh));
-            Add<ushort>(Mnemonic.Pmulhuw, set, nameof(Sse2.MultiplyHigh));
-            Add<uint>(Mnemonic.Pmuludq, set, nameof(Sse2.Multiply));
-            Add<byte>(Mnemonic.Psadbw, set, nameof(Sse2.SumAbsoluteDifferences));
-            Add<int>(Mnemonic.Pshufd, set, nameof(Sse2.Shuffle), immediate: true, unary: true);
-            Add<short>(Mnemonic.Pshuflw, set, nameof(Sse2.ShuffleLow), immediate: true, unary: true);
-            Add<short>(Mnemonic.Pshufhw, set, nameof(Sse2.ShuffleHigh), immediate: true, unary: true);
-            Add<float>(Mnemonic.Shufps, typeof(Sse), nameof(Sse.Shuffle), immediate: true);
-            Add<byte>(Mnemonic.Pslldq, set, nameof(Sse2.ShiftLeftLogical128BitLane), immediate: true, unary: true);
-            Add<byte>(Mnemonic.Psrldq, set, nameof(Sse2.ShiftRightLogical128BitLane), immediate: true, unary: true);
-            Add<short>(Mnemonic.Psllw, set, nameof(Sse2.ShiftLeftLogical), immediate: true, unary: true);
-            Add<int>(Mnemonic.Pslld, set, nameof(Sse2.ShiftLeftLogical), immediate: true, unary: true);
-            Add<long>(Mnemonic.Psllq, set, nameof(Sse2.ShiftLeftLogical), immediate: true, unary: true);
-            Add<short>(Mnemonic.Psrlw, set, nameof(Sse2.ShiftRightLogical), immediate: true, unary: true);
-            Add<int>(Mnemonic.Psrld, set, nameof(Sse2.ShiftRightLogical), immediate: true, unary: true);
-            Add<long>(Mnemonic.Psrlq, set, nameof(Sse2.ShiftRightLogical), immediate: true, unary: true);
-            Add<short>(Mnemonic.Psraw, set, nameof(Sse2.ShiftRightArithmetic), immediate: true, unary: true);
-            Add<int>(Mnemonic.Psrad, set, nameof(Sse2.ShiftRightArithmetic), immediate: true, unary: true);
-        }
+        Type set = typeof(Sse2);
+        Add<byte>(Mnemonic.Pandn, set, nameof(Sse2.AndNot));
+        Add<float>(Mnemonic.Andnps, typeof(Sse), nameof(Sse.AndNot));
+        Add<double>(Mnemonic.Andnpd, set, nameof(Sse2.AndNot));
+        Add<byte>(Mnemonic.Punpcklbw, set, nameof(Sse2.UnpackLow));
+        Add<short>(Mnemonic.Punpcklwd, set, nameof(Sse2.UnpackLow));
+        Add<int>(Mnemonic.Punpckldq, set, nameof(Sse2.UnpackLow));
+        Add<long>(Mnemonic.Punpcklqdq, set, nameof(Sse2.UnpackLow));
+        Add<byte>(Mnemonic.Punpckhbw, set, nameof(Sse2.UnpackHigh));
+        Add<short>(Mnemonic.Punpckhwd, set, nameof(Sse2.UnpackHigh));
+        Add<int>(Mnemonic.Punpckhdq, set, nameof(Sse2.UnpackHigh));
+        Add<long>(Mnemonic.Punpckhqdq, set, nameof(Sse2.UnpackHigh));
+        Add<short>(Mnemonic.Packsswb, set, nameof(Sse2.PackSignedSaturate));
+        Add<int>(Mnemonic.Packssdw, set, nameof(Sse2.PackSignedSaturate));
+        Add<short>(Mnemonic.Packuswb, set, nameof(Sse2.PackUnsignedSaturate));
+        Add<byte>(Mnemonic.Pavgb, set, nameof(Sse2.Average));
+        Add<ushort>(Mnemonic.Pavgw, set, nameof(Sse2.Average));
+        Add<short>(Mnemonic.Pmaddwd, set, nameof(Sse2.MultiplyAddAdjacent));
+        Add<short>(Mnemonic.Pmulhw, set, nameof(Sse2.MultiplyHigh));
+        Add<ushort>(Mnemonic.Pmulhuw, set, nameof(Sse2.MultiplyHigh));
+        Add<uint>(Mnemonic.Pmuludq, set, nameof(Sse2.Multiply));
+        Add<byte>(Mnemonic.Psadbw, set, nameof(Sse2.SumAbsoluteDifferences));
+        Add<int>(Mnemonic.Pshufd, set, nameof(Sse2.Shuffle), immediate: true, unary: true);
+        Add<short>(Mnemonic.Pshuflw, set, nameof(Sse2.ShuffleLow), immediate: true, unary: true);
+        Add<short>(Mnemonic.Pshufhw, set, nameof(Sse2.ShuffleHigh), immediate: true, unary: true);
+        Add<float>(Mnemonic.Shufps, typeof(Sse), nameof(Sse.Shuffle), immediate: true);
+        Add<byte>(Mnemonic.Pslldq, set, nameof(Sse2.ShiftLeftLogical128BitLane), immediate: true, unary: true);
+        Add<byte>(Mnemonic.Psrldq, set, nameof(Sse2.ShiftRightLogical128BitLane), immediate: true, unary: true);
+        Add<short>(Mnemonic.Psllw, set, nameof(Sse2.ShiftLeftLogical), immediate: true, unary: true);
+        Add<int>(Mnemonic.Pslld, set, nameof(Sse2.ShiftLeftLogical), immediate: true, unary: true);
+        Add<long>(Mnemonic.Psllq, set, nameof(Sse2.ShiftLeftLogical), immediate: true, unary: true);
+        Add<short>(Mnemonic.Psrlw, set, nameof(Sse2.ShiftRightLogical), immediate: true, unary: true);
+        Add<int>(Mnemonic.Psrld, set, nameof(Sse2.ShiftRightLogical), immediate: true, unary: true);
+        Add<long>(Mnemonic.Psrlq, set, nameof(Sse2.ShiftRightLogical), immediate: true, unary: true);
+        Add<short>(Mnemonic.Psraw, set, nameof(Sse2.ShiftRightArithmetic), immediate: true, unary: true);
+        Add<int>(Mnemonic.Psrad, set, nameof(Sse2.ShiftRightArithmetic), immediate: true, unary: true);
 
-        if (Ssse3.IsSupported)
-        {
-            Add<byte>(Mnemonic.Pshufb, typeof(Ssse3), nameof(Ssse3.Shuffle));
-            Add<byte>(Mnemonic.Palignr, typeof(Ssse3), nameof(Ssse3.AlignRight), immediate: true);
-        }
+        Add<byte>(Mnemonic.Pshufb, typeof(Ssse3), nameof(Ssse3.Shuffle));
+        Add<byte>(Mnemonic.Palignr, typeof(Ssse3), nameof(Ssse3.AlignRight), immediate: true);
 
-        if (Aes.IsSupported)
-        {
-            Add<byte>(Mnemonic.Aesenc, typeof(Aes), nameof(Aes.Encrypt));
-            Add<byte>(Mnemonic.Aesenclast, typeof(Aes), nameof(Aes.EncryptLast));
-            Add<byte>(Mnemonic.Aesdec, typeof(Aes), nameof(Aes.Decrypt));
-            Add<byte>(Mnemonic.Aesdeclast, typeof(Aes), nameof(Aes.DecryptLast));
-        }
+        Add<byte>(Mnemonic.Aesenc, typeof(Aes), nameof(Aes.Encrypt));
+        Add<byte>(Mnemonic.Aesenclast, typeof(Aes), nameof(Aes.EncryptLast));
+        Add<byte>(Mnemonic.Aesdec, typeof(Aes), nameof(Aes.Decrypt));
+        Add<byte>(Mnemonic.Aesdeclast, typeof(Aes), nameof(Aes.DecryptLast));
 
-        if (Pclmulqdq.IsSupported)
-        {
-            Add<ulong>(Mnemonic.Pclmulqdq, typeof(Pclmulqdq), nameof(Pclmulqdq.CarrylessMultiply), immediate: true);
-        }
+        Add<ulong>(Mnemonic.Pclmulqdq, typeof(Pclmulqdq), nameof(Pclmulqdq.CarrylessMultiply), immediate: true);
     }
+
+    private static bool IsSupported(Type set) =>
+        set == typeof(Sse) ? Sse.IsSupported
+        : set == typeof(Sse2) ? Sse2.IsSupported
+        : set == typeof(Ssse3) ? Ssse3.IsSupported
+        : set == typeof(Aes) ? Aes.IsSupported
+        : set == typeof(Pclmulqdq) && Pclmulqdq.IsSupported;
+
+    private static bool Untranslated(InstructionEmitter e, in Instruction i) => false;
 
     private static MethodInfo Generic(string name) => typeof(Vector128).GetMethods().Single(method =>
         method.Name == name && method.IsGenericMethodDefinition && method.GetParameters() is { Length: 2 } parameters

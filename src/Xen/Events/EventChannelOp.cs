@@ -9,7 +9,10 @@ namespace Dbt.Xen.Events;
 internal static class EventChannelOp
 {
     private const uint BindInterdomain = 0, BindVirq = 1, BindPirq = 2, Close = 3, Send = 4, Status = 5, AllocateUnbound = 6, BindIpi = 7,
-        BindVcpu = 8, Unmask = 9, Reset = 10;
+        BindVcpu = 8, Unmask = 9, Reset = 10, InitControl = 11;
+
+    /// <summary>sizeof(struct evtchn_fifo_control_block).</summary>
+    private const uint ControlBlockSize = 72;
 
     /// <summary>struct evtchn_status; the last two words are its union.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -36,6 +39,7 @@ internal static class EventChannelOp
             BindVcpu => GuestAccess.TryRead(vcpu, at, out (uint Port, uint Vcpu) bind) ? events.BindVcpu(bind.Port, bind.Vcpu) : -Errno.EFAULT,
             Status => ReadStatus(vcpu, at),
             Reset => ResetAll(vcpu, at),
+            InitControl => CheckControl(vcpu, at),
             _ => -Errno.ENOSYS,
         };
     }
@@ -45,6 +49,24 @@ internal static class EventChannelOp
         GuestAccess.TryRead(vcpu, arguments.A1, out uint command)
             ? Call(vcpu, arguments with { A1 = command, A2 = arguments.A1 + 4 })
             : -Errno.EFAULT;
+
+    /// <summary>The FIFO ABI is not offered; arguments that are wrong on any hypervisor are told so first (struct evtchn_init_control).</summary>
+    private static int CheckControl(Vcpu vcpu, uint at)
+    {
+        if (!GuestAccess.TryRead(vcpu, at, out (ulong Frame, uint Offset, uint Vcpu) request))
+        {
+            return -Errno.EFAULT;
+        }
+
+        if (request.Vcpu >= vcpu.Domain.Vcpus.Count)
+        {
+            return -Errno.ENOENT;
+        }
+
+        bool valid = request.Offset <= Layout.PageSize - ControlBlockSize && (request.Offset & 7) == 0
+            && request.Frame <= uint.MaxValue && vcpu.Domain.Memory.TryTranslate((uint)request.Frame, out _);
+        return valid ? -Errno.ENOSYS : -Errno.EINVAL;
+    }
 
     /// <summary>0 where a domain id names the caller; a guest may work on no other.</summary>
     private static int CheckSelf(Vcpu vcpu, ushort id) =>

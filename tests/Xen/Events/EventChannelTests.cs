@@ -135,7 +135,9 @@ public sealed unsafe class EventChannelTests
     public void What_is_not_offered_says_so()
     {
         using var guest = new PvGuest();
-        Assert.Equal(-Errno.ENOSYS, Op(guest, InitControl, 0, 0, 0, 0, 0, 0));
+        Assert.Equal(-Errno.EINVAL, Op(guest, InitControl, 0, 0, 4, 0, 0, 0));
+        Assert.Equal(-Errno.ENOENT, Op(guest, InitControl, 0, 0, 0, 99, 0, 0));
+        Assert.Equal(-Errno.ENOSYS, Op(guest, InitControl, guest.Frames[0], 0, 0, 0, 0, 0));
         Assert.Equal(-Errno.ENOSYS, Op(guest, SetPriority, 1, 0));
         Assert.Equal(-Errno.ENOSYS, Op(guest, 99));
         Assert.Equal(-Errno.EPERM, Op(guest, BindPirq, 1, 0, 0));

@@ -222,6 +222,9 @@ internal sealed unsafe class Dispatcher : IDisposable
             case ExitTable.Remapped:
                 OnRemapped(cpu);
                 return false;
+            case ExitTable.NeedsUnits:
+                OnUnitsNeeded(cpu);
+                return false;
         }
 
         ExitSite site = _exits[code];
@@ -353,6 +356,19 @@ internal sealed unsafe class Dispatcher : IDisposable
         if (TryFind(cpu, out CodeBlock? block) && block.Region is null && !block.RegionPending)
         {
             Optimize(block, _queue is not null);
+        }
+    }
+
+    /// <summary>Code that needs the guest's floating-point control in the host's registers, where that cannot be: it is interpreted.</summary>
+    private void OnUnitsNeeded(CpuState* cpu)
+    {
+        if (TryFind(cpu, out CodeBlock? block))
+        {
+            Interpret(cpu, block);
+        }
+        else
+        {
+            _platform.DeliverFault(cpu);
         }
     }
 

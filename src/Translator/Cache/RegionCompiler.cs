@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Dbt.Translator.Emit;
+using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
@@ -8,7 +9,7 @@ namespace Dbt.Translator.Cache;
 /// <summary>Makes translations: finds their code on the processor's thread, emits and compiles them on any.</summary>
 internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, CodeCache cache, ExitTable exits, LinkPool links, JumpTable jumps)
 {
-    private readonly RegionBuilder _builder = new(cpu, cache.Protect);
+    private readonly RegionBuilder _builder = new(cpu, cache.Protect, !policy.PortableFloatingPoint && LiveUnits.IsSupported);
     private long _ticks, _ilBytes, _blocks, _regions;
 
     /// <summary>Stopwatch ticks spent, all threads.</summary>

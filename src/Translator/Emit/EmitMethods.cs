@@ -28,7 +28,37 @@ internal static unsafe class EmitMethods
     public static readonly MethodInfo DecrementStatus = Of(typeof(FlagMath), nameof(FlagMath.Decrement), typeof(uint), typeof(uint), typeof(int));
 
     /// <summary>A static method by name and parameters; it is a bug of ours where there is none.</summary>
-    public static MethodInfo Of(Type type, string name, params Type[] parameters) =>
+    public static MethodInfo Of(Type type, string name, params Type[] parameters) => Warm(
         type.GetMethod(name, BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic, parameters)
-        ?? throw new MissingMethodException(type.FullName, name);
+        ?? throw new MissingMethodException(type.FullName, name));
+
+    /// <summary>
+    /// Calls a method with all kinds of arguments, and so has all of it compiled: a first call from translated code would have
+    /// the runtime's compiler work with the guest's MXCSR in force, and set its flags.
+    /// </summary>
+    public static MethodInfo Warm(MethodInfo method)
+    {
+        CpuState* state = CpuState.Allocate();
+        FlagOperation[] operations = Enum.GetValues<FlagOperation>();
+        for (int i = 0; i < 16 * operations.Length; i++)
+        {
+            state->FlagOp = (uint)operations[i / 16] | (4 << 8);
+            object?[] arguments = Array.ConvertAll(method.GetParameters(), parameter => Argument(parameter.ParameterType, state, parameter.Name == "size" ? 1 << (i % 3) : i % 16));
+            method.Invoke(null, arguments);
+        }
+
+        CpuState.Free(state);
+        return method;
+    }
+
+    private static object? Argument(Type type, CpuState* state, int value)
+    {
+        if (type.IsPointer)
+        {
+            return Pointer.Box(state, type);
+        }
+
+        Type plain = type.IsByRef ? type.GetElementType()! : type;
+        return Convert.ChangeType(value, plain, System.Globalization.CultureInfo.InvariantCulture);
+    }
 }

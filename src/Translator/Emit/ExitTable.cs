@@ -59,6 +59,9 @@ internal sealed class ExitTable
     /// <summary>The pages that a region spans are not mapped as they were; nothing has been executed.</summary>
     public const int Remapped = 3;
 
+    /// <summary>A region needs a unit live that cannot be, because the guest wants exceptions; nothing has been executed, EIP is stored.</summary>
+    public const int NeedsUnits = 4;
+
     /// <summary>Codes from here on are sites; EIP is in the site.</summary>
     public const int FirstSite = 16;
 

@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit.Routines;
 using Iced.Intel;
 
 namespace Dbt.Translator.Emit;
@@ -77,13 +78,14 @@ internal static class FlagLiveness
     {
         Mnemonic.Add or Mnemonic.Sub or Mnemonic.And or Mnemonic.Or or Mnemonic.Xor or Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Neg
             or Mnemonic.Adc or Mnemonic.Sbb => true,
+        Mnemonic.Comisd or Mnemonic.Comiss or Mnemonic.Ucomisd or Mnemonic.Ucomiss or Mnemonic.Ptest => true,
         Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar => InstructionEmitter.IsImmediate(instruction, 1) && (instruction.GetImmediate(1) & 31) != 0,
         _ => false,
     };
 
     private static bool MayLeave(Region region, in Instruction instruction)
     {
-        if (instruction.IsStackInstruction || instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv)
+        if (instruction.IsStackInstruction || instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv || EmitSimd.MayLeave(instruction.Mnemonic))
         {
             return true;
         }

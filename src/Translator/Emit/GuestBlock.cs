@@ -32,6 +32,9 @@ internal sealed class GuestBlock(uint start)
     /// <summary>Whether the flags that arrive may be read before they are all overwritten.</summary>
     public bool FlagsLiveIn { get; set; }
 
+    /// <summary>Places of floating-point instructions whose results nothing reads.</summary>
+    public HashSet<int> DeadVectors { get; } = [];
+
     /// <summary>It has one way in, from a block emitted before it: the flags arrive as they were left there.</summary>
     public bool InheritsFlags { get; set; }
 

@@ -1,5 +1,6 @@
 using System.Reflection.Emit;
 using Dbt.Translator.Cache;
+using Dbt.Translator.Interpretation.Native;
 using Iced.Intel;
 using Label = System.Reflection.Emit.Label;
 
@@ -11,6 +12,7 @@ internal sealed partial class InstructionEmitter
     private readonly Label _sideExit;
     private readonly LocalBuilder _code;
     private readonly Dictionary<(FlagValue, Label), Label> _spills = [];
+    private readonly Label _return;
     private Label? _memoryExit;
     private Mnemonic _mnemonic;
 
@@ -58,6 +60,30 @@ internal sealed partial class InstructionEmitter
 
     /// <summary>A place to branch to, with an empty IL stack, that leaves the instruction to the interpreter.</summary>
     public Label SideExit(SideExitKind kind) => SideExit(kind, default);
+
+    /// <summary>Returns a code to the dispatcher.</summary>
+    public void Return(int code)
+    {
+        Constant(code);
+        Il.Emit(OpCodes.Stloc, _code);
+        Il.Emit(OpCodes.Br, _return);
+    }
+
+    /// <summary>Writes the one place that returns: what is live is taken back first, for behind the return the runtime's own code may run.</summary>
+    public void EmitReturn()
+    {
+        Il.MarkLabel(_return);
+        Label leave = Il.DefineLabel();
+        LoadState(StateLayout.LiveUnits, OpCodes.Ldind_I4);
+        Il.Emit(OpCodes.Brfalse, leave);
+        Il.Emit(OpCodes.Ldarg_0);
+        Il.Emit(OpCodes.Ldc_I8, (long)LiveUnits.HarvestCode);
+        Il.Emit(OpCodes.Conv_I);
+        Il.EmitCalli(OpCodes.Calli, System.Reflection.CallingConventions.Standard, typeof(void), DynamicMethodFactory.Parameters, null);
+        Il.MarkLabel(leave);
+        Il.Emit(OpCodes.Ldloc, _code);
+        Il.Emit(OpCodes.Ret);
+    }
 
     /// <summary>Branches to the exit of a memory access; all accesses of one instruction share it.</summary>
     private Label MemoryExit(in MemorySite site) => _memoryExit ??= SideExit(SideExitKind.Memory, site);

@@ -119,6 +119,13 @@ internal sealed partial class InstructionEmitter
         return _memory.EmitHostAddress(this, linear, size, write, MemoryExit(SiteOf(instruction, size, write)));
     }
 
+    /// <summary>The host address of a memory operand that must be aligned on its size. May leave.</summary>
+    public LocalBuilder HostAligned(in Instruction instruction, int size, bool write)
+    {
+        LocalBuilder linear = Linear(instruction, default);
+        return _memory.EmitHostAddress(this, linear, size, write, MemoryExit(SiteOf(instruction, size, write)), SideExit(SideExitKind.Rare));
+    }
+
     /// <summary>The host address of [register + displacement] in the flat segments, checked. May leave.</summary>
     public LocalBuilder Host(Gpr register, int displacement, int size, bool write)
     {

@@ -25,6 +25,7 @@ internal sealed partial class InstructionEmitter
         _memory = memory;
         _exits = exits;
         _sideExit = il.DefineLabel();
+        _return = il.DefineLabel();
         Plain = il.DefineLabel();
         Indirect = il.DefineLabel();
         Linked = il.DefineLabel();

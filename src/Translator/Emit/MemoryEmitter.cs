@@ -15,8 +15,9 @@ internal abstract class MemoryEmitter
     /// <param name="size">Bytes accessed.</param>
     /// <param name="write">Whether it is written; reading is then allowed too.</param>
     /// <param name="exit">Where to go if the access is not possible as it is.</param>
+    /// <param name="unaligned">Where to go if it is not aligned on its size, where that is asked for; it then lies on one page.</param>
     /// <returns>A 64-bit local with the host address.</returns>
-    public abstract LocalBuilder EmitHostAddress(InstructionEmitter e, LocalBuilder linear, int size, bool write, Label exit);
+    public abstract LocalBuilder EmitHostAddress(InstructionEmitter e, LocalBuilder linear, int size, bool write, Label exit, Label? unaligned = null);
 
     /// <summary>Pushes the execute entry of the page of the address in <paramref name="linear32"/>.</summary>
     public abstract void EmitExecuteEntry(InstructionEmitter e, LocalBuilder linear32);
@@ -37,7 +38,7 @@ internal sealed class DirectTableEmitter : MemoryEmitter
         e.Il.Emit(OpCodes.Stloc, _table);
     }
 
-    public override LocalBuilder EmitHostAddress(InstructionEmitter e, LocalBuilder linear, int size, bool write, Label exit)
+    public override LocalBuilder EmitHostAddress(InstructionEmitter e, LocalBuilder linear, int size, bool write, Label exit, Label? unaligned = null)
     {
         ILGenerator il = e.Il;
         LocalBuilder entry = il.DeclareLocal(typeof(long));
@@ -58,7 +59,15 @@ internal sealed class DirectTableEmitter : MemoryEmitter
         il.Emit(OpCodes.Stloc, entry);
         il.Emit(OpCodes.Ldloc, entry);
         il.Emit(OpCodes.Brfalse, exit);
-        if (size > 1)
+        if (unaligned is { } elsewhere)
+        {
+            il.Emit(OpCodes.Ldloc, linear);
+            il.Emit(OpCodes.Conv_I4);
+            e.Constant(size - 1);
+            il.Emit(OpCodes.And);
+            il.Emit(OpCodes.Brtrue, elsewhere);
+        }
+        else if (size > 1)
         {
             il.Emit(OpCodes.Ldloc, linear);
             il.Emit(OpCodes.Conv_I4);

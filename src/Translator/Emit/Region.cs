@@ -6,8 +6,11 @@ namespace Dbt.Translator.Emit;
 /// What is translated together: basic blocks decoded from guest memory, and where they were found.
 /// A single block is a region too.
 /// </summary>
-internal sealed class Region(uint entry, CpuMode mode)
+internal sealed class Region(uint entry, CpuMode mode, bool nativeFloatingPoint)
 {
+    /// <summary>Whether floating-point and SIMD instructions are translated to the host's own.</summary>
+    public bool NativeFloatingPoint { get; } = nativeFloatingPoint;
+
     /// <summary>EIP of the main entry.</summary>
     public uint Entry { get; } = entry;
 

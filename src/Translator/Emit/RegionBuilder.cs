@@ -16,14 +16,17 @@ internal sealed unsafe class RegionBuilder
     private const int MaxReturnSites = 8;
     private const int MaxEntries = 8;
 
+    private readonly bool _nativeFloatingPoint;
     private readonly GuestCodeReader _reader;
     private readonly Decoder _decoder;
     private readonly Dictionary<uint, Instruction> _instructions = [];
 
     /// <param name="cpu">The processor.</param>
     /// <param name="protect">Makes writes to the page at a host address noticed; called before its bytes are read.</param>
-    public RegionBuilder(CpuState* cpu, Action<nint> protect)
+    /// <param name="nativeFloatingPoint">Whether floating-point and SIMD instructions are translated to the host's own.</param>
+    public RegionBuilder(CpuState* cpu, Action<nint> protect, bool nativeFloatingPoint)
     {
+        _nativeFloatingPoint = nativeFloatingPoint;
         _reader = new GuestCodeReader(cpu, protect);
         _decoder = Decoder.Create(32, _reader);
     }
@@ -44,7 +47,7 @@ internal sealed unsafe class RegionBuilder
     /// <summary>How many instructions from <paramref name="entry"/> on are not translated; at least 1.</summary>
     public int CountUntranslatable(uint entry, CpuMode mode)
     {
-        var region = new Region(entry, mode);
+        var region = new Region(entry, mode, _nativeFloatingPoint);
         _reader.Reset();
         uint address = entry;
         for (int count = 0; count < MaxBlockInstructions; count++)
@@ -65,7 +68,7 @@ internal sealed unsafe class RegionBuilder
 
     private Region? Build(uint entry, CpuMode mode, int maxInstructions, bool single, Func<uint, bool, bool> follow)
     {
-        var region = new Region(entry, mode);
+        var region = new Region(entry, mode, _nativeFloatingPoint);
         _reader.Reset();
         _instructions.Clear();
         var leaders = new HashSet<uint> { entry };

@@ -1,6 +1,8 @@
 using System.Reflection;
 using System.Reflection.Emit;
 using Dbt.Translator.Cache;
+using Dbt.Translator.Interpretation.Native;
+using Dbt.Translator.State;
 using Iced.Intel;
 using Label = System.Reflection.Emit.Label;
 
@@ -39,7 +41,13 @@ internal static unsafe class RegionEmitter
         ILGenerator il = method.GetILGenerator(region.InstructionCount * 96);
         MemoryEmitter memory = new DirectTableEmitter();
         var e = new InstructionEmitter(il, region, memory, target.Exits) { MakeLink = target.MakeLink, Optimized = target.Optimize };
-        (e.UsedRegisters, e.WrittenRegisters) = RegisterSummary.Of(region);
+        RegisterUse use = RegisterSummary.Of(region);
+        e.UsedRegisters = use.Used;
+        e.WrittenRegisters = use.Written;
+        e.UsedVectors = use.UsedVectors;
+        e.WrittenVectors = use.WrittenVectors;
+        e.NeededUnits = Translatable.UnitsOf(region);
+        VectorLiveness.Compute(region);
         FlagLiveness.Compute(region);
         foreach (GuestBlock block in region.Blocks)
         {
@@ -65,8 +73,7 @@ internal static unsafe class RegionEmitter
         Label start = il.DefineLabel();
         e.LoadAttention();
         il.Emit(OpCodes.Brfalse, start);
-        e.Constant(ExitTable.Continue);
-        il.Emit(OpCodes.Ret);
+        e.Return(ExitTable.Continue);
         il.MarkLabel(start);
 
         // Who comes here has checked the page of the entry.
@@ -82,11 +89,12 @@ internal static unsafe class RegionEmitter
             memory.EmitExecuteEntry(e, page);
             il.Emit(OpCodes.Ldc_I8, entry);
             il.Emit(OpCodes.Beq, same);
-            e.Constant(ExitTable.Remapped);
-            il.Emit(OpCodes.Ret);
+            e.Return(ExitTable.Remapped);
             il.MarkLabel(same);
         }
 
+        EmitUnitCheck(e);
+        e.LoadVectors();
         for (int register = 0; register < 8; register++)
         {
             if ((e.UsedRegisters >> register & 1) != 0)
@@ -131,6 +139,31 @@ internal static unsafe class RegionEmitter
         e.LoadAttention();
         il.Emit(OpCodes.Brfalse, top);
         il.Emit(OpCodes.Br, e.Plain);
+    }
+
+    /// <summary>Makes live what the region needs and is not; leaves where the guest's masks do not allow it.</summary>
+    private static void EmitUnitCheck(InstructionEmitter e)
+    {
+        if (e.NeededUnits == LiveUnit.None)
+        {
+            return;
+        }
+
+        ILGenerator il = e.Il;
+        Label live = il.DefineLabel();
+        e.LoadState(StateLayout.LiveUnits, OpCodes.Ldind_I4);
+        e.Constant((int)e.NeededUnits);
+        il.Emit(OpCodes.And);
+        e.Constant((int)e.NeededUnits);
+        il.Emit(OpCodes.Beq, live);
+        il.Emit(OpCodes.Ldarg_0);
+        e.Constant((int)e.NeededUnits);
+        il.Emit(OpCodes.Ldc_I8, (long)LiveUnits.ActivateCode);
+        il.Emit(OpCodes.Conv_I);
+        il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(int), [typeof(nint), typeof(int)], null);
+        il.Emit(OpCodes.Brtrue, live);
+        e.Return(ExitTable.NeedsUnits);
+        il.MarkLabel(live);
     }
 
     private static void EmitBlock(InstructionEmitter e, GuestBlock block, EmitTarget target)
@@ -185,8 +218,7 @@ internal static unsafe class RegionEmitter
             e.Constant((int)block.Start);
             il.Emit(OpCodes.Stloc, e.EipLocal);
             StoreState(e, eip: true);
-            e.Constant(ExitTable.Hot);
-            il.Emit(OpCodes.Ret);
+            e.Return(ExitTable.Hot);
         });
     }
 
@@ -195,8 +227,7 @@ internal static unsafe class RegionEmitter
         ILGenerator il = e.Il;
         il.MarkLabel(e.SideExitLabel);
         StoreState(e, eip: false);
-        il.Emit(OpCodes.Ldloc, e.CodeLocal);
-        il.Emit(OpCodes.Ret);
+        e.EmitReturn();
 
         Label none = il.DefineLabel();
         il.MarkLabel(e.Indirect);
@@ -210,8 +241,7 @@ internal static unsafe class RegionEmitter
         il.MarkLabel(e.Plain);
         StoreState(e, eip: true);
         il.MarkLabel(none);
-        e.Constant(ExitTable.Continue);
-        il.Emit(OpCodes.Ret);
+        e.Return(ExitTable.Continue);
 
         il.MarkLabel(e.Linked);
         StoreState(e, eip: true);
@@ -221,8 +251,7 @@ internal static unsafe class RegionEmitter
         }
         else
         {
-            e.Constant(ExitTable.Continue);
-            il.Emit(OpCodes.Ret);
+            e.Return(ExitTable.Continue);
         }
     }
 
@@ -299,8 +328,7 @@ internal static unsafe class RegionEmitter
         e.StateAddress(StateLayout.ExitInfo);
         il.Emit(OpCodes.Ldloc, e.LinkLocal);
         il.Emit(OpCodes.Stind_I8);
-        e.Constant(ExitTable.Unlinked);
-        il.Emit(OpCodes.Ret);
+        e.Return(ExitTable.Unlinked);
     }
 
     private static void TailCall(ILGenerator il)
@@ -322,6 +350,7 @@ internal static unsafe class RegionEmitter
             }
         }
 
+        e.StoreVectors();
         if (eip)
         {
             e.StoreState(StateLayout.Eip, () => il.Emit(OpCodes.Ldloc, e.EipLocal));

@@ -19,14 +19,20 @@ internal static unsafe class StateLayout
 #pragma warning restore CS0420
     public static readonly int Tlb = Offset(&State->Tlb);
     public static readonly int ExitInfo = Offset(&State->ExitInfo);
+    public static readonly int Fx = Offset(&State->Fx);
+    public static readonly int LiveUnits = Offset(&State->LiveUnits);
+    public static readonly int HostMxcsr = Offset(&State->HostMxcsr);
+    public static readonly int Scratch = Offset(&State->Scratch0);
+    public static readonly int X87Last = Offset(&State->X87Last);
+    public static readonly int X87Data = Offset(&State->X87Data);
     public static readonly int RetiredQuick = Offset(&State->RetiredQuick);
     public static readonly int RetiredOptimized = Offset(&State->RetiredOptimized);
 
     /// <summary>A general register, 0 (EAX) to 7 (EDI).</summary>
     public static int Gpr(int register) => register * 4;
 
-    /// <summary>XMM0 to XMM7.</summary>
-    public static int Xmm(int register) => Offset(&State->Fx) + 160 + (register * 16);
+    /// <summary>An XMM register.</summary>
+    public static int Xmm(int register) => Fx + 160 + (register * 16);
 
     /// <summary>The base address of a segment register.</summary>
     public static int SegmentBase(SegmentIndex index) =>

@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Instructions;
 using Dbt.Translator.State;
 using Iced.Intel;
@@ -15,10 +16,54 @@ internal static class Translatable
     /// <summary>The routine for an instruction; null where it is left to the interpreter.</summary>
     public static EmitRoutine? Routine(in Instruction instruction, Region region)
     {
-        EmitRoutine? routine = InstructionTable.Lookup(instruction)?.Emit;
-        return routine is not null && AddressesAreTranslated(instruction, region.Mode) && !region.Untranslatable.Contains(instruction.IP32)
+        InstructionRow? row = InstructionTable.Lookup(instruction);
+        EmitRoutine? routine = row?.Emit;
+        return routine is not null && UnitsAllow(row!, instruction, region) && AddressesAreTranslated(instruction, region.Mode) && !region.Untranslatable.Contains(instruction.IP32)
             ? routine
             : null;
+    }
+
+    /// <summary>What must be live while a region runs.</summary>
+    public static LiveUnit UnitsOf(Region region)
+    {
+        LiveUnit units = LiveUnit.None;
+        foreach (GuestBlock block in region.Blocks)
+        {
+            foreach (Instruction instruction in block.Instructions)
+            {
+                if (InstructionTable.Lookup(instruction) is { TestClass: TestClass.Simd } && EmitSimd.UsesMxcsr(instruction.Mnemonic)
+                    && Routine(instruction, region) is not null)
+                {
+                    units |= LiveUnit.Mxcsr;
+                }
+            }
+        }
+
+        return units;
+    }
+
+    private static bool UnitsAllow(InstructionRow row, in Instruction instruction, Region region)
+    {
+        if (row.TestClass != TestClass.Simd)
+        {
+            return true;
+        }
+
+        if (!region.NativeFloatingPoint || (region.Mode & CpuMode.SseTrap) != 0)
+        {
+            return false;
+        }
+
+        // MMX is interpreted.
+        for (int i = 0; i < instruction.OpCount; i++)
+        {
+            if (instruction.GetOpKind(i) == OpKind.Register && instruction.GetOpRegister(i).IsMM())
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static bool AddressesAreTranslated(in Instruction instruction, CpuMode mode)

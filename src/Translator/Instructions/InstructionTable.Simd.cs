@@ -4,7 +4,7 @@ using Iced.Intel;
 
 namespace Dbt.Translator.Instructions;
 
-// MMX, SSE to SSE4.2, AES and PCLMULQDQ, as native thunks; moves, logic and integers of SSE are translated too.
+// MMX, SSE to SSE4.2, AES and PCLMULQDQ, as native thunks in the interpreter; what works on XMM registers is translated.
 internal static unsafe partial class InstructionTable
 {
     private static InstructionRow[] SimdRows() =>
@@ -99,7 +99,7 @@ internal static unsafe partial class InstructionTable
         Simd(Mnemonic.Movmskps, "MOVMSKPS"),
         Simd(Mnemonic.Movntdq, "MOVNTDQ"),
         Simd(Mnemonic.Movntdqa, "MOVNTDQA"),
-        new(Mnemonic.Movnti, "MOVNTI", TestClass.Simd, &FpuOperations.Movnti),
+        new(Mnemonic.Movnti, "MOVNTI", TestClass.Simd, &FpuOperations.Movnti, EmitSimd.Find(Mnemonic.Movnti)),
         Simd(Mnemonic.Movntpd, "MOVNTPD"),
         Simd(Mnemonic.Movntps, "MOVNTPS"),
         Simd(Mnemonic.Movntq, "MOVNTQ"),
@@ -268,5 +268,5 @@ internal static unsafe partial class InstructionTable
     ];
 
     private static InstructionRow Simd(Mnemonic mnemonic, string manual, InstructionForm form = InstructionForm.General) =>
-        new(mnemonic, manual, TestClass.Simd, &NativeOperations.Execute, emit: EmitSimd.Find(mnemonic), form: form, traits: RowTraits.NativeThunk);
+        new(mnemonic, manual, TestClass.Simd, &NativeOperations.Execute, EmitSimd.Find(mnemonic), form: form, traits: RowTraits.NativeThunk);
 }

@@ -1,5 +1,19 @@
 namespace Dbt.Translator.State;
 
+/// <summary>Floating-point state that translated code keeps in the host's own registers while it runs.</summary>
+[Flags]
+public enum LiveUnit
+{
+    /// <summary>None.</summary>
+    None = 0,
+
+    /// <summary>MXCSR.</summary>
+    Mxcsr = 1,
+
+    /// <summary>The x87 unit.</summary>
+    X87 = 2,
+}
+
 /// <summary>
 /// What a translation depends on besides the code bytes: part of every block's key.
 /// Recomputed by <see cref="CpuState.RefreshMode"/> when a segment register, the CPL or TF changes.

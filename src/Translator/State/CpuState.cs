@@ -105,6 +105,21 @@ public unsafe struct CpuState
     /// <summary>Data and I/O breakpoints that the present instruction met, as DR6 shows them.</summary>
     public uint BreakpointHits;
 
+    /// <summary><see cref="LiveUnit"/>s whose registers are the host's own at present: only while translated code runs.</summary>
+    public int LiveUnits;
+
+    /// <summary>The host's MXCSR while the guest's is live.</summary>
+    public uint HostMxcsr;
+
+    /// <summary>Where results go that only exist for the exception flags they raise; never read.</summary>
+    public ulong Scratch0, Scratch1;
+
+    /// <summary>Last x87 instruction since the unit went live: EIP, opcode in bits 32 to 42, bit 63 set. 0: none.</summary>
+    public ulong X87Last;
+
+    /// <summary>Its data: offset, and the segment register's <see cref="SegmentIndex"/> in bits 32 to 39, bit 63 set. 0: none.</summary>
+    public ulong X87Data;
+
     /// <summary>The current CPL and mode bits from the segment registers and EFLAGS; also selects the TLB half.</summary>
     public void RefreshMode()
     {

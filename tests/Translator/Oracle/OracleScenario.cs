@@ -69,6 +69,13 @@ internal sealed class OracleScenario
             {
                 Share = 60, States = states, Fx = true, MostlyTranslated = true,
             },
+            new(
+                "loops with floating point",
+                row => row.TestClass is TestClass.Simd or TestClass.Fpu or TestClass.Alu or TestClass.Move && !SavesPointers(row) && wanted(row),
+                (generator, random) => generator.MakeLoop(random.Next(1, 12)))
+            {
+                Share = 20, States = states, Fx = true, MostlyTranslated = true,
+            },
         ];
         return [.. all.Where(scenario => scenario.Rows.Length > 0)];
     }

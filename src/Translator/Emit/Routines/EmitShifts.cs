@@ -213,7 +213,7 @@ internal static class EmitShifts
         }
     }
 
-    private static MethodInfo Status<TShift>() => typeof(FlagMath).GetMethod(nameof(FlagMath.Shift))!.MakeGenericMethod(typeof(TShift));
+    private static MethodInfo Status<TShift>() => EmitMethods.Warm(typeof(FlagMath).GetMethod(nameof(FlagMath.Shift))!.MakeGenericMethod(typeof(TShift)));
 
-    private static MethodInfo Result<TShift>() => typeof(FlagMath).GetMethod(nameof(FlagMath.ShiftResult))!.MakeGenericMethod(typeof(TShift));
+    private static MethodInfo Result<TShift>() => EmitMethods.Warm(typeof(FlagMath).GetMethod(nameof(FlagMath.ShiftResult))!.MakeGenericMethod(typeof(TShift)));
 }

@@ -1,0 +1,229 @@
+using System.Reflection.Emit;
+using System.Runtime.Intrinsics;
+using Dbt.Translator.State;
+using Iced.Intel;
+
+namespace Dbt.Translator.Emit;
+
+/// <summary>A source operand of a vector instruction, ready to be pushed: a register, or memory at a checked host address.</summary>
+/// <param name="Register">XMM register's number, or -1.</param>
+/// <param name="Host">Host address.</param>
+/// <param name="Size">Bytes in memory.</param>
+internal readonly record struct VectorSource(int Register, LocalBuilder? Host, int Size);
+
+internal sealed partial class InstructionEmitter
+{
+    private readonly LocalBuilder?[] _vectors = new LocalBuilder?[8];
+    private LocalBuilder? _opaqueZero;
+
+    /// <summary>XMM registers that the region reads or writes, and those it writes: bit per number. Set before anything is emitted.</summary>
+    public int UsedVectors { get; set; }
+
+    /// <inheritdoc cref="UsedVectors"/>
+    public int WrittenVectors { get; set; }
+
+    /// <summary>What is live while the region runs. Set before anything is emitted.</summary>
+    public LiveUnit NeededUnits { get; set; }
+
+    /// <summary>Floating-point results come about at run time only: RyuJIT must not compute with what it knows of operands.</summary>
+    public bool MustHideConstants => (NeededUnits & LiveUnit.Mxcsr) != 0;
+
+    /// <summary>Loads the XMM registers used, at the entry.</summary>
+    public void LoadVectors()
+    {
+        for (int number = 0; number < 8; number++)
+        {
+            if ((UsedVectors >> number & 1) != 0)
+            {
+                StateAddress(StateLayout.Xmm(number));
+                Il.Emit(OpCodes.Ldobj, typeof(Vector128<byte>));
+                Il.Emit(OpCodes.Stloc, VectorLocal(number));
+            }
+        }
+
+        if (MustHideConstants)
+        {
+            _opaqueZero = Temp();
+            Il.Emit(OpCodes.Ldc_I8, (long)OpaqueConstants.Zero);
+            Il.Emit(OpCodes.Volatile);
+            Il.Emit(OpCodes.Ldind_I4);
+            Il.Emit(OpCodes.Stloc, _opaqueZero);
+        }
+    }
+
+    /// <summary>Stores the XMM registers written, at an exit.</summary>
+    public void StoreVectors()
+    {
+        for (int number = 0; number < 8; number++)
+        {
+            if ((WrittenVectors >> number & 1) != 0)
+            {
+                StateAddress(StateLayout.Xmm(number));
+                Il.Emit(OpCodes.Ldloc, VectorLocal(number));
+                Il.Emit(OpCodes.Stobj, typeof(Vector128<byte>));
+            }
+        }
+    }
+
+    /// <summary>Number of an XMM register.</summary>
+    public static int VectorNumber(Register register) => register - Iced.Intel.Register.XMM0;
+
+    /// <summary>A source operand of a vector instruction. Memory is checked, which may leave.</summary>
+    /// <param name="instruction">The instruction.</param>
+    /// <param name="operand">Which operand.</param>
+    /// <param name="size">Bytes, where it is memory.</param>
+    /// <param name="aligned">Whether memory must be aligned on its size.</param>
+    public VectorSource Vector(in Instruction instruction, int operand, int size, bool aligned)
+    {
+        if (instruction.GetOpKind(operand) == OpKind.Register)
+        {
+            return new VectorSource(VectorNumber(instruction.GetOpRegister(operand)), null, 0);
+        }
+
+        LocalBuilder host = aligned ? HostAligned(instruction, size, write: false) : Host(instruction, size, write: false);
+        return new VectorSource(-1, host, size);
+    }
+
+    /// <summary>Pushes an XMM register.</summary>
+    public void PushVector(int number) => Il.Emit(OpCodes.Ldloc, VectorLocal(number));
+
+    /// <summary>Pushes a source; of narrow memory the rest is zero where asked for, else anything.</summary>
+    public void PushVector(VectorSource source, bool clear = false)
+    {
+        if (source.Host is null)
+        {
+            PushVector(source.Register);
+            return;
+        }
+
+        Il.Emit(OpCodes.Ldloc, source.Host);
+        Il.Emit(OpCodes.Volatile);
+        Il.Emit(OpCodes.Unaligned, (byte)1);
+        switch (source.Size)
+        {
+            case 16:
+                Il.Emit(OpCodes.Ldobj, typeof(Vector128<byte>));
+                break;
+            case 8:
+                Il.Emit(OpCodes.Ldind_R8);
+                Il.Emit(OpCodes.Call, clear ? VectorMethods.CreateDouble : VectorMethods.CreateDoubleUnsafe);
+                break;
+            case 4:
+                Il.Emit(OpCodes.Ldind_R4);
+                Il.Emit(OpCodes.Call, clear ? VectorMethods.CreateSingle : VectorMethods.CreateSingleUnsafe);
+                break;
+            default:
+                Il.Emit(OpCodes.Ldind_U2);
+                Il.Emit(OpCodes.Call, VectorMethods.CreateInt32);
+                break;
+        }
+    }
+
+    /// <summary>Pushes a 32-bit value that becomes part of a vector.</summary>
+    public void PushHidden(Value value)
+    {
+        Push(value);
+        if (_opaqueZero is not null)
+        {
+            Il.Emit(OpCodes.Ldloc, _opaqueZero);
+            Il.Emit(OpCodes.Or);
+        }
+    }
+
+    /// <summary>Pushes a vector of zeros or ones.</summary>
+    public void PushUniform(bool ones)
+    {
+        if (!MustHideConstants)
+        {
+            Il.Emit(OpCodes.Call, ones ? VectorMethods.AllOnes : VectorMethods.Zero);
+            return;
+        }
+
+        Il.Emit(OpCodes.Ldc_I8, (long)(ones ? OpaqueConstants.Ones : OpaqueConstants.Zero));
+        Il.Emit(OpCodes.Volatile);
+        Il.Emit(OpCodes.Ldobj, typeof(Vector128<byte>));
+    }
+
+    /// <summary>Pops a result into an XMM register.</summary>
+    public void SetVector(int number)
+    {
+        if ((WrittenVectors >> number & 1) == 0)
+        {
+            throw new InvalidOperationException($"The translation of {_mnemonic} writes XMM{number}, which the region's summary does not have.");
+        }
+
+        Il.Emit(OpCodes.Stloc, VectorLocal(number));
+    }
+
+    /// <summary>Pops a floating-point result into an XMM register. One that nothing reads is computed all the same, for its flags.</summary>
+    public void SetFloat(int number)
+    {
+        SetVector(number);
+        if (Optimized && Block.DeadVectors.Contains(Position))
+        {
+            StateAddress(StateLayout.Scratch);
+            PushVector(number);
+            Il.Emit(OpCodes.Volatile);
+            Il.Emit(OpCodes.Stobj, typeof(Vector128<byte>));
+        }
+    }
+
+    /// <summary>Makes sure that a 32-bit value is computed here, for the exception flags that come with it.</summary>
+    public void KeepAlive(Value value)
+    {
+        if (Optimized)
+        {
+            StateAddress(StateLayout.Scratch);
+            Push(value);
+            Il.Emit(OpCodes.Volatile);
+            Il.Emit(OpCodes.Stind_I4);
+        }
+    }
+
+    /// <summary>Writes a vector that <paramref name="push"/> pushes to guest memory at a checked host address.</summary>
+    public void StoreVector(LocalBuilder host, int size, Action push)
+    {
+        Il.Emit(OpCodes.Ldloc, host);
+        push();
+        OpCode store = OpCodes.Stind_R8;
+        if (size == 8)
+        {
+            Il.Emit(OpCodes.Call, VectorMethods.ToDouble);
+        }
+        else if (size == 4)
+        {
+            Il.Emit(OpCodes.Call, VectorMethods.ToSingle);
+            store = OpCodes.Stind_R4;
+        }
+
+        Il.Emit(OpCodes.Volatile);
+        Il.Emit(OpCodes.Unaligned, (byte)1);
+        if (size == 16)
+        {
+            Il.Emit(OpCodes.Stobj, typeof(Vector128<byte>));
+        }
+        else
+        {
+            Il.Emit(store);
+        }
+    }
+
+    /// <summary>A copy of a source that later writes do not change.</summary>
+    public LocalBuilder CopyVector(VectorSource source)
+    {
+        LocalBuilder copy = Il.DeclareLocal(typeof(Vector128<byte>));
+        PushVector(source);
+        Il.Emit(OpCodes.Stloc, copy);
+        return copy;
+    }
+
+    private LocalBuilder VectorLocal(int number)
+    {
+        if ((UsedVectors >> number & 1) == 0)
+        {
+            throw new InvalidOperationException($"The translation of {_mnemonic} uses XMM{number}, which the region's summary does not have.");
+        }
+
+        return _vectors[number] ??= Il.DeclareLocal(typeof(Vector128<byte>));
+    }
+}

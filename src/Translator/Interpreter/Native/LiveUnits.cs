@@ -1,0 +1,84 @@
+using System.Runtime.InteropServices;
+using Dbt.Translator.Emit;
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Dbt.Translator.Interpretation.Native;
+
+/// <summary>
+/// Host code that puts the guest's floating-point control into the host's own registers, and takes it back. Translated code calls it at
+/// its entry and as its last act, never our own code: a garbage collector that wants the thread to stop may put code of the
+/// runtime behind any managed return, and that must not run with the guest's rounding mode, nor add to its exception flags. Only where
+/// the guest has masked all exceptions: translated code then never raises one.
+/// </summary>
+internal static unsafe class LiveUnits
+{
+    private const int SimdMasks = 0x1F80;
+    private const int CodeBytes = 4096;
+    private const int Mxcsr = 24;
+
+    private static readonly byte* Code = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? HostMemory.Reserve(CodeBytes, executable: true) : null;
+
+    /// <summary>Whether there is such code for this host.</summary>
+    public static bool IsSupported => Code != null;
+
+    /// <summary>int (CpuState*, LiveUnit): makes units live; 0 where the guest's masks do not allow it, and nothing has changed then.</summary>
+    public static nint ActivateCode { get; } = Assemble(0, WriteActivate);
+
+    /// <summary>void (CpuState*): takes back what is live.</summary>
+    public static nint HarvestCode { get; } = Assemble(CodeBytes / 2, WriteHarvest);
+
+    private static void WriteActivate(Assembler a)
+    {
+        Label refuse = a.CreateLabel(), end = a.CreateLabel();
+
+        // What is live already stays as it is.
+        a.mov(ecx, __dword_ptr[rdi + StateLayout.LiveUnits]);
+        a.not(ecx);
+        a.and(esi, ecx);
+        a.test(esi, (int)LiveUnit.Mxcsr);
+        a.je(end);
+        a.mov(eax, __dword_ptr[rdi + (StateLayout.Fx + Mxcsr)]);
+        a.and(eax, SimdMasks);
+        a.cmp(eax, SimdMasks);
+        a.jne(refuse);
+        a.stmxcsr(__dword_ptr[rdi + StateLayout.HostMxcsr]);
+        a.ldmxcsr(__dword_ptr[rdi + (StateLayout.Fx + Mxcsr)]);
+        a.Label(ref end);
+        a.or(__dword_ptr[rdi + StateLayout.LiveUnits], esi);
+        a.mov(eax, 1);
+        a.ret();
+        a.Label(ref refuse);
+        a.xor(eax, eax);
+        a.ret();
+    }
+
+    private static void WriteHarvest(Assembler a)
+    {
+        Label end = a.CreateLabel();
+        a.test(__dword_ptr[rdi + StateLayout.LiveUnits], (int)LiveUnit.Mxcsr);
+        a.je(end);
+        a.stmxcsr(__dword_ptr[rdi + (StateLayout.Fx + Mxcsr)]);
+        a.ldmxcsr(__dword_ptr[rdi + StateLayout.HostMxcsr]);
+        a.Label(ref end);
+        a.mov(__dword_ptr[rdi + StateLayout.LiveUnits], 0);
+        a.ret();
+    }
+
+    private static nint Assemble(int offset, Action<Assembler> write)
+    {
+        if (Code == null)
+        {
+            return 0;
+        }
+
+        var assembler = new Assembler(64);
+        write(assembler);
+        using var stream = new MemoryStream();
+        assembler.Assemble(new StreamCodeWriter(stream), (ulong)(Code + offset));
+        stream.ToArray().CopyTo(new Span<byte>(Code + offset, (int)stream.Length));
+        return (nint)(Code + offset);
+    }
+}

@@ -15,8 +15,23 @@ internal static class Outcome
     public static string Name(uint vector) => vector switch
     {
         MonitorLayout.Done => "ok",
-        0 => "DE", 1 => "DB", 2 => "NMI", 3 => "BP", 4 => "OF", 5 => "BR", 6 => "UD", 7 => "NM", 8 => "DF",
-        10 => "TS", 11 => "NP", 12 => "SS", 13 => "GP", 14 => "PF", 16 => "MF", 17 => "AC", _ => $"{vector:x2}",
+        0 => "DE",
+        1 => "DB",
+        2 => "NMI",
+        3 => "BP",
+        4 => "OF",
+        5 => "BR",
+        6 => "UD",
+        7 => "NM",
+        8 => "DF",
+        10 => "TS",
+        11 => "NP",
+        12 => "SS",
+        13 => "GP",
+        14 => "PF",
+        16 => "MF",
+        17 => "AC",
+        _ => $"{vector:x2}",
     };
 
     public static bool Same(Case c, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b)

@@ -90,12 +90,18 @@ internal static class SystemCases
     private static IEnumerable<Case> Software() =>
         from op in new[] { "int 4f", "int 60", "int3", "into", "int1", "ud2", "lock nop", "mov cs", "mov cr1", "int 41" }
         from cpl in Enumerable.Range(0, 4)
-        select new Case(op) { Cpl = cpl, Eflags = 2 | Interrupts, Words = 16, Differs = op switch
+        select new Case(op)
         {
-            "int1" => "SDM vol. 2, INT1: #DB; QEMU 7.2 has #UD",
-            "mov cr1" when cpl != 0 => "there is no such register, before the level counts",
-            _ => null,
-        } };
+            Cpl = cpl,
+            Eflags = 2 | Interrupts,
+            Words = 16,
+            Differs = op switch
+            {
+                "int1" => "SDM vol. 2, INT1: #DB; QEMU 7.2 has #UD",
+                "mov cr1" when cpl != 0 => "there is no such register, before the level counts",
+                _ => null,
+            }
+        };
 
     private static IEnumerable<Case> Exceptions() =>
         [
@@ -205,12 +211,20 @@ internal static class SystemCases
         from cr0 in new uint[] { 0, 2, 4, 6, 8, 0xA, 0xC, 0xE }
         from cr4 in new uint[] { 0, 0x200 }
         from cpl in new[] { 0, 3 }
-        select new Case(op) { Setup = "cr0 of ebx", Cpl = cpl, Ebx = cr0, Ecx = cr4, Words = 9, Differs = op switch
+        select new Case(op)
         {
-            "emms" when (cr0 & 0xC) != 0 => "SDM vol. 2, EMMS: #UD under EM, #NM under TS",
-            "addps" when (cr0 & 0xC) == 0xC => "SDM vol. 3, table 2-2: EM before TS",
-            _ => null,
-        } };
+            Setup = "cr0 of ebx",
+            Cpl = cpl,
+            Ebx = cr0,
+            Ecx = cr4,
+            Words = 9,
+            Differs = op switch
+            {
+                "emms" when (cr0 & 0xC) != 0 => "SDM vol. 2, EMMS: #UD under EM, #NM under TS",
+                "addps" when (cr0 & 0xC) == 0xC => "SDM vol. 3, table 2-2: EM before TS",
+                _ => null,
+            }
+        };
 
     private static IEnumerable<Case> Sysenter() =>
         [

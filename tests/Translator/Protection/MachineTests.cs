@@ -1,7 +1,5 @@
-using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 using Iced.Intel;
-using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Dbt.Tests.Translator.Protection;

@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using Dbt.Tests.Guests;
-using Xunit;
 
 namespace Dbt.Tests.Translator.Protection;
 

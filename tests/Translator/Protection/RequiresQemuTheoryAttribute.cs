@@ -1,5 +1,3 @@
-using Xunit;
-
 namespace Dbt.Tests.Translator.Protection;
 
 /// <summary>A theory that needs QEMU; skipped aloud where the host has none.</summary>

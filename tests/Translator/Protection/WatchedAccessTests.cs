@@ -1,6 +1,5 @@
 using Dbt.Translator;
 using Dbt.Translator.State;
-using Iced.Intel;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 

@@ -30,9 +30,9 @@ internal unsafe class OraclePlatform : Platform, IDisposable
         Cpu->Cr0 = 0x80050033;                      // PE MP ET NE WP AM PG
         Cpu->Cr4 = 0x406B0;                         // PSE PAE PGE OSFXSR OSXMMEXCPT OSXSAVE
         Cpu->Cpl = 3;
-        Cpu->GdtrLimit = 127;
 
-        // What Linux says to STR and SLDT: code that overwrites itself can become one of them.
+        // What Linux says to STR, SLDT, SGDT and SIDT: code that overwrites itself can become one of them.
+        (Cpu->GdtrBase, Cpu->IdtrBase) = (0xFFFE0000, 0xFFFF0000);
         Cpu->Tr.Selector = 0x40;
         Cpu->Ldtr.Selector = 0x50;
         Load(SegmentIndex.Cs, 0x23);

@@ -221,13 +221,24 @@ public sealed unsafe partial class Vcpu
     /// <summary>Whether a hypercall asked to wait, for which <see cref="AttendNative"/> is the place.</summary>
     internal bool IsWaitRequested => _blockRequested || _poll is not null;
 
+    /// <summary>It is to wait in <see cref="Hold"/>. On its own thread.</summary>
+    internal void MarkDown() => _down = true;
+
+    /// <summary>It is to run after all. On its own thread.</summary>
+    internal void MarkUp() => _down = false;
+
     /// <summary>What stands between an exit and the next instruction of an auto-translated domain's processor, but for interrupts.</summary>
     /// <returns>False where it is to stop.</returns>
     internal bool AttendNative()
     {
         PassSafePoint();
         Hvm!.ApplyFlush();
-        Hold();
+        do
+        {
+            Hold();
+        }
+        while (!Domain.IsStopped && Hvm.TakeStart());
+
         if (IsWaitRequested || Hvm.IsHalted)
         {
             WaitBlocked();

@@ -138,7 +138,10 @@ internal sealed class GuestRunner : IDisposable
             if (_options.Verbose)
             {
                 // A guest that hangs is told by where it is.
-                _errors.WriteLine(CrashReport.Capture(domain, null, message).Text.TrimEnd());
+                foreach (Vcpu vcpu in domain.Vcpus)
+                {
+                    _errors.WriteLine(CrashReport.Capture(domain, vcpu, message).Text.TrimEnd());
+                }
             }
 
             return ExitStatus.Timeout;

@@ -16,7 +16,7 @@ internal sealed unsafe class FarReturns(SystemUnit system)
         }
 
         frame.Skip(release);
-        if ((cpu->Eflags & Flags.Vm) != 0)
+        if ((cpu->Mode & CpuMode.Virtual8086) != 0)
         {
             if (!Virtual8086.Go(cpu, (ushort)selector, eip))
             {
@@ -33,7 +33,7 @@ internal sealed unsafe class FarReturns(SystemUnit system)
     /// <summary>IRET.</summary>
     public bool Interrupt(CpuState* cpu, int size, uint nextEip)
     {
-        if ((cpu->Eflags & Flags.Vm) != 0)
+        if ((cpu->Mode & CpuMode.Virtual8086) != 0)
         {
             return SystemUnit.IsSensitive(cpu) ? SystemUnit.Raise(cpu, Vector.GeneralProtection) : Within8086(cpu, size);
         }

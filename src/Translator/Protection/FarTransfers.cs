@@ -15,7 +15,7 @@ internal sealed unsafe class FarTransfers(SystemUnit system)
 
     private bool Go(CpuState* cpu, ushort selector, uint offset, int size, uint nextEip, bool isCall)
     {
-        if ((cpu->Eflags & Flags.Vm) != 0)
+        if ((cpu->Mode & CpuMode.Virtual8086) != 0)
         {
             return (!isCall || TryPushReturn(cpu, StackFrame.Of(cpu), size, nextEip, 0, out uint moved) && SetEsp(cpu, moved))
                 && Virtual8086.Go(cpu, selector, offset);

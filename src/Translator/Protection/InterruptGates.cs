@@ -11,6 +11,11 @@ internal sealed unsafe class InterruptGates(SystemUnit system)
     /// <returns>False for a fault on the way; registers are then as before.</returns>
     public bool TryEnter(CpuState* cpu, in Entry entry)
     {
+        if (cpu->RealMode != 0)
+        {
+            return EnterReal(cpu, in entry);
+        }
+
         uint error = ((uint)entry.Vector << 3) | 2 | entry.External;
         uint offset = (uint)entry.Vector * 8;
         if (offset + 7 > cpu->IdtrLimit)
@@ -48,6 +53,30 @@ internal sealed unsafe class InterruptGates(SystemUnit system)
 
         uint target = (uint)(gate & 0xFFFF) | (type >= 8 ? high & 0xFFFF0000 : 0);
         return EnterCode(cpu, selector, target, type >= 8 ? 4 : 2, (type & 1) == 0, in entry);
+    }
+
+    /// <summary>Real mode: four bytes a vector, segment over offset; flags, CS and IP are pushed as words (SDM vol. 3, 20.1.4).</summary>
+    private bool EnterReal(CpuState* cpu, in Entry entry)
+    {
+        uint offset = (uint)entry.Vector * 4;
+        if (offset + 3 > cpu->IdtrLimit)
+        {
+            return SystemUnit.Raise(cpu, Vector.GeneralProtection);
+        }
+
+        StackFrame frame = StackFrame.Of(cpu);
+        if (!system.Memory.TryRead(cpu, cpu->IdtrBase + offset, 4, out uint target)
+            || !frame.TryPush(system, cpu, 2, entry.Eflags, 0)
+            || !frame.TryPush(system, cpu, 2, cpu->Segments[SegmentIndex.Cs].Selector, 0)
+            || !frame.TryPush(system, cpu, 2, entry.Eip, 0))
+        {
+            return false;
+        }
+
+        cpu->Gpr[(int)Gpr.Esp] = frame.Esp;
+        cpu->Eflags &= ~(Flags.If | Flags.Tf | Flags.Ac | Flags.Rf);
+        cpu->InterruptShadow = 0;
+        return Virtual8086.Go(cpu, (ushort)(target >> 16), target & 0xFFFF);
     }
 
     private bool EnterCode(CpuState* cpu, ushort selector, uint target, int size, bool masks, in Entry entry)

@@ -79,9 +79,30 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
         cpu->InterruptShadow = 0;
         cpu->InterruptWaits = 0;
         cpu->BreakpointHits = 0;
+        cpu->RealMode = 0;
         _isStopped = false;
         _system.Reset();
         FlushAll();
+        cpu->RefreshMode();
+    }
+
+    /// <summary>
+    /// The state that a start-up IPI leaves: real mode, at the first byte of the page that its vector names (SDM vol. 3, 9.1.4 and 11.6).
+    /// Interrupts go through the table that IDTR names, at 0 to begin with.
+    /// </summary>
+    /// <param name="vector">Page below 1 MiB.</param>
+    public void ResetToRealMode(byte vector)
+    {
+        Reset();
+        CpuState* cpu = Cpu;
+        cpu->Cr0 = ControlBits.Cr0Et | ControlBits.Cr0Nw | ControlBits.Cr0Cd;
+        cpu->RealMode = 1;
+        foreach (SegmentIndex index in (ReadOnlySpan<SegmentIndex>)[SegmentIndex.Es, SegmentIndex.Ss, SegmentIndex.Ds, SegmentIndex.Fs, SegmentIndex.Gs])
+        {
+            cpu->Segments[index] = Virtual8086.SegmentOf(0);
+        }
+
+        cpu->Segments[SegmentIndex.Cs] = Virtual8086.CodeOf((ushort)(vector << 8));
         cpu->RefreshMode();
     }
 

@@ -153,13 +153,14 @@ internal sealed unsafe partial class SystemRegisters(SystemUnit system)
             return SystemUnit.Raise(cpu, Vector.GeneralProtection);
         }
 
-        if ((value & Cr0Pe) == 0)
+        if ((value & Cr0Pe) == 0 && cpu->RealMode == 0)
         {
-            system.Owner.Stop(cpu, "the kernel went to real mode, which this processor doesn't have");
+            system.Owner.Stop(cpu, "the kernel went back to real mode, which this processor has for its start only");
             return true;
         }
 
         cpu->Cr0 = value;
+        cpu->RealMode = (value & Cr0Pe) == 0 ? 1 : 0;
         if ((changed & (Cr0Pg | Cr0Wp)) != 0)
         {
             system.Owner.FlushAll();

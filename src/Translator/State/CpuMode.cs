@@ -60,7 +60,7 @@ public enum CpuMode : uint
     /// <summary>CR0.AM and EFLAGS.AC at CPL 3: unaligned accesses fault. Comes with <see cref="Watched"/>.</summary>
     Aligned = 2048,
 
-    /// <summary>EFLAGS.VM: virtual-8086 mode. 16-bit, so always interpreted.</summary>
+    /// <summary>EFLAGS.VM, or real mode: segments are sixteen times their selector. 16-bit, so always interpreted.</summary>
     Virtual8086 = 4096,
 
     /// <summary>CR0.TS, CR0.EM, or CR4.OSFXSR clear: SSE instructions must fault, so they are not translated.</summary>

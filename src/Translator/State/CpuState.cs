@@ -105,6 +105,9 @@ public unsafe struct CpuState
     /// <summary>Data and I/O breakpoints that the present instruction met, as DR6 shows them.</summary>
     public uint BreakpointHits;
 
+    /// <summary>1 in real mode (CR0.PE clear), which a processor is in after INIT until its start-up code leaves it.</summary>
+    public int RealMode;
+
     /// <summary><see cref="LiveUnit"/>s whose registers are the host's own at present: only while translated code runs.</summary>
     public int LiveUnits;
 
@@ -172,7 +175,7 @@ public unsafe struct CpuState
             mode |= CpuMode.Watched | CpuMode.Aligned;
         }
 
-        if ((Eflags & Flags.Vm) != 0)
+        if ((Eflags & Flags.Vm) != 0 || RealMode != 0)
         {
             mode |= CpuMode.Virtual8086;
         }

@@ -16,6 +16,8 @@ namespace Dbt.Xen.Hvm;
 /// </summary>
 internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
 {
+    private const int NoStart = -1;
+
     private readonly Vcpu _vcpu;
     private readonly Domain _domain;
     private readonly Physmap _physmap;
@@ -25,6 +27,9 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
     private int _flush;
     private bool _halted;
     private ulong _tscOffset;
+    private int _init;
+    private int _start = NoStart;
+    private bool _waitsForStart;
 
     /// <summary>Makes a processor in the state of <see cref="NativePlatform.Reset"/>.</summary>
     public HvmProcessor(Vcpu vcpu, HvmDomain hvm)
@@ -106,6 +111,48 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
         {
             FlushAll();
         }
+    }
+
+    /// <summary>
+    /// INIT and start-up IPIs, which each processor carries out for itself: after INIT it is down until the start-up IPI comes.
+    /// </summary>
+    /// <returns>Whether it is to be down now.</returns>
+    public bool TakeStart()
+    {
+        if (Volatile.Read(ref _init) != 0)
+        {
+            // In this order: a start-up IPI finds at least one of the two.
+            Volatile.Write(ref _waitsForStart, true);
+            Interlocked.Exchange(ref _init, 0);
+            Reset();
+            Apic.Reset();
+            _halted = false;
+        }
+
+        if (!_waitsForStart)
+        {
+            return false;
+        }
+
+        // Down first: a start-up IPI that comes after the look brings it up again.
+        _vcpu.MarkDown();
+        int vector = Interlocked.Exchange(ref _start, NoStart);
+        if (vector < 0)
+        {
+            return true;
+        }
+
+        Volatile.Write(ref _waitsForStart, false);
+        ResetToRealMode((byte)vector);
+        if (Volatile.Read(ref _vcpu.Info[SharedInfoLayout.UpcallPending]) != 0)
+        {
+            // INIT took from the APIC what will not be sent again as long as the flag is set.
+            UpcallRaised();
+        }
+
+        _vcpu.IsInitialised = true;
+        _vcpu.MarkUp();
+        return false;
     }
 
     /// <summary>The processor goes on after HLT.</summary>
@@ -241,6 +288,15 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
                 break;
             case ApicCommand.Nmi:
                 _vcpu.SendNmi();
+                break;
+            case ApicCommand.Init when !command.IsDeassert:
+                Volatile.Write(ref _start, NoStart);
+                Interlocked.Exchange(ref _init, 1);
+                _vcpu.Start();
+                break;
+            case ApicCommand.Startup when Volatile.Read(ref _init) != 0 || Volatile.Read(ref _waitsForStart):
+                Interlocked.Exchange(ref _start, command.Vector);
+                _vcpu.Start();
                 break;
         }
     }

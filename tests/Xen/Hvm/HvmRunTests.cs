@@ -104,6 +104,50 @@ public class HvmRunTests
         Assert.Equal(1u, f.Get(0x40000));
     }
 
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task ASecondProcessorIsStartedInRealMode(EngineKind engine)
+    {
+        const uint trampoline = 0x8000, protectedCode = 0x70000, gdt = 0x60000, gdtRegister = 0x8100;
+        var a = new Assembler(32);
+        Label wait = a.CreateLabel();
+        a.mov(__dword_ptr[0xFEE000F0], 0x1FF);
+        a.mov(__dword_ptr[0xFEE00310], 2 << 24);
+        a.mov(__dword_ptr[0xFEE00300], 0x4500);
+        a.mov(__dword_ptr[0xFEE00300], 0x4600 | (trampoline >> 12));
+        a.Label(ref wait);
+        a.pause();
+        a.cmp(__dword_ptr[0x40000], 0);
+        a.je(wait);
+        a.cli();
+        a.hlt();
+        var real = new Assembler(16);
+        real.mov(ax, cs);
+        real.mov(ds, ax);
+        real.mov(__word_ptr[0x200], ax);
+        real.db(0x66, 0x0F, 0x01, 0x16, 0x00, 0x01); // lgdtl [100h]
+        real.mov(dx, 1);
+        real.lmsw(dx);
+        real.db(0x66, 0xEA, 0x00, 0x00, 0x07, 0x00, 0x08, 0x00); // jmpl 8:70000h
+        var wide = new Assembler(32);
+        wide.mov(eax, 0x10);
+        wide.mov(ds, eax);
+        wide.mov(__dword_ptr[0x40000], 1);
+        wide.hlt();
+        using HvmFixture f = await Run(a, engine, ShutdownReason.Poweroff, fixture =>
+        {
+            fixture.Put(gdt + 8, 0x0000FFFF);
+            fixture.Put(gdt + 12, 0x00CF9B00);
+            fixture.Put(gdt + 16, 0x0000FFFF);
+            fixture.Put(gdt + 20, 0x00CF9300);
+            fixture.Put(gdtRegister, 23 | ((gdt & 0xFFFF) << 16));
+            fixture.Put(gdtRegister + 4, gdt >> 16);
+            Assemble(real, 0).CopyTo(fixture.At(trampoline));
+            Assemble(wide, protectedCode).CopyTo(fixture.At(protectedCode));
+        }, vcpus: 2);
+        Assert.Equal(0x800u, f.Get(trampoline + 0x200) & 0xFFFF);
+    }
+
     [Fact]
     public async Task ATripleFaultCrashesTheDomain()
     {
@@ -120,13 +164,13 @@ public class HvmRunTests
         return stream.ToArray();
     }
 
-    private static async Task<HvmFixture> Run(Assembler program, EngineKind engine, ShutdownReason expected, Action<HvmFixture>? prepare = null)
+    private static async Task<HvmFixture> Run(Assembler program, EngineKind engine, ShutdownReason expected, Action<HvmFixture>? prepare = null, int vcpus = 1)
     {
-        var f = new HvmFixture(Assemble(program, HvmFixture.Entry), engine: engine);
+        var f = new HvmFixture(Assemble(program, HvmFixture.Entry), vcpus, engine);
         prepare?.Invoke(f);
         f.Vcpu.Start();
         Assert.Equal(expected, await f.Domain.Stopped.WaitAsync(Limit));
-        f.Vcpu.Stop();
+        f.Domain.Vcpus.ForEach(vcpu => vcpu.Stop());
         return f;
     }
 }

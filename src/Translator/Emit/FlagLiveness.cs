@@ -78,7 +78,8 @@ internal static class FlagLiveness
     {
         Mnemonic.Add or Mnemonic.Sub or Mnemonic.And or Mnemonic.Or or Mnemonic.Xor or Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Neg
             or Mnemonic.Adc or Mnemonic.Sbb => true,
-        Mnemonic.Comisd or Mnemonic.Comiss or Mnemonic.Ucomisd or Mnemonic.Ucomiss or Mnemonic.Ptest => true,
+        Mnemonic.Comisd or Mnemonic.Comiss or Mnemonic.Ucomisd or Mnemonic.Ucomiss or Mnemonic.Ptest
+            or Mnemonic.Fcomi or Mnemonic.Fcomip or Mnemonic.Fucomi or Mnemonic.Fucomip => true,
         Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar => InstructionEmitter.IsImmediate(instruction, 1) && (instruction.GetImmediate(1) & 31) != 0,
         _ => false,
     };

@@ -13,11 +13,25 @@ namespace Dbt.Translator.Emit;
 internal sealed unsafe class GuestCodeReader(CpuState* cpu, Action<nint> protect) : CodeReader
 {
     private readonly Dictionary<uint, long> _pages = [];
+    private readonly byte[] _bytes = new byte[16];
     private uint _page = uint.MaxValue;
+    private uint _position;
+    private int _count;
     private long _entry;
 
     /// <summary>Linear address of the next byte.</summary>
-    public uint Position { get; set; }
+    public uint Position
+    {
+        get => _position;
+        set
+        {
+            _position = value;
+            _count = 0;
+        }
+    }
+
+    /// <summary>What has been read since <see cref="Position"/> was set: the bytes of one instruction.</summary>
+    public ReadOnlySpan<byte> Bytes => _bytes.AsSpan(0, _count);
 
     /// <summary>The pages seen since the last <see cref="Reset"/>, with their entries; absent pages have entry 0.</summary>
     public IReadOnlyDictionary<uint, long> Pages => _pages;
@@ -56,6 +70,13 @@ internal sealed unsafe class GuestCodeReader(CpuState* cpu, Action<nint> protect
             _page = page;
         }
 
-        return _entry == 0 ? -1 : *(byte*)(_entry + Position++);
+        if (_entry == 0)
+        {
+            return -1;
+        }
+
+        byte value = *(byte*)(_entry + _position++);
+        _bytes[_count++ & 15] = value;
+        return value;
     }
 }

@@ -85,6 +85,9 @@ internal sealed partial class InstructionEmitter
         Il.Emit(OpCodes.Ret);
     }
 
+    /// <summary>The next access of this instruction is told apart from the ones before it where it leaves.</summary>
+    public void SeparateAccess() => _memoryExit = null;
+
     /// <summary>Branches to the exit of a memory access; all accesses of one instruction share it.</summary>
     private Label MemoryExit(in MemorySite site) => _memoryExit ??= SideExit(SideExitKind.Memory, site);
 

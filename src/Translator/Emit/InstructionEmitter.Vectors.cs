@@ -28,6 +28,9 @@ internal sealed partial class InstructionEmitter
     /// <summary>Floating-point results come about at run time only: RyuJIT must not compute with what it knows of operands.</summary>
     public bool MustHideConstants => (NeededUnits & LiveUnit.Mxcsr) != 0;
 
+    /// <summary>Place in the block behind the x87 run that has been written.</summary>
+    public int X87RunEnd { get; set; }
+
     /// <summary>Loads the XMM registers used, at the entry.</summary>
     public void LoadVectors()
     {

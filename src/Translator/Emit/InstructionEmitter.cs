@@ -76,6 +76,7 @@ internal sealed partial class InstructionEmitter
     {
         Block = block;
         BlockEnded = false;
+        X87RunEnd = 0;
         Flags = block.EntryFlags ?? StateFlags.Instance;
         Il.MarkLabel(block.Label);
     }

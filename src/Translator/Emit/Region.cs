@@ -32,6 +32,9 @@ internal sealed class Region(uint entry, CpuMode mode, bool nativeFloatingPoint)
     /// <summary>Code pages read: linear page number, and what the software TLB's execute entry held.</summary>
     public Dictionary<uint, long> Pages { get; } = [];
 
+    /// <summary>Opcodes of x87 instructions, by EIP, as the unit keeps that of the last one (SDM vol. 1, 8.1.8).</summary>
+    public Dictionary<uint, ushort> X87Opcodes { get; } = [];
+
     /// <summary>Guest instructions held.</summary>
     public int InstructionCount { get; set; }
 }

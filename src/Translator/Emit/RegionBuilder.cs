@@ -1,3 +1,5 @@
+using Dbt.Translator.Instructions;
+using Dbt.Translator.Interpretation;
 using Dbt.Translator.State;
 using Iced.Intel;
 
@@ -121,6 +123,11 @@ internal sealed unsafe class RegionBuilder
             }
 
             _instructions.Add(address, instruction);
+            if (InstructionTable.Lookup(instruction) is { TestClass: TestClass.Fpu })
+            {
+                region.X87Opcodes[address] = (ushort)Interpreter.CoprocessorOpcode(_reader.Bytes);
+            }
+
             uint next = (uint)instruction.NextIP;
             if (Translatable.Routine(instruction, region) is null)
             {

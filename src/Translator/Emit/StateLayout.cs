@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Emit;
@@ -20,6 +21,7 @@ internal static unsafe class StateLayout
     public static readonly int Tlb = Offset(&State->Tlb);
     public static readonly int ExitInfo = Offset(&State->ExitInfo);
     public static readonly int Fx = Offset(&State->Fx);
+    public static readonly int FxLive = Offset(&State->FxLive);
     public static readonly int LiveUnits = Offset(&State->LiveUnits);
     public static readonly int HostMxcsr = Offset(&State->HostMxcsr);
     public static readonly int Scratch = Offset(&State->Scratch0);
@@ -37,6 +39,9 @@ internal static unsafe class StateLayout
     /// <summary>The base address of a segment register.</summary>
     public static int SegmentBase(SegmentIndex index) =>
         Offset(&State->Segments) + ((int)index * sizeof(Segment));
+
+    /// <summary>The selector of a segment register.</summary>
+    public static int SegmentSelector(SegmentIndex index) => SegmentBase(index) + (int)Marshal.OffsetOf<Segment>(nameof(Segment.Selector));
 
     private static int Offset(void* field) => (int)((nint)field - (nint)State);
 }

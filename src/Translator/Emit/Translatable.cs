@@ -31,11 +31,12 @@ internal static class Translatable
         {
             foreach (Instruction instruction in block.Instructions)
             {
-                if (InstructionTable.Lookup(instruction) is { TestClass: TestClass.Simd } && EmitSimd.UsesMxcsr(instruction.Mnemonic)
-                    && Routine(instruction, region) is not null)
+                if (InstructionTable.Lookup(instruction) is not { TestClass: TestClass.Simd or TestClass.Fpu } || Routine(instruction, region) is not { } routine)
                 {
-                    units |= LiveUnit.Mxcsr;
+                    continue;
                 }
+
+                units |= routine == EmitX87.Run ? LiveUnit.X87 : EmitSimd.UsesMxcsr(instruction.Mnemonic) ? LiveUnit.Mxcsr : LiveUnit.None;
             }
         }
 
@@ -44,6 +45,11 @@ internal static class Translatable
 
     private static bool UnitsAllow(InstructionRow row, in Instruction instruction, Region region)
     {
+        if (row.TestClass == TestClass.Fpu)
+        {
+            return region.NativeFloatingPoint && (region.Mode & CpuMode.FpuTrap) == 0;
+        }
+
         if (row.TestClass != TestClass.Simd)
         {
             return true;

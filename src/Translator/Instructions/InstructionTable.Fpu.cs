@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
 using Iced.Intel;
 
@@ -51,7 +52,7 @@ internal static unsafe partial class InstructionTable
         X87(Mnemonic.Fisubr, "FISUBR"),
         X87(Mnemonic.Fld, "FLD"),
         X87(Mnemonic.Fld1, "FLD1"),
-        new(Mnemonic.Fldcw, "FLDCW", TestClass.Fpu, &FpuOperations.Fldcw),
+        new(Mnemonic.Fldcw, "FLDCW", TestClass.Fpu, &FpuOperations.Fldcw, EmitX87.Run),
         new(Mnemonic.Fldenv, "FLDENV", TestClass.Fpu, &FpuOperations.Fldenv),
         X87(Mnemonic.Fldl2e, "FLDL2E"),
         X87(Mnemonic.Fldl2t, "FLDL2T"),
@@ -61,16 +62,16 @@ internal static unsafe partial class InstructionTable
         X87(Mnemonic.Fldz, "FLDZ"),
         X87(Mnemonic.Fmul, "FMUL"),
         X87(Mnemonic.Fmulp, "FMULP"),
-        new(Mnemonic.Fnclex, "FNCLEX", TestClass.Fpu, &FpuOperations.Fnclex),
+        new(Mnemonic.Fnclex, "FNCLEX", TestClass.Fpu, &FpuOperations.Fnclex, EmitX87.Run),
         new(Mnemonic.Fndisi, "FNDISI", TestClass.System, &FpuOperations.Nop),
         new(Mnemonic.Fneni, "FNENI", TestClass.System, &FpuOperations.Nop),
         new(Mnemonic.Fninit, "FNINIT", TestClass.Fpu, &FpuOperations.Fninit),
         new(Mnemonic.Fnop, "FNOP", TestClass.System, &FpuOperations.Nop),
         new(Mnemonic.Fnsave, "FNSAVE", TestClass.Fpu, &FpuOperations.Fnsave),
         new(Mnemonic.Fnsetpm, "FNSETPM", TestClass.System, &FpuOperations.Nop),
-        new(Mnemonic.Fnstcw, "FNSTCW", TestClass.Fpu, &FpuOperations.Fnstcw),
+        new(Mnemonic.Fnstcw, "FNSTCW", TestClass.Fpu, &FpuOperations.Fnstcw, EmitX87.Run),
         new(Mnemonic.Fnstenv, "FNSTENV", TestClass.Fpu, &FpuOperations.Fnstenv),
-        new(Mnemonic.Fnstsw, "FNSTSW", TestClass.Fpu, &FpuOperations.Fnstsw),
+        new(Mnemonic.Fnstsw, "FNSTSW", TestClass.Fpu, &FpuOperations.Fnstsw, EmitX87.Run),
         X87(Mnemonic.Fpatan, "FPATAN"),
         X87(Mnemonic.Fprem, "FPREM"),
         X87(Mnemonic.Fprem1, "FPREM1"),
@@ -101,9 +102,9 @@ internal static unsafe partial class InstructionTable
         X87(Mnemonic.Fxtract, "FXTRACT"),
         X87(Mnemonic.Fyl2x, "FYL2X"),
         X87(Mnemonic.Fyl2xp1, "FYL2XP1"),
-        new(Mnemonic.Wait, "WAIT/FWAIT", TestClass.Fpu, &FpuOperations.Wait),
+        new(Mnemonic.Wait, "WAIT/FWAIT", TestClass.Fpu, &FpuOperations.Wait, EmitX87.Run),
     ];
 
     private static InstructionRow X87(Mnemonic mnemonic, string manual, InstructionForm form = InstructionForm.General) =>
-        new(mnemonic, manual, TestClass.Fpu, &NativeOperations.Execute, form: form, traits: RowTraits.NativeThunk);
+        new(mnemonic, manual, TestClass.Fpu, &NativeOperations.Execute, EmitX87.Run, form: form, traits: RowTraits.NativeThunk);
 }

@@ -185,7 +185,7 @@ internal sealed unsafe partial class Interpreter
     }
 
     // What the x87 keeps of its last instruction: the low bits of the first byte, and the second (SDM vol. 1, 8.1.9). 0 for all others.
-    private static uint CoprocessorOpcode(ReadOnlySpan<byte> bytes)
+    internal static uint CoprocessorOpcode(ReadOnlySpan<byte> bytes)
     {
         int first = 0;
         while (first < bytes.Length - 1 && bytes[first] is 0x26 or 0x2E or 0x36 or 0x3E or 0x64 or 0x65 or 0x66 or 0x67 or 0xF0 or 0xF2 or 0xF3)

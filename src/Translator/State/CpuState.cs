@@ -96,6 +96,9 @@ public unsafe struct CpuState
     /// <summary>x87, MMX and SSE state in FXSAVE's 512-byte layout (SDM vol. 1, 10.5.1), 16-byte aligned through the state's own alignment.</summary>
     public FxArea Fx;
 
+    /// <summary>Where the host's x87 unit is saved before it is taken back into <see cref="Fx"/>.</summary>
+    public FxArea FxLive;
+
     /// <summary>Where translated code leaves what the dispatcher wants to know: see the code cache.</summary>
     public nint ExitInfo;
 

@@ -1,4 +1,3 @@
-using Dbt.Translator.State;
 using Dbt.Xen.Builder;
 
 namespace Dbt.Xen.Hvm;

@@ -115,7 +115,7 @@ internal sealed unsafe partial class Interpreter
 
         // A frame of several words is aligned as its words are.
         return TryLinear(cpu, SegmentIndex.Ss, offset, (uint)size, access, out uint linear)
-            ? OpenLinear(cpu, linear, size, access, Math.Min(size, 4))
+            ? OpenLinear(cpu, linear, size, access, Math.Min(size, d.Size == 2 ? 2 : 4))
             : null;
     }
 

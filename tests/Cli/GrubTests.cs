@@ -37,6 +37,17 @@ public sealed partial class GrubTests : IDisposable
         Assert.All(lines, line => Assert.Contains(line + "\n", output, StringComparison.Ordinal));
     }
 
+    [RequiresPackageTheory(DebianFiles.GrubPvh, "tool:mke2fs")]
+    [InlineData(EngineKind.Interpreter)]
+    [InlineData(EngineKind.Tiered)]
+    public async Task FilesAreReadByPvhToo(EngineKind engine)
+    {
+        (int status, string output) = await Run(engine, "ext2", "lsmmap\ncat (xen/xvda)/short.txt\nhalt\n", ("short.txt", "read by the PVH one\n"), DebianFiles.GrubPvh);
+        Assert.Equal((ExitStatus.Success, ""), (status, _errors.ToString()));
+        Assert.Contains("base_addr = 0x0, length = 0x4000000, available RAM", output, StringComparison.Ordinal);
+        Assert.Contains("read by the PVH one\n", output, StringComparison.Ordinal);
+    }
+
     [RequiresPackageFact(DebianFiles.Grub, DebianFiles.Mach, "tool:mke2fs")]
     public async Task GnuMachIsLoadedFromTheDisk()
     {
@@ -49,12 +60,12 @@ public sealed partial class GrubTests : IDisposable
         Assert.Contains("bootstrap", output, StringComparison.OrdinalIgnoreCase);
     }
 
-    private async Task<(int Status, string Output)> Run(EngineKind engine, string format, string input, (string Name, object Contents) file)
+    private async Task<(int Status, string Output)> Run(EngineKind engine, string format, string input, (string Name, object Contents) file, string kernel = DebianFiles.Grub)
     {
         string files = Directory.CreateDirectory(Path.Combine(_folder, "files")).FullName, image = Path.Combine(_folder, "disk.img");
         File.WriteAllBytes(Path.Combine(files, file.Name), file.Contents as byte[] ?? Encoding.ASCII.GetBytes((string)file.Contents));
         DiskImage.Create(new DiskImageRequest(image, files, format, SizeMiB: null, Force: false));
-        GuestConfig config = GuestConfigReader.Read(null, [$"kernel={DebianFiles.PathOf(DebianFiles.Grub)}", "name=grub", "memory=64", $"disk=['{image},raw,xvda,ro']"]);
+        GuestConfig config = GuestConfigReader.Read(null, [$"kernel={DebianFiles.PathOf(kernel)}", "name=grub", "memory=64", $"disk=['{image},raw,xvda,ro']"]);
         var output = new MemoryStream();
         using var runner = new GuestRunner(
             config,

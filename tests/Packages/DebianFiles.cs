@@ -9,6 +9,7 @@ namespace Dbt.Tests.Packages;
 internal static class DebianFiles
 {
     public const string Grub = "package:grub-xen-host/usr/lib/grub-xen/grub-i386-xen.bin";
+    public const string GrubPvh = "package:grub-xen-host/usr/lib/grub-xen/grub-i386-xen_pvh.bin";
     public const string Mach = "package:gnumach-image-1.8-xen-486:i386/boot/gnumach-1.8-xen-486.gz";
 
     public const string Busybox = "package:busybox-static:i386/bin/busybox";

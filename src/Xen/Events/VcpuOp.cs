@@ -94,6 +94,12 @@ internal static unsafe class VcpuOp
 
     private static int InitialiseFrom(Vcpu caller, Vcpu vcpu, uint at)
     {
+        if (vcpu.Hvm is not null)
+        {
+            // An auto-translated domain's processors start by INIT and start-up IPI; the context's form for them isn't offered.
+            return -Errno.EOPNOTSUPP;
+        }
+
         if (vcpu.Info == vcpu.Domain.DummyVcpuInfo)
         {
             return -Errno.EINVAL;

@@ -9,8 +9,8 @@ internal sealed class ApicTimer(IApicBus bus, Action fire)
     /// <summary>Nanoseconds of one bus cycle (APIC_BUS_CYCLE_NS).</summary>
     public const long CycleNanoseconds = 10;
 
-    // A guest can't have the host's timer thread do nothing else.
-    private const long ShortestPeriod = 10_000;
+    // As in Xen a guest can't have the host's timers do nothing else.
+    private const long ShortestPeriod = 900_000;
 
     private readonly Lock _lock = new();
     private uint _initial, _divide;

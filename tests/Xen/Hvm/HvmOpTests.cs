@@ -65,6 +65,27 @@ public sealed class HvmOpTests : IDisposable
         Assert.Equal(0, _f.Call(VmAssist, 0, 5));
     }
 
+    [Fact]
+    public void ProcessorsAreStartedByTheApicAlone()
+    {
+        Assert.Equal(-Errno.EOPNOTSUPP, _f.Call(24, 0, 1, HvmFixture.Arguments));
+        Assert.Equal(-Errno.EINVAL, _f.Call(24, 1, 1));
+        Assert.Equal(0, _f.Call(24, 3, 1));
+    }
+
+    [Fact]
+    public void TheVcpuInfoIsPlacedByGuestFrame()
+    {
+        const uint gfn = 0x70;
+        _f.Put(HvmFixture.Arguments, gfn);
+        _f.Put(HvmFixture.Arguments + 4, 0);
+        _f.Put(HvmFixture.Arguments + 8, 0x80);
+        Assert.Equal(0, _f.Call(24, 10, 1, HvmFixture.Arguments));
+        Assert.Equal(1, _f.At((gfn << 12) + 0x80)[SharedInfoLayout.UpcallPending]);
+        _f.Put(HvmFixture.Arguments, 0x90000);
+        Assert.Equal(-Errno.EINVAL, _f.Call(24, 10, 0, HvmFixture.Arguments));
+    }
+
     [Theory]
     [InlineData(0, false)]
     [InlineData(1, false)]

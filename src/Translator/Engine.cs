@@ -43,6 +43,12 @@ public sealed record EngineOptions
     public bool BackgroundCompile { get; init; } = true;
 
     /// <summary>
+    /// With background compilation: code is compiled at the thresholds above only in proportion to what the guest has executed, so that a
+    /// guest that boots does not spend its time in the compiler; beyond that, at ten times the thresholds.
+    /// </summary>
+    public bool RationCompilation { get; init; } = true;
+
+    /// <summary>
     /// Times that code in a frame is overwritten before the frame is interpreted for a while, because translations there do not
     /// live to pay.
     /// </summary>

@@ -30,6 +30,7 @@ internal sealed unsafe class Dispatcher : IDisposable
     private readonly CodeCache _cache;
     private readonly RegionCompiler _compiler;
     private readonly CompileQueue? _queue;
+    private readonly CompileBudget? _budget;
     private readonly CodeBlock?[] _recent = new CodeBlock?[RecentMask + 1];
     private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _foreignWrites = new();
     private volatile Thread? _thread;
@@ -42,6 +43,7 @@ internal sealed unsafe class Dispatcher : IDisposable
         _interpreter = new Interpreter(platform, policy.PortableFloatingPoint);
         _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
         _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps);
+        _budget = policy.Ration ? new CompileBudget(cpu) : null;
         _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
         platform.CodeMap.CodeWritten += OnCodeWritten;
     }
@@ -304,7 +306,13 @@ internal sealed unsafe class Dispatcher : IDisposable
     /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
     private void Promote(CodeBlock block)
     {
-        if (block.Executions < _policy.FirstThreshold || block.Untranslatable != 0 || !Translatable.IsModeTranslated(block.Mode)
+        if (block.Executions < _policy.FirstThreshold
+            || (_budget is not null && block.Executions / CompileBudget.PatientFactor < _policy.FirstThreshold && !_budget.AllowsQuick))
+        {
+            return;
+        }
+
+        if (block.Untranslatable != 0 || !Translatable.IsModeTranslated(block.Mode)
             || !_cache.IsWorthTranslating(block.Host))
         {
             return;
@@ -322,6 +330,7 @@ internal sealed unsafe class Dispatcher : IDisposable
             return;
         }
 
+        _budget?.TakeQuick();
         _compiler.Compile(translation);
         Install(translation);
     }
@@ -353,10 +362,19 @@ internal sealed unsafe class Dispatcher : IDisposable
 
     private void OnHot(CpuState* cpu)
     {
-        if (TryFind(cpu, out CodeBlock? block) && block.Region is null && !block.RegionPending)
+        if (!TryFind(cpu, out CodeBlock? block) || block.Region is not null || block.RegionPending)
         {
-            Optimize(block, _queue is not null);
+            return;
         }
+
+        if (_budget is not null && ++block.TimesHot < CompileBudget.PatientFactor && !_budget.AllowsRegion)
+        {
+            _compiler.Recount(block);
+            return;
+        }
+
+        _budget?.TakeRegion();
+        Optimize(block, _queue is not null);
     }
 
     /// <summary>Code that needs the guest's floating-point control in the host's registers, where that cannot be: it is interpreted.</summary>

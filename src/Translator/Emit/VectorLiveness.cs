@@ -101,7 +101,7 @@ internal static class VectorLiveness
             written |= writes ? bit : 0;
         }
 
-        read = EmitSimd.IsIdiom(instruction) ? 0 : read;
+        read = EmitSimd.IsIdiom(instruction) || MayDiscard(instruction) ? 0 : read;
         bool raises = EmitSimd.UsesMxcsr(instruction.Mnemonic);
         bool dead = written != 0 && (written & live) == 0;
         if (raises && dead)
@@ -113,6 +113,10 @@ internal static class VectorLiveness
         bool stays = raises || (written & live) != 0;
         return (live & ~written) | (stays ? read : 0);
     }
+
+    /// <summary>Whether an immediate may make a result that depends on no operand, or on one of two only: RyuJIT sees that.</summary>
+    private static bool MayDiscard(in Instruction instruction) =>
+        instruction.OpCount > 1 && InstructionEmitter.IsImmediate(instruction, instruction.OpCount - 1) && !EmitSimd.UsesMxcsr(instruction.Mnemonic);
 
     private static bool HasMemory(in Instruction instruction)
     {

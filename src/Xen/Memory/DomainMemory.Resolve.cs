@@ -10,7 +10,7 @@ public sealed unsafe partial class DomainMemory
     private long _tlbFills;
 
     /// <summary>Page walks that ended in a software TLB entry, for <c>--stats</c>.</summary>
-    public long TlbFills => Interlocked.Read(ref _tlbFills);
+    public long TlbFills => Interlocked.Read(ref _tlbFills) + Domain.Vcpus.Sum(vcpu => vcpu.Hvm?.TlbFills ?? 0);
 
     /// <summary>
     /// See <see cref="Translator.Platform.TryResolve"/>. CR0.WP and EFER.NX are always set for a paravirtual guest; the hypervisor's range

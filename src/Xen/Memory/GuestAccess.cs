@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using Dbt.Translator;
 using Dbt.Translator.Memory;
-using Dbt.Xen.Abi;
 
 namespace Dbt.Xen.Memory;
 

@@ -38,6 +38,7 @@ internal sealed unsafe class InterpreterEngine : Engine
     public override void Run(CpuState* cpu)
     {
         _cache.Own();
+        _cache.TakeRemoteWrites();
         DecodedBlock? previous = null;
         while (true)
         {

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Iced.Intel;
 using static Dbt.Tests.Translator.Protection.MonitorLayout;
 
 namespace Dbt.Tests.Translator.Protection;

@@ -1,6 +1,5 @@
 using Dbt.Translator;
 using Dbt.Translator.State;
-using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Dbt.Tests.Translator.Protection;

@@ -1,3 +1,4 @@
+using Dbt.Translator.Protection;
 using Dbt.Translator.State;
 using Dbt.Xen.Memory;
 using Iced.Intel;
@@ -18,7 +19,7 @@ internal static unsafe class PortEmulator
     public static bool TryEmulate(Vcpu vcpu, in Instruction instruction, uint next)
     {
         CpuState* cpu = vcpu.State;
-        (int size, bool isImmediate, bool isInput, bool isString) = Shape(instruction.Code);
+        (int size, bool isImmediate, bool isInput, bool isString) = PortInstruction.Shape(instruction.Code);
         uint port = isImmediate ? instruction.Immediate8 : cpu->Gpr[(int)Gpr.Edx] & 0xFFFF;
         if (size == 0 || !MayUse(vcpu, port, (uint)size))
         {
@@ -138,28 +139,5 @@ internal static unsafe class PortEmulator
         Register.FS => SegmentIndex.Fs,
         Register.GS => SegmentIndex.Gs,
         _ => SegmentIndex.Ds,
-    };
-
-    private static (int Size, bool IsImmediate, bool IsInput, bool IsString) Shape(Code code) => code switch
-    {
-        Code.In_AL_imm8 => (1, true, true, false),
-        Code.In_AX_imm8 => (2, true, true, false),
-        Code.In_EAX_imm8 => (4, true, true, false),
-        Code.In_AL_DX => (1, false, true, false),
-        Code.In_AX_DX => (2, false, true, false),
-        Code.In_EAX_DX => (4, false, true, false),
-        Code.Out_imm8_AL => (1, true, false, false),
-        Code.Out_imm8_AX => (2, true, false, false),
-        Code.Out_imm8_EAX => (4, true, false, false),
-        Code.Out_DX_AL => (1, false, false, false),
-        Code.Out_DX_AX => (2, false, false, false),
-        Code.Out_DX_EAX => (4, false, false, false),
-        Code.Insb_m8_DX => (1, false, true, true),
-        Code.Insw_m16_DX => (2, false, true, true),
-        Code.Insd_m32_DX => (4, false, true, true),
-        Code.Outsb_DX_m8 => (1, false, false, true),
-        Code.Outsw_DX_m16 => (2, false, false, true),
-        Code.Outsd_DX_m32 => (4, false, false, true),
-        _ => default,
     };
 }

@@ -1,4 +1,5 @@
 using Dbt.Devices.Block;
+using Dbt.Devices.Network;
 using Dbt.Devices.Store;
 
 namespace Dbt.Devices;
@@ -40,6 +41,9 @@ public sealed class DeviceConfiguration
 
     /// <summary>Disks, in the order in which the guest finds them.</summary>
     public IReadOnlyList<DiskConfiguration> Disks { get; init; } = [];
+
+    /// <summary>Network cards, each with a <see cref="NetworkConfiguration.Handle"/> of its own.</summary>
+    public IReadOnlyList<NetworkConfiguration> Networks { get; init; } = [];
 
     /// <summary>The store to use, where several domains share one; null makes a new one.</summary>
     public XenStore? Store { get; init; }

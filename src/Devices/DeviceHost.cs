@@ -13,7 +13,7 @@ namespace Dbt.Devices;
 public sealed class DeviceHost : IDisposable
 {
     private readonly Domain _domain;
-    private readonly List<BlockBackend> _disks = [];
+    private readonly DiskSet _disks;
     private StoreBackend? _storeBackend;
     private ConsoleBackend? _console;
 
@@ -21,6 +21,7 @@ public sealed class DeviceHost : IDisposable
     {
         _domain = domain;
         Store = store;
+        _disks = new DiskSet(store, new DomainFrontend(domain));
     }
 
     /// <summary>The store that the domain is in.</summary>
@@ -28,6 +29,22 @@ public sealed class DeviceHost : IDisposable
 
     /// <summary>The domain's home in the store, <c>/local/domain/&lt;id&gt;</c>.</summary>
     public string Home => StorePath.Home(_domain.Id);
+
+    /// <summary>The disks that are attached now, in the order in which they were. Any thread.</summary>
+    public IReadOnlyList<DiskStatus> Disks => _disks.Statuses;
+
+    /// <summary>Attaches a disk, to a running guest too. Any thread.</summary>
+    /// <exception cref="HostException">The image can't be used, or the guest has such a disk.</exception>
+    public void AttachDisk(DiskConfiguration disk) => _disks.Attach(disk);
+
+    /// <summary>
+    /// Detaches a disk from a running guest: asks the guest to close it, waits until it has (ten seconds at most), and removes it. Where the guest
+    /// doesn't, because the disk is mounted for instance, the disk stays as it is until the guest does, and goes then. Any thread.
+    /// </summary>
+    /// <param name="name">The guest's name for it, such as <c>xvdb</c>, or its number.</param>
+    /// <param name="force">Remove it after the wait whatever the guest says: it may lose what it didn't write yet.</param>
+    /// <exception cref="HostException">There is no such disk, or the guest doesn't close it and <paramref name="force"/> isn't set.</exception>
+    public void DetachDisk(string name, bool force) => _disks.Detach(name, force, DiskSet.DetachTimeout);
 
     /// <summary>Attaches a domain's devices.</summary>
     /// <exception cref="HostException">A disk image can't be used, or is named twice; nothing is left behind.</exception>
@@ -56,12 +73,7 @@ public sealed class DeviceHost : IDisposable
     {
         _console?.Dispose();
         _console = null;
-        foreach (BlockBackend disk in _disks)
-        {
-            disk.Dispose();
-        }
-
-        _disks.Clear();
+        _disks.Dispose();
         _storeBackend?.Dispose();
         _storeBackend = null;
         DomainNodes.Remove(Store, _domain);
@@ -71,16 +83,9 @@ public sealed class DeviceHost : IDisposable
     {
         var frontend = new DomainFrontend(_domain);
         DomainNodes.Create(Store, _domain);
-        var numbers = new HashSet<uint>();
         foreach (DiskConfiguration disk in configuration.Disks)
         {
-            if (!numbers.Add(disk.Device.Number))
-            {
-                throw new HostException($"disk {disk.Device.Name} is configured twice");
-            }
-
-            RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom);
-            _disks.Add(new BlockBackend(Store, frontend, disk, image));
+            _disks.Attach(disk);
         }
 
         _storeBackend = new StoreBackend(Store, frontend, frontend.MapFrame(_domain.StoreMfn), _domain.StorePort);

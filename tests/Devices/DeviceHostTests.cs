@@ -89,6 +89,26 @@ public sealed class DeviceHostTests : IDisposable
     }
 
     [Fact]
+    public void DisksComeAndGo()
+    {
+        using DeviceHost host = Attach(new DiskConfiguration(Image("a.img"), VirtualDevice.Parse("xvda")));
+        var second = new DiskConfiguration(Image("b.img"), VirtualDevice.Parse("xvdb"));
+        host.AttachDisk(second);
+        Assert.Equal(["xvda", "xvdb"], host.Disks.Select(static disk => disk.Configuration.Device.Name));
+        Assert.Equal((8192ul, 2), (host.Disks[1].Bytes, host.Disks[1].State));
+        Assert.Equal("1", _store.Read(Home + "/device/vbd/51728/state"));
+        Assert.Contains("xvdb", Assert.Throws<HostException>(() => host.AttachDisk(second)).Message, StringComparison.Ordinal);
+        Assert.Contains("xvda, xvdb", Assert.Throws<HostException>(() => host.DetachDisk("xvdc", force: true)).Message, StringComparison.Ordinal);
+
+        // No driver of the guest has it open: it goes at once, by name or number.
+        host.DetachDisk("51728", force: false);
+        Assert.Equal("xvda", Assert.Single(host.Disks).Configuration.Device.Name);
+        Assert.False(_store.Exists(Home + "/device/vbd/51728"));
+        host.AttachDisk(second);
+        host.DetachDisk("xvdb", force: false);
+    }
+
+    [Fact]
     public unsafe void TheRingsAreTheDomainsPages()
     {
         byte* console = Domain.Hypervisor.Machine.Frame(Domain.ConsoleMfn);

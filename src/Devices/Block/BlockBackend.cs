@@ -29,7 +29,9 @@ internal sealed class BlockBackend : IDisposable
     private BlockConnection? _connection;
     private BlockRing? _ring;
     private IEventLink? _link;
+    private bool _detaching;
     private volatile bool _stopping;
+    private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Publishes the disk and starts to serve it. The image is disposed with this.</summary>
     public BlockBackend(XenStore store, IFrontend frontend, DiskConfiguration disk, IDiskImage image)
@@ -48,6 +50,32 @@ internal sealed class BlockBackend : IDisposable
         _thread = new Thread(Run) { Name = $"{_name} {domain}", IsBackground = true };
         _thread.Start();
         _watch = store.Watch(_front + "/state", _ => FrontendChanged());
+    }
+
+    /// <summary>The disk as configured.</summary>
+    public DiskConfiguration Configuration => _disk;
+
+    /// <summary>Completes when the guest has let go of the disk after <see cref="BeginDetach"/>.</summary>
+    public Task Released => _released.Task;
+
+    /// <summary>What there is to tell of the disk now.</summary>
+    public DiskStatus Status => new(_disk, _image.Sectors * 512, (int)_state, BlockConnection.ReadNumber(_store, _front + "/event-channel"),
+        BlockConnection.ReadNumber(_store, _front + "/ring-ref") ?? BlockConnection.ReadNumber(_store, _front + "/ring-ref0"), _back);
+
+    /// <summary>
+    /// Asks the guest to let go of the disk, as <c>xl block-detach</c> does; it is served until the guest has closed it. Nothing new where
+    /// that was asked before.
+    /// </summary>
+    public void BeginDetach()
+    {
+        Back("online", "0");
+        lock (_gate)
+        {
+            _detaching = true;
+            SetState(_state == XenbusState.Closed ? XenbusState.Closed : XenbusState.Closing);
+        }
+
+        FrontendChanged();
     }
 
     /// <summary>Finishes what is on the ring, disconnects, and removes the disk's nodes.</summary>
@@ -141,6 +169,15 @@ internal sealed class BlockBackend : IDisposable
 
             switch (BlockConnection.ReadState(_store, _front))
             {
+                case XenbusState.Initialising when _detaching:
+                case XenbusState.Initialised or XenbusState.Connected when _detaching && _ring is null:
+                    // It wasn't in use, or the guest starts over with it: not any more.
+                    Disconnect();
+                    SetState(XenbusState.Closed);
+                    _released.TrySetResult();
+                    break;
+                case XenbusState.Initialised or XenbusState.Connected when _detaching:
+                    break;
                 case XenbusState.Initialising:
                     Disconnect();
                     SetState(XenbusState.InitWait);
@@ -155,6 +192,11 @@ internal sealed class BlockBackend : IDisposable
                 case XenbusState.Closed or XenbusState.Unknown:
                     Disconnect();
                     SetState(XenbusState.Closed);
+                    if (_detaching)
+                    {
+                        _released.TrySetResult();
+                    }
+
                     break;
                 default:
                     break;

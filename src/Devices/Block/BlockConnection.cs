@@ -128,6 +128,9 @@ internal sealed class BlockConnection : IEquatable<BlockConnection>
         return several && pages > 0;
     }
 
+    /// <summary>A node's number; null where there is none.</summary>
+    public static uint? ReadNumber(XenStore store, string path) => TryNumber(store, path, out uint value) ? value : null;
+
     private static bool TryNumber(XenStore store, string path, out uint value)
     {
         value = 0;

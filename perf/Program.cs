@@ -1,12 +1,17 @@
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Running;
 using Dbt.Perf;
+using Dbt.Perf.Boot;
 using Dbt.Translator;
 
-if (args is ["native", ..])
+switch (args)
 {
-    NativeComparison.Run(args.Length > 1 ? Enum.Parse<EngineKind>(args[1], ignoreCase: true) : EngineKind.Tiered, rounds: 3);
-    return;
+    case ["native", ..]:
+        NativeComparison.Run(args.Length > 1 ? Enum.Parse<EngineKind>(args[1], ignoreCase: true) : EngineKind.Tiered, rounds: 3);
+        return 0;
+    case ["boot", ..]:
+        return await BootCommand.RunAsync(args[1..]);
+    default:
+        BenchmarkSwitcher.FromAssembly(typeof(EngineBenchmarks).Assembly).Run(args, DefaultConfig.Instance);
+        return 0;
 }
-
-BenchmarkSwitcher.FromAssembly(typeof(EngineBenchmarks).Assembly).Run(args, DefaultConfig.Instance);

@@ -1,5 +1,6 @@
 using Dbt.Devices.Block;
 using Dbt.Devices.Console;
+using Dbt.Devices.Network;
 using Dbt.Devices.Store;
 using Dbt.Runtime;
 using Dbt.Xen;
@@ -7,13 +8,14 @@ using Dbt.Xen;
 namespace Dbt.Devices;
 
 /// <summary>
-/// A domain's devices: xenstore, console and disks. Attach after the domain was built and before its processors run; dispose after it has
+/// A domain's devices: xenstore, console, disks and network cards. Attach after the domain was built and before its processors run; dispose after it has
 /// stopped and before the domain is disposed.
 /// </summary>
 public sealed class DeviceHost : IDisposable
 {
     private readonly Domain _domain;
     private readonly DiskSet _disks;
+    private readonly NetworkSet _networks;
     private StoreBackend? _storeBackend;
     private ConsoleBackend? _console;
 
@@ -22,6 +24,7 @@ public sealed class DeviceHost : IDisposable
         _domain = domain;
         Store = store;
         _disks = new DiskSet(store, new DomainFrontend(domain));
+        _networks = new NetworkSet(store, new DomainFrontend(domain));
     }
 
     /// <summary>The store that the domain is in.</summary>
@@ -46,8 +49,27 @@ public sealed class DeviceHost : IDisposable
     /// <exception cref="HostException">There is no such disk, or the guest doesn't close it and <paramref name="force"/> isn't set.</exception>
     public void DetachDisk(string name, bool force) => _disks.Detach(name, force, DiskSet.DetachTimeout);
 
+    /// <summary>The network cards that are attached now, in the order in which they were. Any thread.</summary>
+    public IReadOnlyList<NetworkStatus> Networks => _networks.Statuses;
+
+    /// <summary>Attaches a network card, to a running guest too. Any thread.</summary>
+    /// <exception cref="HostException">What it is plugged into can't be opened, or the guest has a card of that handle.</exception>
+    public void AttachNetwork(NetworkConfiguration card) => _networks.Attach(card);
+
+    /// <summary>
+    /// Detaches a network card from a running guest: asks the guest to close it, waits until it has (ten seconds at most), and removes it. Where
+    /// the guest doesn't, the card stays as it is until the guest does, and goes then. Any thread.
+    /// </summary>
+    /// <param name="name">The card's handle, such as <c>0</c>, or its address.</param>
+    /// <param name="force">Remove it after the wait whatever the guest says.</param>
+    /// <exception cref="HostException">There is no such card, or the guest doesn't close it and <paramref name="force"/> isn't set.</exception>
+    public void DetachNetwork(string name, bool force) => _networks.Detach(name, force, NetworkSet.DetachTimeout);
+
+    /// <summary>Tells the networks of all cards where the guest is now: for a guest that came from another host.</summary>
+    public void AnnounceNetworks() => _networks.Announce();
+
     /// <summary>Attaches a domain's devices.</summary>
-    /// <exception cref="HostException">A disk image can't be used, or is named twice; nothing is left behind.</exception>
+    /// <exception cref="HostException">A disk image or a network can't be used, or is named twice; nothing is left behind.</exception>
     public static DeviceHost Attach(Domain domain, DeviceConfiguration configuration)
     {
         var host = new DeviceHost(domain, configuration.Store ?? new XenStore());
@@ -73,6 +95,7 @@ public sealed class DeviceHost : IDisposable
     {
         _console?.Dispose();
         _console = null;
+        _networks.Dispose();
         _disks.Dispose();
         _storeBackend?.Dispose();
         _storeBackend = null;
@@ -86,6 +109,11 @@ public sealed class DeviceHost : IDisposable
         foreach (DiskConfiguration disk in configuration.Disks)
         {
             _disks.Attach(disk);
+        }
+
+        foreach (NetworkConfiguration card in configuration.Networks)
+        {
+            _networks.Attach(card);
         }
 
         _storeBackend = new StoreBackend(Store, frontend, frontend.MapFrame(_domain.StoreMfn), _domain.StorePort);

@@ -64,6 +64,8 @@ internal static class DomainNodes
         store.Remove($"/libxl/{id}");
         store.Remove($"/local/domain/0/backend/vbd/{id}");
         store.Remove($"/local/domain/0/error/backend/vbd/{id}");
+        store.Remove($"/local/domain/0/backend/vif/{id}");
+        store.Remove($"/local/domain/0/error/backend/vif/{id}");
     }
 
     private static string Vm(Domain domain) => "/vm/" + domain.Uuid.ToString();

@@ -1,0 +1,321 @@
+using System.Globalization;
+using Dbt.Devices.Store;
+
+namespace Dbt.Devices.Network.Frontend;
+
+/// <summary>
+/// A virtual network card's back end: negotiates with the frontend through xenstore (states and nodes of public/io/netif.h) and moves frames
+/// between the guest's rings and what the card is plugged into, to which it is the guest's end of the cable. The frontend may close and open
+/// again; every connection reads its nodes anew. State changes are answered before the frontend's write to xenstore returns.
+/// </summary>
+internal sealed class VifBackend : INetworkEnd, IDisposable
+{
+    /// <summary>Queues that a guest may have.</summary>
+    public const int MaxQueues = 4;
+
+    private readonly XenStore _store;
+    private readonly NetworkConfiguration _card;
+    private readonly VifNodes _nodes;
+    private readonly string _name;
+    private readonly VifQueue[] _queues = new VifQueue[MaxQueues];
+    private readonly IDisposable _stateWatch;
+    private readonly IDisposable _multicastWatch;
+
+    // Guards what follows: the queues' threads and the frontend's state changes take turns.
+    private readonly Lock _gate = new();
+    private VifConnection? _connection;
+    private int _generation;
+    private bool _detaching;
+    private bool _stopping;
+    private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Read by senders without a lock: 0 while no frontend is connected, whose frames are dropped.
+    private volatile int _active;
+    private volatile FlowSteering _steering = new();
+
+    /// <summary>Publishes the card and starts to serve it. What it is plugged into is disposed with this.</summary>
+    public VifBackend(XenStore store, IFrontend frontend, NetworkConfiguration card, INetworkBackend backend)
+    {
+        _store = store;
+        _card = card;
+        Frontend = frontend;
+        Backend = backend;
+        _name = string.Create(CultureInfo.InvariantCulture, $"vif {card.Handle}");
+        Allowance = card.Rate is { } rate ? new TokenBucket(rate) : null;
+        for (int i = 0; i < MaxQueues; i++)
+        {
+            _queues[i] = new VifQueue(this, string.Create(CultureInfo.InvariantCulture, $"{_name} {frontend.DomainId} q{i}"));
+        }
+
+        _nodes = new VifNodes(store, frontend.DomainId, card);
+        _nodes.Publish(MaxQueues);
+        backend.RoomAvailable += WakeAll;
+        backend.Connect(this);
+        _stateWatch = store.Watch(_nodes.Front + "/state", _ => FrontendChanged());
+        _multicastWatch = store.Watch(_nodes.Front + "/request-multicast-control", _ => ReadMulticastControl());
+    }
+
+    /// <inheritdoc/>
+    public event Action? RoomAvailable;
+
+    /// <inheritdoc/>
+    /// <remarks>While no frontend is connected all is taken, to be dropped.</remarks>
+    public LinkFeatures Features { get; private set; } = new(true, true, true);
+
+    /// <summary>The card as configured.</summary>
+    public NetworkConfiguration Configuration => _card;
+
+    /// <summary>Completes when the guest has let go of the card after <see cref="BeginDetach"/>.</summary>
+    public Task Released => _released.Task;
+
+    /// <summary>What there is to tell of the card now.</summary>
+    public NetworkStatus Status
+    {
+        get
+        {
+            lock (_gate)
+            {
+                VifQueueNodes? queue = _connection?.Queues[0];
+                return new NetworkStatus(
+                    _card, (int)_nodes.State, queue?.TransmitPort, queue?.TransmitRing, queue?.ReceiveRing, _nodes.Back, Counters.Traffic);
+            }
+        }
+    }
+
+    /// <summary>The guest.</summary>
+    internal IFrontend Frontend { get; }
+
+    /// <summary>What the card is plugged into.</summary>
+    internal INetworkBackend Backend { get; }
+
+    /// <summary>What the guest listens to.</summary>
+    internal MulticastFilter Multicast { get; } = new();
+
+    /// <summary>What the guest may send; null for no limit.</summary>
+    internal TokenBucket? Allowance { get; }
+
+    /// <summary>What went through.</summary>
+    internal VifCounters Counters { get; } = new();
+
+    /// <summary>Which queue a frame goes to.</summary>
+    internal FlowSteering Steering
+    {
+        get => _steering;
+        set => _steering = value;
+    }
+
+    /// <inheritdoc/>
+    public bool Send(ReadOnlySpan<byte> frame, FrameOffload offload)
+    {
+        int queues = _active;
+        LinkFeatures features = Features;
+        bool takes = (!offload.ChecksumBlank || features.ChecksumBlank)
+            && (offload.Segmentation != SegmentationKind.TcpV4 || features.SegmentV4)
+            && (offload.Segmentation != SegmentationKind.TcpV6 || features.SegmentV6);
+        if (queues == 0 || frame.Length < Offload.FrameHeaders.EthernetLength || !takes)
+        {
+            // The last: the sender asked a frontend for its features that has gone since.
+            Counters.CountReceiveDrop();
+            return true;
+        }
+
+        if (!Multicast.Passes(MacAddress.Read(frame)))
+        {
+            return true;
+        }
+
+        int queue = _steering.Choose(frame, queues, out (HashType Type, uint Value)? hash);
+        return _queues[queue].TrySend(frame, offload, hash);
+    }
+
+    /// <summary>
+    /// Tells the network where the guest's address is now, as after a move to another host: a reverse ARP request from it, which switches
+    /// learn from and nobody answers (the guest's IP address isn't known here).
+    /// </summary>
+    public void Announce()
+    {
+        // Ethernet header, then RFC 903: hardware Ethernet, protocol IPv4, request (3), sender and target both the guest's address.
+        Span<byte> frame = stackalloc byte[60];
+        frame.Clear();
+        MacAddress.Broadcast.Write(frame);
+        _card.Mac.Write(frame[6..]);
+        ((ReadOnlySpan<byte>)[0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3]).CopyTo(frame[12..]);
+        _card.Mac.Write(frame[22..]);
+        _card.Mac.Write(frame[32..]);
+        Backend.Send(frame, default);
+    }
+
+    /// <summary>
+    /// Asks the guest to let go of the card, as <c>xl network-detach</c> does; it is served until the guest has closed it. Nothing new where
+    /// that was asked before.
+    /// </summary>
+    public void BeginDetach()
+    {
+        _nodes.SetOffline();
+        lock (_gate)
+        {
+            _detaching = true;
+            _nodes.SetState(_nodes.State == XenbusState.Closed ? XenbusState.Closed : XenbusState.Closing);
+        }
+
+        FrontendChanged();
+    }
+
+    /// <summary>Disconnects, removes the card's nodes, and unplugs it.</summary>
+    public void Dispose()
+    {
+        _stateWatch.Dispose();
+        _multicastWatch.Dispose();
+        lock (_gate)
+        {
+            _stopping = true;
+            Disconnect();
+        }
+
+        Backend.RoomAvailable -= WakeAll;
+        Backend.Dispose();
+        foreach (VifQueue queue in _queues)
+        {
+            queue.Dispose();
+        }
+
+        _nodes.Remove();
+    }
+
+    /// <summary>Tells senders that were refused.</summary>
+    internal void RaiseRoomAvailable() => RoomAvailable?.Invoke();
+
+    /// <summary>Closes the device with a reason, unless the connection that failed has gone already.</summary>
+    internal void Fail(int generation, string why)
+    {
+        lock (_gate)
+        {
+            if (generation == _generation && _connection is not null)
+            {
+                Fail(why);
+            }
+        }
+
+        RaiseRoomAvailable();
+    }
+
+    private void WakeAll()
+    {
+        for (int i = 0; i < _active; i++)
+        {
+            _queues[i].Wake();
+        }
+    }
+
+    // On the thread of whoever wrote the frontend's state.
+    private void FrontendChanged()
+    {
+        lock (_gate)
+        {
+            if (_stopping)
+            {
+                return;
+            }
+
+            switch (VifConnection.ReadState(_store, _nodes.Front))
+            {
+                case XenbusState.Initialising when _detaching:
+                case XenbusState.Initialised or XenbusState.Connected when _detaching && _connection is null:
+                    // It wasn't in use, or the guest starts over with it: not any more.
+                    Disconnect();
+                    _nodes.SetState(XenbusState.Closed);
+                    _released.TrySetResult();
+                    break;
+                case XenbusState.Initialised or XenbusState.Connected when _detaching:
+                    break;
+                case XenbusState.Initialising:
+                    Disconnect();
+                    _nodes.SetState(XenbusState.InitWait);
+                    break;
+                case XenbusState.Initialised or XenbusState.Connected:
+                    Connect();
+                    break;
+                case XenbusState.Closing:
+                    Disconnect();
+                    _nodes.SetState(XenbusState.Closing);
+                    break;
+                case XenbusState.Closed or XenbusState.Unknown:
+                    Disconnect();
+                    _nodes.SetState(XenbusState.Closed);
+                    if (_detaching)
+                    {
+                        _released.TrySetResult();
+                    }
+
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        // Requests that were on the rings before they were connected came with no event; frames that waited for room are dropped now.
+        WakeAll();
+        RaiseRoomAvailable();
+    }
+
+    private void ReadMulticastControl() => Multicast.Enabled = VifConnection.ReadFlag(_store, _nodes.Front + "/request-multicast-control");
+
+    private void Connect()
+    {
+        if (!VifConnection.TryRead(_store, _nodes.Front, MaxQueues, out VifConnection? wanted, out string? why))
+        {
+            Fail(why);
+            return;
+        }
+
+        if (wanted.Equals(_connection))
+        {
+            return;
+        }
+
+        Disconnect();
+        _generation++;
+        for (int i = 0; i < wanted.Queues.Count; i++)
+        {
+            if (!_queues[i].TryAttach(wanted.Queues[i], wanted.Features, _generation, out why))
+            {
+                Fail(why);
+                return;
+            }
+        }
+
+        if (wanted.Control is { } control && !_queues[0].TryAttachControl(control.Ring, control.Port, wanted.Queues.Count))
+        {
+            Fail("the control ring's page or event channel can't be had");
+            return;
+        }
+
+        _connection = wanted;
+        ReadMulticastControl();
+        Features = wanted.Features.Link;
+        _active = wanted.Queues.Count;
+        _nodes.SetState(XenbusState.Connected);
+    }
+
+    private void Disconnect()
+    {
+        _active = 0;
+        foreach (VifQueue queue in _queues)
+        {
+            queue.Detach();
+        }
+
+        _connection = null;
+        Features = new LinkFeatures(true, true, true);
+        _steering = new FlowSteering();
+        Multicast.Clear();
+    }
+
+    private void Fail(string why)
+    {
+        Disconnect();
+        Frontend.Log.AddOnce($"{_name}: {why}");
+        _nodes.WriteError(why);
+        _nodes.SetState(XenbusState.Closing);
+    }
+}

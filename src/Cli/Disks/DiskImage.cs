@@ -1,6 +1,5 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using Dbt.Cli.Config;
+using Dbt.Cli.Packages;
 
 namespace Dbt.Cli.Disks;
 
@@ -66,7 +65,7 @@ internal static class DiskImage
             case "iso9660":
                 string folder = request.Folder ?? throw new ConfigException("an iso9660 image needs --from FOLDER");
                 string[] arguments = ["-quiet", "-R", "-J", "-o", work, folder];
-                if (Find("xorriso") is not null)
+                if (HostTool.Find("xorriso") is not null)
                 {
                     Run("xorriso", "xorriso", ["-as", "mkisofs", .. arguments]);
                 }
@@ -107,29 +106,17 @@ internal static class DiskImage
 
     private static void Run(string program, string package, string[] arguments)
     {
-        string path = Find(program) ?? throw new ConfigException($"this machine has no {program}; install package {package}");
         try
         {
-            using Process process = Process.Start(new ProcessStartInfo(path, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-            Task<string> output = process.StandardOutput.ReadToEndAsync();
-            string errors = process.StandardError.ReadToEnd();
-            process.WaitForExit();
-            _ = output.Result;
-            if (process.ExitCode != 0)
+            ToolResult result = HostTool.Run(new ToolCall(program, arguments));
+            if (result.Status != 0)
             {
-                throw new ConfigException($"{program} failed: {errors.Trim().Split('\n')[^1]}{(errors.Contains("allocate", StringComparison.Ordinal) ? "; give a larger --size" : "")}");
+                throw new ConfigException($"{program} failed: {result.Complaint}{(result.Errors.Contains("allocate", StringComparison.Ordinal) ? "; give a larger --size" : "")}");
             }
         }
-        catch (Win32Exception exception)
+        catch (ToolMissingException exception)
         {
-            throw new ConfigException($"{program} can't be run: {exception.Message}");
+            throw new ConfigException($"{exception.Message}; install package {package}");
         }
     }
-
-    // The tools for file systems lie where an ordinary user's PATH doesn't look.
-    private static string? Find(string program) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Concat(["/usr/sbin", "/sbin", "/usr/local/sbin"])
-        .Where(folder => folder.Length > 0)
-        .Select(folder => Path.Combine(folder, program))
-        .FirstOrDefault(File.Exists);
 }

@@ -1,5 +1,3 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Dbt.Cli.Packages;
@@ -11,7 +9,7 @@ namespace Dbt.Cli.Packages;
 internal sealed class PackageCache(string folder, Action<string> progress)
 {
     /// <summary>The user's own: $XDG_CACHE_HOME/dbt/packages, or ~/.cache/dbt/packages.</summary>
-    public static PackageCache Default { get; } = new(DefaultFolder(), line => Console.Error.WriteLine($"dbt: {line}"));
+    public static PackageCache Default { get; } = new(UserFolders.Cache("packages"), line => Console.Error.WriteLine($"dbt: {line}"));
 
     private static readonly TimeSpan DownloadLimit = TimeSpan.FromMinutes(5);
 
@@ -75,52 +73,30 @@ internal sealed class PackageCache(string folder, Action<string> progress)
 
     private static void Run(string program, string folder, string package, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["LC_ALL"] = "C";
-        Process process;
+        using var limit = new CancellationTokenSource(DownloadLimit);
         try
         {
-            process = Process.Start(start)!;
-        }
-        catch (Win32Exception)
-        {
-            throw new PackageException($"package {package} can't be had: this machine has no {program}; get the file in another way and name its path");
-        }
-
-        using (process)
-        {
-            Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
-            if (!process.WaitForExit(DownloadLimit))
+            ToolResult result = HostTool.Run(new ToolCall(program, arguments) { Folder = folder }, limit.Token);
+            if (result.Status != 0)
             {
-                process.Kill(entireProcessTree: true);
-                throw new PackageException($"package {package} can't be had: {program} did not end within {DownloadLimit.TotalMinutes} minutes");
+                throw new PackageException(Explain(program, package, result.Complaint));
             }
-
-            _ = output.Result;
-            if (process.ExitCode != 0)
-            {
-                throw new PackageException(Explain(program, package, errors.Result));
-            }
+        }
+        catch (ToolMissingException exception)
+        {
+            throw new PackageException($"package {package} can't be had: {exception.Message}; get the file in another way and name its path");
+        }
+        catch (OperationCanceledException)
+        {
+            throw new PackageException($"package {package} can't be had: {program} did not end within {DownloadLimit.TotalMinutes} minutes");
         }
     }
 
-    private static string Explain(string program, string package, string errors)
+    private static string Explain(string program, string package, string complaint)
     {
-        string line = errors.Split('\n').FirstOrDefault(l => l.StartsWith("E:", StringComparison.Ordinal)) ?? errors.Split('\n')[0];
         string hint = package.EndsWith(":i386", StringComparison.Ordinal) && RuntimeInformation.OSArchitecture == Architecture.X64
             ? " (as root: dpkg --add-architecture i386 && apt-get update)"
             : " (as root: apt-get update)";
-        return $"package {package} can't be had: {program} says: {line.Trim()}{hint}";
-    }
-
-    private static string DefaultFolder()
-    {
-        string? cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-        if (string.IsNullOrEmpty(cache))
-        {
-            cache = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-        }
-
-        return Path.Combine(cache, "dbt", "packages");
+        return $"package {package} can't be had: {program} says: {complaint}{hint}";
     }
 }

@@ -4,7 +4,8 @@ namespace Dbt.Xen.Hvm;
 
 /// <summary>
 /// Where everything lies in a PVH domain's guest-physical memory at its start: RAM from 0 on, below 4 GiB up to the hole; the kernel where
-/// its file says; behind it ramdisk and start info, as Xen's toolstack has them; ACPI tables and special pages in the hole.
+/// its file says; behind it start info and ramdisk; ACPI tables and special pages in the hole. Start info is next to the kernel because
+/// i386 Linux reads it through its first page tables, which reach some 2 MiB beyond its end: behind a large ramdisk it would be out of reach.
 /// </summary>
 internal sealed class HvmLayout
 {
@@ -42,9 +43,9 @@ internal sealed class HvmLayout
     public static HvmLayout Compute(HvmImage kernel, int ramdiskBytes, int memoryMiB)
     {
         ulong all = (ulong)memoryMiB * BytesPerMiB, low = Math.Min(all, HoleStart);
-        ulong ramdisk = (kernel.End + 0xFFF) & ~0xFFFUL;
-        ulong startInfo = (ramdisk + (ulong)ramdiskBytes + 0xFFF) & ~0xFFFUL;
-        ulong end = startInfo + HvmStartInfo.MaxBytes;
+        ulong startInfo = (kernel.End + 0xFFF) & ~0xFFFUL;
+        ulong ramdisk = startInfo + HvmStartInfo.MaxBytes;
+        ulong end = ramdisk + (ulong)ramdiskBytes;
         if (end > low)
         {
             throw new DomainBuildException(

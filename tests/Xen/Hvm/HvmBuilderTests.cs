@@ -49,6 +49,15 @@ public class HvmBuilderTests
     }
 
     [Fact]
+    public unsafe void StartInfoIsNextToTheKernelHoweverLargeTheRamdisk()
+    {
+        // i386 Linux reads it through page tables that reach little beyond its own end.
+        using HvmFixture small = new(ramdisk: new byte[1]), large = new(ramdisk: new byte[4 << 20]);
+        Assert.Equal(small.Vcpu.State->Gpr[(int)Gpr.Ebx], large.Vcpu.State->Gpr[(int)Gpr.Ebx]);
+        Assert.True(large.GetLong((uint)large.GetLong(large.Vcpu.State->Gpr[(int)Gpr.Ebx] + 16)) > large.Vcpu.State->Gpr[(int)Gpr.Ebx]);
+    }
+
+    [Fact]
     public unsafe void TheAcpiTablesAreWhole()
     {
         using var f = new HvmFixture(vcpus: 3);

@@ -36,6 +36,14 @@ static void put(char c)
     ring->out_prod++;
 }
 
+void console_write_raw(const char *s, int n)
+{
+    for (; n; n--, s++)
+        put(*s);
+    mb();
+    notify();
+}
+
 void console_write(const char *s, int n)
 {
     if (!ring) {

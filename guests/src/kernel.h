@@ -53,6 +53,7 @@ int format(char *buffer, int size, const char *format, ...) __attribute__((forma
 /* console.c */
 void console_init(void);
 void console_write(const char *s, int n);
+void console_write_raw(const char *s, int n); /* needs the ring; a line end stays what it is */
 void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int console_getc(void);                       /* blocks */
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -202,6 +202,60 @@ static void crash(char **words, int count)
     printf("crash: still alive\n");
 }
 
+/* Ways to hang: for good and with interrupts off, for good with them on, waiting for what never comes, asleep for good. */
+static void hang(char **words, int count)
+{
+    const char *how = count > 1 ? words[1] : "";
+    if (!strcmp(how, "spin")) {
+        events_disable();
+        for (;;)
+            barrier();
+    } else if (!strcmp(how, "busy")) {
+        for (;;)
+            barrier();
+    } else if (!strcmp(how, "wait")) {
+        timer_set(0);
+        for (;;)
+            hypercall(HC_sched_op, SCHEDOP_block);
+    } else if (!strcmp(how, "dead")) {
+        timer_set(0);
+        for (int i = 0; i < 32; i++)
+            shared->mask[i] = ~0u;
+        for (;;)
+            hypercall(HC_sched_op, SCHEDOP_block);
+    }
+    printf("hang: spin, busy, wait, or dead\n");
+}
+
+/* What the keyboard really sends. */
+static void keys(char **words, int count)
+{
+    printf("keys: press some, q ends\n");
+    for (int c = 0; c != 'q'; ) {
+        c = console_getc();
+        printf("%02x ", c);
+    }
+    printf("\n");
+}
+
+/* Takes input as it comes, at the speed of the ring: for pastes. */
+static void sum(char **words, int count)
+{
+    uint32_t wanted = number_or(words, count, 1, 0), hash = 2166136261u;
+    for (uint32_t i = 0; i < wanted; i++)
+        hash = (hash ^ (uint8_t)console_getc()) * 16777619;
+    printf("sum: %u bytes, checksum %08x\n", wanted, hash);
+}
+
+static void bytes(char **words, int count)
+{
+    char all[256];
+    for (int i = 0; i < 256; i++)
+        all[i] = i;
+    console_write_raw(all, sizeof all);
+    printf("\n");
+}
+
 static void run_selftest(char **words, int count)
 {
     selftest(count > 1 ? words[1] : 0);
@@ -249,6 +303,10 @@ static const struct { const char *name; void (*run)(char **, int); const char *h
     { "selftest", run_selftest, "[GROUP]: tests of the hypervisor and the processor" },
     { "fuzz", run_fuzz, "[SEED] [COUNT]: random hypercalls; the guest may not survive" },
     { "crash", crash, "ud2 | pagefault | triple | wildptr | panic" },
+    { "hang", hang, "spin | busy | wait | dead" },
+    { "keys", keys, "shows the codes of keys until q" },
+    { "sum", sum, "COUNT: takes so many bytes of input, and shows their checksum" },
+    { "bytes", bytes, "writes a byte of each value" },
     { "echo", echo, "WORDS" },
     { "halt", halt, "power off" },
     { "reboot", reboot, "reboot" },

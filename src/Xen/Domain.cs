@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Dbt.Runtime;
 using Dbt.Translator;
 using Dbt.Xen.Abi;
+using Dbt.Xen.Diagnostics;
 using Dbt.Xen.Events;
 using Dbt.Xen.Grants;
 using Dbt.Xen.Hypercalls;
@@ -179,6 +180,9 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>Why the hypervisor crashed it; null where it stopped by itself.</summary>
     public CrashReport? CrashReport { get; private set; }
 
+    /// <summary>Names of the kernel's functions, for reports; made when the first report needs them. Null for none.</summary>
+    public Lazy<SymbolTable?>? Symbols { get; set; }
+
     /// <summary>Whether the domain has stopped.</summary>
     public bool IsStopped => _stopped.Task.IsCompleted;
 
@@ -225,6 +229,7 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>Stops the domain by its own wish. Later calls change nothing.</summary>
     public void Shutdown(ShutdownReason reason)
     {
+        ConsoleLine.Flush(Log);
         _stopped.TrySetResult(LatchedReason ?? reason);
         foreach (Vcpu vcpu in Vcpus)
         {

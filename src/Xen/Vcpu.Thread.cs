@@ -32,6 +32,12 @@ public sealed unsafe partial class Vcpu
     /// <summary>Counters of its engine; null before it first ran.</summary>
     public EngineStatistics? EngineStatistics => _engine?.Statistics;
 
+    /// <summary>Whether it waits in SCHEDOP_poll.</summary>
+    internal bool Polls => _waitingInPoll;
+
+    /// <summary>Whether the poll that it waits in ends by itself.</summary>
+    internal bool PollEnds => _poll is { Deadline: not 0 };
+
     /// <summary>Whether it is up (VCPUOP_is_up).</summary>
     public bool IsUp => !_down;
 
@@ -363,9 +369,10 @@ public sealed unsafe partial class Vcpu
         }
         catch (Exception e)
         {
-            // Nothing a guest does may throw: this is our own bug, and going on could hide it or harm another domain.
+            // Nothing a guest does may throw: this is our own bug, and going on could hide it or harm another domain. Nobody handles it, so
+            // that the runtime tells those who have to know (the terminal's mode is to be restored), and ends the process with a dump.
             string where = $"{Domain.Name}, VCPU {Id}, EIP {State->Eip:x8}, last hypercall {Hypercalls.Last ?? "none"}";
-            Environment.FailFast($"Internal error in the hypervisor ({where}): {e.Message}", e);
+            throw new InvalidOperationException($"Internal error in the hypervisor ({where}): {e.Message}", e);
         }
         finally
         {

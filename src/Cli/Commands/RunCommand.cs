@@ -11,7 +11,7 @@ namespace Dbt.Cli.Commands;
 /// <summary><c>dbt run</c>.</summary>
 internal static class RunCommand
 {
-    private const double MostSeconds = 1_000_000;
+    private const double MostSeconds = 1_000_000, LeastHangSeconds = 0.1;
 
     private static readonly Dictionary<string, EngineKind> Engines = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -64,11 +64,33 @@ internal static class RunCommand
                 return seconds;
             },
         };
+        var hangAfter = new Option<double>("--hang-after")
+        {
+            Description = "Say where the guest is when it has seemed to hang for so many seconds (30; 0: never).",
+            HelpName = "S",
+            DefaultValueFactory = _ => HangWatch.Default.TotalSeconds,
+            CustomParser = result =>
+            {
+                string word = result.Tokens[0].Value;
+                if (!double.TryParse(word, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds)
+                    || seconds > MostSeconds || (seconds != 0 && seconds < LeastHangSeconds))
+                {
+                    result.AddError($"--hang-after: '{word}' is neither 0 nor a number of seconds from {LeastHangSeconds.ToString(CultureInfo.InvariantCulture)} on");
+                }
+
+                return seconds;
+            },
+        };
+        var systemMap = new Option<string?>("--system-map")
+        {
+            Description = "Names of the kernel's functions, for reports of crashes and hangs: its System.map, or what /proc/kallsyms shows in the guest.",
+            HelpName = "FILE",
+        };
         var statistics = new Option<string?>("--stats") { Description = "Write counters as JSON when the guest has ended.", HelpName = "FILE.json" };
         var log = new Option<string?>("--log") { Description = "Write the guest's log, what xl dmesg would show, to a file.", HelpName = "FILE" };
         var command = new Command("run", "Run a guest in the foreground, its console on standard input and output; ^] leaves.")
         {
-            words, engine, timeout, statistics, log,
+            words, engine, timeout, hangAfter, systemMap, statistics, log,
         };
         command.SetAction(async (result, _) =>
         {
@@ -78,8 +100,11 @@ internal static class RunCommand
                 Engine = result.GetValue(engine),
                 PortableFloatingPoint = Environment.GetEnvironmentVariable("DBT_PORTABLE_FLOATING_POINT") == "1",
                 Timeout = seconds is double limit ? TimeSpan.FromSeconds(limit) : null,
+                HangAfter = TimeSpan.FromSeconds(result.GetValue(hangAfter)),
+                SystemMapPath = result.GetValue(systemMap),
                 StatisticsPath = result.GetValue(statistics),
                 LogPath = result.GetValue(log),
+                TerminalSize = Console.IsInputRedirected ? null : TerminalSize.OfStandardOutput(),
                 Verbose = result.GetValue(global.Verbose),
                 DryRun = result.GetValue(global.DryRun),
             };

@@ -4,6 +4,7 @@ using Dbt.Devices;
 using Dbt.Translator;
 using Dbt.Xen;
 using Dbt.Xen.Builder;
+using Dbt.Xen.Diagnostics;
 using Dbt.Xen.Processor;
 
 namespace Dbt.Cli.Running;
@@ -14,6 +15,7 @@ internal sealed class GuestRunner : IDisposable
     private readonly GuestConfig _config;
     private readonly RunOptions _options;
     private readonly DomainPlan _plan;
+    private readonly Lazy<SymbolTable?> _symbols;
     private readonly TextWriter _errors;
     private readonly Stream _output;
     private readonly Func<Action, InputPump> _openInput;
@@ -39,12 +41,13 @@ internal sealed class GuestRunner : IDisposable
             Kernel = config.KernelPath is string kernel ? ReadFile(kernel) : EmbeddedGuest.Load(),
             KernelName = config.KernelPath ?? EmbeddedGuest.Name,
             Ramdisk = config.RamdiskPath is string ramdisk ? ReadFile(ramdisk) : null,
-            CommandLine = config.CommandLine,
+            CommandLine = options.TerminalSize?.AddTo(config.CommandLine) ?? config.CommandLine,
             Type = config.Type,
             MemoryMiB = config.MemoryMiB,
             MaxMemoryMiB = config.MaxMemoryMiB,
             Vcpus = config.Vcpus,
         });
+        _symbols = GuestSymbols.Of(config, options.SystemMapPath);
         _log = options.LogPath is null ? null : OpenLog(options.LogPath);
     }
 
@@ -65,6 +68,7 @@ internal sealed class GuestRunner : IDisposable
             {
                 using var machine = new Hypervisor();
                 Domain domain = machine.CreateDomain(_config.Name, new EngineOptions { Kind = _options.Engine, PortableFloatingPoint = _options.PortableFloatingPoint }, _config.Uuid);
+                domain.Symbols = _symbols;
                 domain.Log.LineAdded += WriteLog;
                 foreach (CpuidChange change in _config.Cpuid)
                 {
@@ -103,10 +107,16 @@ internal sealed class GuestRunner : IDisposable
         using Stream reader = input.OpenReader();
         var devices = new DeviceConfiguration { ConsoleInput = reader, PaceInput = !input.IsTyped, ConsoleOutput = _output, Disks = _config.Disks };
         Task first;
-        using (DeviceHost.Attach(domain, devices))
+        using (DeviceHost host = DeviceHost.Attach(domain, devices))
         {
             domain.Vcpus[0].Start();
+            HangWatch? watch = HangWatch.Start(domain, host, _options.HangAfter, _errors);
             first = await Task.WhenAny(domain.Stopped, timeout, _leave.Task).ConfigureAwait(false);
+            if (watch is not null)
+            {
+                await watch.DisposeAsync().ConfigureAwait(false);
+            }
+
             if (first != domain.Stopped)
             {
                 domain.Shutdown(ShutdownReason.Poweroff);

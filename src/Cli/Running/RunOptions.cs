@@ -1,3 +1,4 @@
+using Dbt.Cli.Terminal;
 using Dbt.Translator;
 
 namespace Dbt.Cli.Running;
@@ -20,8 +21,17 @@ internal sealed record RunOptions
     /// <summary>--log; null for none.</summary>
     public string? LogPath { get; init; }
 
+    /// <summary>--hang-after: how long a guest may be still before it is said to hang; zero for ever.</summary>
+    public TimeSpan HangAfter { get; init; }
+
+    /// <summary>--system-map: names of the kernel's functions, for reports; null to look for them.</summary>
+    public string? SystemMapPath { get; init; }
+
     /// <summary>-v: the guest's log goes to standard error.</summary>
     public bool Verbose { get; init; }
+
+    /// <summary>The terminal's size, which a Linux guest on it is told at its start; null where there is none.</summary>
+    public TerminalSize? TerminalSize { get; init; }
 
     /// <summary>-N: everything is checked, nothing is run.</summary>
     public bool DryRun { get; init; }

@@ -5,7 +5,8 @@ namespace Dbt.Cli.Terminal;
 
 /// <summary>
 /// Standard input in raw mode, so that every key goes to the guest: no echo, no lines, no signals from keys. Output processing stays
-/// on, so that a guest that ends its lines with a bare newline is readable. Disposing restores what was.
+/// on, so that a guest that ends its lines with a bare newline is readable. Disposing restores what was; so do being stopped from outside
+/// (SIGTSTP), until SIGCONT, and an exception that nobody handles.
 /// </summary>
 internal sealed partial class RawTerminal : IDisposable
 {
@@ -18,9 +19,13 @@ internal sealed partial class RawTerminal : IDisposable
     // IGNBRK, BRKINT, PARMRK, ISTRIP, INLCR, IGNCR, ICRNL, IXON; ISIG, ICANON, ECHO, ECHONL, IEXTEN; CSIZE, PARENB.
     private const uint InputOff = 0x5EB, LocalOff = 0x804B, ControlOff = 0x130, EightBits = 0x30;
 
+    // SIGSTOP: what SIGTSTP does by default, which a handler takes away.
+    private const int StopSignal = 19;
+
+    private readonly Lock _lock = new();
     private readonly byte[] _original;
     private readonly byte[] _raw;
-    private readonly PosixSignalRegistration _continued;
+    private readonly PosixSignalRegistration _stopped, _continued;
     private bool _restored;
 
     private RawTerminal(byte[] original)
@@ -34,16 +39,21 @@ internal sealed partial class RawTerminal : IDisposable
         _raw[ControlCharacters + TimeIndex] = 0;
         Apply(_raw, SetNow);
 
-        // A shell takes the terminal back while we are stopped (kill -STOP, then fg).
+        // A shell has the terminal while we are stopped (kill -TSTP or -STOP, then fg).
 #pragma warning disable CA1416 // there is no Windows build
-        _continued = PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ =>
+        _stopped = PosixSignalRegistration.Create(PosixSignal.SIGTSTP, context =>
         {
-            if (!_restored)
-            {
-                Apply(_raw, SetNow);
-            }
+            context.Cancel = true;
+            Change(_original);
+            _ = Kill(Environment.ProcessId, StopSignal);
+        });
+        _continued = PosixSignalRegistration.Create(PosixSignal.SIGCONT, context =>
+        {
+            context.Cancel = true; // else the runtime restores its own idea of the terminal after this
+            Change(_raw);
         });
 #pragma warning restore CA1416
+        AppDomain.CurrentDomain.UnhandledException += Unhandled;
     }
 
     /// <summary>Enters raw mode; null where standard input is no terminal.</summary>
@@ -56,11 +66,36 @@ internal sealed partial class RawTerminal : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (!_restored)
+        AppDomain.CurrentDomain.UnhandledException -= Unhandled;
+        _stopped.Dispose();
+        _continued.Dispose();
+        Restore();
+    }
+
+    // The runtime ends the process next.
+    private void Unhandled(object sender, UnhandledExceptionEventArgs arguments) => Restore();
+
+    private void Restore()
+    {
+        lock (_lock)
         {
-            _restored = true;
-            _continued.Dispose();
-            Apply(_original, SetAfterOutput);
+            if (!_restored)
+            {
+                _restored = true;
+                Apply(_original, SetAfterOutput);
+            }
+        }
+    }
+
+    private void Change(byte[] attributes)
+    {
+        lock (_lock)
+        {
+            // In the background (bg) the terminal is another's, and changing it would stop us. fg sends SIGCONT again.
+            if (!_restored && ForegroundGroup(StandardInput) == ProcessGroup())
+            {
+                Apply(attributes, SetNow);
+            }
         }
     }
 
@@ -81,4 +116,13 @@ internal sealed partial class RawTerminal : IDisposable
 
     [LibraryImport("libc", EntryPoint = "tcsetattr")]
     private static partial int SetAttributes(int descriptor, int actions, byte[] attributes);
+
+    [LibraryImport("libc", EntryPoint = "tcgetpgrp")]
+    private static partial int ForegroundGroup(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "getpgrp")]
+    private static partial int ProcessGroup();
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
 }

@@ -19,6 +19,8 @@ internal sealed class ConsoleBackend : IDisposable
     private readonly byte[] _inputBuffer = new byte[4096];
     private readonly Thread _thread;
     private readonly InputPacer? _pacer;
+    private readonly PromptWatch _prompt = new();
+    private long _outputBytes;
 
     // The reader thread owns the input buffer while this is 0, the console's thread else.
     private int _inputLength;
@@ -46,6 +48,21 @@ internal sealed class ConsoleBackend : IDisposable
         if (input is not null)
         {
             new Thread(() => ReadInput(input)) { Name = $"console input {frontend.DomainId}", IsBackground = true }.Start();
+        }
+    }
+
+    /// <summary>Bytes that the guest wrote so far.</summary>
+    public long OutputBytes => Interlocked.Read(ref _outputBytes);
+
+    /// <summary>Whether what it wrote ends like a prompt.</summary>
+    public bool IsAtPrompt
+    {
+        get
+        {
+            lock (_prompt)
+            {
+                return _prompt.IsAtPrompt;
+            }
         }
     }
 
@@ -94,6 +111,12 @@ internal sealed class ConsoleBackend : IDisposable
         }
 
         _pacer?.Output(_outputBuffer.AsSpan(0, count), Environment.TickCount64);
+        lock (_prompt)
+        {
+            _prompt.Add(_outputBuffer.AsSpan(0, count));
+            _outputBytes += count;
+        }
+
         if (!_outputFailed)
         {
             try

@@ -6,7 +6,7 @@ namespace Dbt.Devices.Console;
 /// </summary>
 internal sealed class PromptWatch
 {
-    private const byte EscapeByte = 0x1B;
+    private const byte EscapeByte = 0x1B, Bell = 0x07;
     private State _state;
     private byte _last;
     private byte _beforeLast;
@@ -16,6 +16,9 @@ internal sealed class PromptWatch
         Text,
         Escape,
         Sequence,
+        Intermediate,
+        String,
+        StringEscape,
     }
 
     /// <summary>Whether the output ends with what looks like a prompt.</summary>
@@ -32,10 +35,19 @@ internal sealed class PromptWatch
             switch (_state)
             {
                 case State.Escape:
-                    _state = value == (byte)'[' ? State.Sequence : State.Text;
+                    _state = AfterEscape(value);
                     break;
                 case State.Sequence:
                     _state = value is >= 0x40 and <= 0x7E ? State.Text : State.Sequence;
+                    break;
+                case State.Intermediate:
+                    _state = value is >= 0x20 and <= 0x2F ? State.Intermediate : State.Text;
+                    break;
+                case State.String:
+                    _state = value == Bell ? State.Text : value == EscapeByte ? State.StringEscape : State.String;
+                    break;
+                case State.StringEscape:
+                    _state = value == (byte)'\\' ? State.Text : State.String;
                     break;
                 default:
                     Text(value);
@@ -43,6 +55,15 @@ internal sealed class PromptWatch
             }
         }
     }
+
+    // ECMA-48: a control sequence, a character set's choice, a string such as a window's title; all else is one character.
+    private static State AfterEscape(byte value) => value switch
+    {
+        (byte)'[' => State.Sequence,
+        >= 0x20 and <= 0x2F => State.Intermediate,
+        (byte)']' or (byte)'P' or (byte)'X' or (byte)'^' or (byte)'_' => State.String,
+        _ => State.Text,
+    };
 
     private void Text(byte value)
     {

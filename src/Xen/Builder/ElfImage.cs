@@ -73,6 +73,9 @@ internal sealed class ElfImage
         }
     }
 
+    /// <summary>Whether an address lies in an executable segment.</summary>
+    public bool IsCode(uint address) => Segments.Any(segment => (segment.Flags & ElfSegment.Executable) != 0 && address - segment.VirtualAddress < segment.MemorySize);
+
     /// <summary>The bytes of a segment in the file.</summary>
     /// <exception cref="KernelFormatException">They lie beyond the file's end.</exception>
     public ReadOnlySpan<byte> Contents(in ElfSegment segment) => Slice("segment", segment.Offset, segment.FileSize);

@@ -17,6 +17,9 @@ internal readonly record struct ElfSegment(
     /// <summary>PT_NOTE.</summary>
     public const uint Note = 4;
 
+    /// <summary>PF_X.</summary>
+    public const uint Executable = 1;
+
     /// <summary>One past the last physical byte.</summary>
     public ulong PhysicalEnd => (ulong)PhysicalAddress + MemorySize;
 }

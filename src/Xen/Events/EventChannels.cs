@@ -1,4 +1,5 @@
 using Dbt.Xen.Abi;
+using Dbt.Xen.Diagnostics;
 
 namespace Dbt.Xen.Events;
 
@@ -13,6 +14,7 @@ public sealed partial class EventChannels
     private readonly Lock _lock = new();
     private readonly EventChannel?[] _ports = new EventChannel?[SharedEventBits.Ports];
     private readonly Dictionary<(int Vcpu, int Virq), uint> _virqs = [];
+    private readonly EventLog _recent = new();
     private uint _backendPorts;
     private bool _closed;
 
@@ -88,6 +90,7 @@ public sealed partial class EventChannels
         {
             if (Find(backend.Port) is { State: ChannelState.Interdomain } channel && channel.Backend == backend)
             {
+                Interlocked.Increment(ref _fromBackends);
                 Deliver(backend.Port, channel);
             }
         }
@@ -146,6 +149,7 @@ public sealed partial class EventChannels
         }
 
         Interlocked.Increment(ref _sent);
+        _recent.Add(port, Domain.Clock.Now);
         SharedEventBits.SetPending(Domain, port, Domain.Vcpus[channel.Vcpu]);
         foreach (Vcpu vcpu in Domain.Vcpus)
         {

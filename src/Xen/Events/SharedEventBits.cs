@@ -37,6 +37,9 @@ internal static unsafe class SharedEventBits
     /// <summary>Whether a port's pending bit is set.</summary>
     public static bool IsPending(Domain domain, uint port) => (Volatile.Read(ref Pending(domain, port)) >> (int)(port & 31) & 1) != 0;
 
+    /// <summary>Whether a port's mask bit is set.</summary>
+    public static bool IsMasked(Domain domain, uint port) => (Volatile.Read(ref Mask(domain, port)) >> (int)(port & 31) & 1) != 0;
+
     /// <summary>Tells a processor that something is pending (vcpu_mark_events_pending).</summary>
     public static void MarkPending(Vcpu vcpu)
     {

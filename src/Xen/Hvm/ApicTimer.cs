@@ -29,6 +29,18 @@ internal sealed class ApicTimer(IApicBus bus, Action fire)
         }
     }
 
+    /// <summary>Whether it will fire.</summary>
+    public bool IsRunning
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _running;
+            }
+        }
+    }
+
     /// <summary>The current-count register.</summary>
     public uint CurrentCount
     {

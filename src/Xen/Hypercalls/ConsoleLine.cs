@@ -31,4 +31,17 @@ internal sealed class ConsoleLine
             }
         }
     }
+
+    /// <summary>Last words that have no end of line go to the log too.</summary>
+    public void Flush(GuestLog log)
+    {
+        lock (_lock)
+        {
+            if (_line.Length > 0)
+            {
+                log.Add(_line.ToString());
+                _line.Clear();
+            }
+        }
+    }
 }

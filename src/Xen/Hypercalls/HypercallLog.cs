@@ -12,6 +12,21 @@ internal sealed class HypercallLog
     /// <summary>Name of the last one, or null.</summary>
     public string? Last => _next == 0 ? null : HypercallNames.Of(_last[(_next - 1) % Remembered]);
 
+    /// <summary>How many there were; approximate while the processor runs.</summary>
+    public long Total
+    {
+        get
+        {
+            long total = 0;
+            foreach (ref long count in _counts.AsSpan())
+            {
+                total += Volatile.Read(ref count);
+            }
+
+            return total;
+        }
+    }
+
     /// <summary>The last ones, oldest first.</summary>
     public IEnumerable<string> Recent
     {

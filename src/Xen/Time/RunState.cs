@@ -33,9 +33,25 @@ internal sealed class RunState(Vcpu vcpu)
     private readonly long[] _times = new long[4];
     private RunStateKind _state = RunStateKind.Offline;
     private long _since = vcpu.Domain.Clock.Now;
+    private long _waits;
 
     /// <summary>Guest linear address of the registered copy; 0 for none.</summary>
     public uint GuestArea { get; set; }
+
+    /// <summary>What the processor is doing.</summary>
+    public RunStateKind State
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _state;
+            }
+        }
+    }
+
+    /// <summary>How often it was blocked.</summary>
+    public long Waits => Interlocked.Read(ref _waits);
 
     /// <summary>Enters a state. Running also renews the guest's copy, on the processor's own thread.</summary>
     public void Enter(RunStateKind state)
@@ -46,6 +62,7 @@ internal sealed class RunState(Vcpu vcpu)
             _times[(int)_state] += now - _since;
             _since = now;
             _state = state;
+            _waits += state == RunStateKind.Blocked ? 1 : 0;
         }
 
         if (state == RunStateKind.Running && GuestArea != 0)

@@ -5,14 +5,14 @@ using Dbt.Xen.Memory;
 using Iced.Intel;
 using Decoder = Iced.Intel.Decoder;
 
-namespace Dbt.Xen;
+namespace Dbt.Xen.Diagnostics;
 
 /// <summary>What is left of a crashed guest for a person to read: reason, registers, disassembly around EIP, stack trace.</summary>
 /// <param name="Reason">One line.</param>
 /// <param name="Text">Registers, disassembly and stack, many lines.</param>
 public sealed unsafe record CrashReport(string Reason, string Text)
 {
-    private const int CodeBytes = 48, CodeBefore = 16, StackWords = 32, MaxFrames = 24;
+    private const int CodeBytes = 48, CodeBefore = 16, StackWords = 32;
 
     /// <summary>Describes a processor that doesn't run at the moment.</summary>
     /// <param name="domain">Its domain.</param>
@@ -27,7 +27,7 @@ public sealed unsafe record CrashReport(string Reason, string Text)
             Registers(text, vcpu);
             Code(text, vcpu);
             Stack(text, vcpu);
-            Frames(text, vcpu);
+            StackTrace.Write(text, vcpu);
             text.AppendLine("Last hypercalls: " + string.Join(' ', vcpu.Hypercalls.Recent));
         }
 
@@ -41,7 +41,7 @@ public sealed unsafe record CrashReport(string Reason, string Text)
         text.AppendLine(CultureInfo.InvariantCulture, $"VCPU {vcpu.Id}, ring {cpu->Cpl}");
         text.AppendLine(CultureInfo.InvariantCulture, $"EAX {r[0]:x8}  ECX {r[1]:x8}  EDX {r[2]:x8}  EBX {r[3]:x8}");
         text.AppendLine(CultureInfo.InvariantCulture, $"ESP {r[4]:x8}  EBP {r[5]:x8}  ESI {r[6]:x8}  EDI {r[7]:x8}");
-        text.AppendLine(CultureInfo.InvariantCulture, $"EIP {cpu->Eip:x8}  EFLAGS {LazyFlags.Read(cpu):x8}");
+        text.AppendLine(CultureInfo.InvariantCulture, $"EIP {StackTrace.Name(vcpu.Domain, cpu->Eip)}  EFLAGS {LazyFlags.Read(cpu):x8}");
         foreach (SegmentIndex index in Enum.GetValues<SegmentIndex>())
         {
             ref Segment segment = ref cpu->Segments[index];
@@ -138,30 +138,5 @@ public sealed unsafe record CrashReport(string Reason, string Text)
                 text.AppendLine();
             }
         }
-    }
-
-    /// <summary>Return addresses along the chain of EBP, as far as it goes upwards.</summary>
-    private static void Frames(StringBuilder text, Vcpu vcpu)
-    {
-        CpuState* cpu = vcpu.State;
-        uint stackBase = cpu->Segments[SegmentIndex.Ss].Base, frame = cpu->Gpr[(int)Gpr.Ebp];
-        text.Append("Called from:");
-        for (int i = 0; i < MaxFrames; i++)
-        {
-            if (!GuestAccess.TryRead(vcpu, stackBase + frame, out (uint Next, uint Return) link))
-            {
-                break;
-            }
-
-            text.Append(CultureInfo.InvariantCulture, $" {link.Return:x8}");
-            if (link.Next <= frame)
-            {
-                break;
-            }
-
-            frame = link.Next;
-        }
-
-        text.AppendLine();
     }
 }

@@ -60,7 +60,7 @@ public sealed unsafe class TapDevice : INetworkBackend
     public static TapDevice Open(string name)
     {
         byte[] bytes = Encoding.ASCII.GetBytes(name);
-        if (bytes.Length is 0 or > MaxName || name.AsSpan().ContainsAny("/ \t\0:"))
+        if (!IsName(name))
         {
             throw new HostException($"'{name}' is no name of a network interface: 1 to {MaxName} characters without '/', ':' and spaces");
         }
@@ -106,6 +106,10 @@ public sealed unsafe class TapDevice : INetworkBackend
         int end = request[..NameLength].IndexOf((byte)0);
         return new TapDevice(descriptor, Encoding.ASCII.GetString(request[..end]));
     }
+
+    /// <summary>Whether an interface may have a name.</summary>
+    internal static bool IsName(string name) =>
+        name.Length is > 0 and <= MaxName && name.All(static c => c is > ' ' and <= '~' and not ('/' or ':')) && name is not ("." or "..");
 
     /// <inheritdoc/>
     public void Connect(INetworkEnd guest)

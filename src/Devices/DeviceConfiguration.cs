@@ -15,11 +15,21 @@ public enum DiskType
 }
 
 /// <summary>One virtual disk.</summary>
-/// <param name="Path">Raw image file on the host.</param>
+/// <param name="Path">Raw image file or block device on the host.</param>
 /// <param name="Device">Name and number the guest sees.</param>
 /// <param name="ReadOnly">Writes are refused, and the image may be shared by several readers.</param>
 /// <param name="Type">Disk or CD-ROM; a CD-ROM is always read-only.</param>
-public sealed record DiskConfiguration(string Path, VirtualDevice Device, bool ReadOnly = false, DiskType Type = DiskType.Disk);
+public sealed record DiskConfiguration(string Path, VirtualDevice Device, bool ReadOnly = false, DiskType Type = DiskType.Disk)
+{
+    /// <summary>Logical sector size that the guest sees, 512 or 4096 bytes; null for the image's own, which is 512 for a file.</summary>
+    public int? SectorSize { get; init; }
+
+    /// <summary>Whether the guest is told that it can give storage back, where the host's file system can take it.</summary>
+    public bool Discard { get; init; } = true;
+
+    /// <summary>Whether persistent grants are offered.</summary>
+    public bool PersistentGrants { get; init; }
+}
 
 /// <summary>A domain's devices, for <see cref="DeviceHost.Attach"/>.</summary>
 public sealed class DeviceConfiguration

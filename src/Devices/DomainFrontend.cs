@@ -24,6 +24,20 @@ internal sealed class DomainFrontend(Domain domain) : IFrontend
     }
 
     /// <inheritdoc/>
+    public unsafe bool TryPinGrant(uint reference, bool writable, out PinnedGrant page)
+    {
+        bool pinned = domain.Grants.TryPinForBackend(reference, writable, out uint mfn);
+        page = pinned ? new PinnedGrant(domain.Hypervisor.Machine.Frame(mfn), reference, writable) : default;
+        return pinned;
+    }
+
+    /// <inheritdoc/>
+    public void Unpin(in PinnedGrant page) => domain.Grants.UnpinForBackend(page.Reference, page.Writable);
+
+    /// <inheritdoc/>
+    public unsafe void MarkWritten(byte* host, int length) => domain.Hypervisor.Machine.CodeMap.Written(host, length);
+
+    /// <inheritdoc/>
     public bool TryConnect(uint port, Action onSignal, [NotNullWhen(true)] out IEventLink? link)
     {
         link = domain.Events.TryConnectBackend(port, onSignal, out BackendChannel channel) ? new Link(channel) : null;

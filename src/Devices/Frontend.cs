@@ -32,6 +32,18 @@ internal interface IFrontend
     /// <summary>Maps a granted page. False where the grant doesn't permit it.</summary>
     bool TryMapGrant(uint reference, bool writable, [NotNullWhen(true)] out ISharedPage? page);
 
+    /// <summary>
+    /// Takes a granted page into use, for what comes so often that no object should be made for it. False where the grant doesn't permit it.
+    /// Any thread.
+    /// </summary>
+    bool TryPinGrant(uint reference, bool writable, out PinnedGrant page);
+
+    /// <summary>Gives back what <see cref="TryPinGrant"/> took. Any thread.</summary>
+    void Unpin(in PinnedGrant page);
+
+    /// <summary>Tells that bytes of a pinned page were changed, so that translated code of them is dropped. Any thread.</summary>
+    unsafe void MarkWritten(byte* host, int length);
+
     /// <summary>Connects to an unbound port of the guest. <paramref name="onSignal"/> may only wake a thread.</summary>
     bool TryConnect(uint port, Action onSignal, [NotNullWhen(true)] out IEventLink? link);
 }

@@ -30,7 +30,7 @@ public sealed class BlockNegotiationTests
     [Fact]
     public void OffersACdrom()
     {
-        using var driver = new BlockDriver(new FakeDisk(100) { IsReadOnly = true, CanDiscard = false }, type: DiskType.Cdrom);
+        using var driver = new BlockDriver(new FakeDisk(100) { IsReadOnly = true, DiscardGranularity = 0 }, type: DiskType.Cdrom);
         Assert.Equal("r", driver.Guest.Read(BlockDriver.Back + "/mode"));
         Assert.Equal("7", driver.Guest.Read(BlockDriver.Back + "/info"));
         Assert.Equal("cdrom", driver.Guest.Read(BlockDriver.Front + "/device-type"));

@@ -39,7 +39,7 @@ public sealed class BlockRingTests
     [Fact]
     public void ManyRequestsOneEvent()
     {
-        using var driver = new BlockDriver(new FakeDisk(256));
+        using var driver = new BlockDriver(new FakeDisk(256) { HasAtHand = true });
         driver.Connect();
         (uint reference, _) = driver.Buffer();
         for (ulong i = 0; i < 32; i++)

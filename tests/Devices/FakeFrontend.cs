@@ -40,6 +40,7 @@ internal sealed unsafe class FakePage : ISharedPage
 /// <summary>A guest made of plain memory: pages under grant references, ports that may be connected.</summary>
 internal sealed unsafe class FakeFrontend : IFrontend
 {
+    private readonly List<(uint Reference, bool Writable, ISharedPage Page)> _pins = [];
     private int _mapped;
 
     public ushort DomainId { get; init; } = 1;
@@ -79,6 +80,43 @@ internal sealed unsafe class FakeFrontend : IFrontend
         Interlocked.Increment(ref _mapped);
         page = new Mapping(this, granted, writable);
         return true;
+    }
+
+    public bool TryPinGrant(uint reference, bool writable, out PinnedGrant page)
+    {
+        bool mapped = TryMapGrant(reference, writable, out ISharedPage? mapping);
+        page = mapped ? new PinnedGrant(mapping!.Host, reference, writable) : default;
+        if (mapped)
+        {
+            lock (_pins)
+            {
+                _pins.Add((reference, writable, mapping!));
+            }
+        }
+
+        return mapped;
+    }
+
+    public void Unpin(in PinnedGrant page)
+    {
+        (uint reference, bool writable) = (page.Reference, page.Writable);
+        lock (_pins)
+        {
+            int index = _pins.FindIndex(pin => pin.Reference == reference && pin.Writable == writable);
+            Assert.True(index >= 0, "given up once too often");
+            _pins[index].Page.Dispose();
+            _pins.RemoveAt(index);
+        }
+    }
+
+    public void MarkWritten(byte* host, int length)
+    {
+        lock (_pins)
+        {
+            ISharedPage page = _pins.Find(pin => host >= pin.Page.Host && host < pin.Page.Host + 4096 && pin.Writable).Page;
+            Assert.NotNull(page);
+            page.MarkWritten((int)(host - page.Host), length);
+        }
     }
 
     public bool TryConnect(uint port, Action onSignal, [NotNullWhen(true)] out IEventLink? link)

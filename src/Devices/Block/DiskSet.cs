@@ -42,7 +42,15 @@ internal sealed class DiskSet(XenStore store, IFrontend frontend) : IDisposable
             }
 
             RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom);
-            _disks.Add(new BlockBackend(store, frontend, disk, image));
+            try
+            {
+                _disks.Add(new BlockBackend(store, frontend, disk, image));
+            }
+            catch
+            {
+                image.Dispose();
+                throw;
+            }
         }
     }
 

@@ -1,30 +1,42 @@
 namespace Dbt.Devices.Block;
 
-/// <summary>What a disk keeps its contents in. Offsets and lengths are bytes, multiples of 512, and within the disk.</summary>
+/// <summary>
+/// What a disk keeps its contents in. Offsets and lengths are bytes, multiples of 512, and within the disk. All may be called by several threads
+/// at a time; requests that overlap are carried out in any order.
+/// </summary>
 internal interface IDiskImage : IDisposable
 {
-    /// <summary>Size in sectors of 512 bytes.</summary>
+    /// <summary>Size in units of 512 bytes.</summary>
     ulong Sectors { get; }
+
+    /// <summary>Logical and physical sector size, bytes, powers of two.</summary>
+    (int Logical, int Physical) SectorSizes { get; }
 
     /// <summary>Whether writes are refused.</summary>
     bool IsReadOnly { get; }
 
-    /// <summary>Whether <see cref="Discard"/> may work.</summary>
-    bool CanDiscard { get; }
+    /// <summary>The unit of storage that <see cref="Discard"/> gives back, bytes; 0 where it can't.</summary>
+    int DiscardGranularity { get; }
 
-    /// <summary>Reads.</summary>
+    /// <summary>Reads as much as can be had without waiting for the host's storage.</summary>
+    /// <returns>Bytes that were read; 0 where it has to wait.</returns>
     /// <exception cref="IOException">The host failed.</exception>
-    void Read(ulong offset, Span<byte> destination);
+    long ReadAtHand(ulong offset, ReadOnlySpan<IoVector> vectors);
 
-    /// <summary>Writes.</summary>
+    /// <summary>Reads all of it; the vectors' contents are used up.</summary>
     /// <exception cref="IOException">The host failed.</exception>
-    void Write(ulong offset, ReadOnlySpan<byte> source);
+    void Read(ulong offset, Span<IoVector> vectors);
+
+    /// <summary>Writes all of it; the vectors' contents are used up.</summary>
+    /// <exception cref="IOException">The host failed.</exception>
+    void Write(ulong offset, Span<IoVector> vectors);
 
     /// <summary>Brings everything written so far onto stable storage.</summary>
-    /// <exception cref="IOException">The host failed.</exception>
+    /// <exception cref="IOException">The host failed, now or in an earlier flush: what was written before that may be lost.</exception>
     void Flush();
 
     /// <summary>Gives storage back to the host; the range reads as zeros after that.</summary>
     /// <returns>False where the host's file system can't.</returns>
+    /// <exception cref="IOException">The host failed.</exception>
     bool Discard(ulong offset, ulong length);
 }

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using System.Numerics;
 using Dbt.Runtime;
 using Microsoft.Win32.SafeHandles;
 
@@ -6,36 +6,128 @@ namespace Dbt.Devices.Block;
 
 /// <summary>
 /// A raw image file, or a block device. It is locked while open: one writer, or any number of readers, in this process or another one.
-/// A file whose size isn't a multiple of 512 loses its tail, as with Linux' loop devices.
+/// A file whose size isn't a multiple of the sector size loses its tail, as with Linux' loop devices.
 /// </summary>
-internal sealed partial class RawImage : IDiskImage
+internal sealed class RawImage : IDiskImage
 {
-    private const int KeepSize = 1, PunchHole = 2; // linux/falloc.h
-    private const int SeekEnd = 2; // unistd.h
     private const int WouldBlock = 11; // what .NET gives for a lock that somebody else has (EWOULDBLOCK)
+    private const int DefaultGranularity = 4096;
     private readonly SafeFileHandle _handle;
+    private volatile bool _readsAtHand = true;
+    private volatile string? _lost;
 
-    private RawImage(SafeFileHandle handle, ulong sectors, bool readOnly)
+    private RawImage(SafeFileHandle handle, ulong sectors, (int Logical, int Physical) sectorSizes, bool readOnly, int discardGranularity)
     {
         _handle = handle;
         Sectors = sectors;
+        SectorSizes = sectorSizes;
         IsReadOnly = readOnly;
+        DiscardGranularity = discardGranularity;
     }
 
     /// <inheritdoc/>
     public ulong Sectors { get; }
 
     /// <inheritdoc/>
+    public (int Logical, int Physical) SectorSizes { get; }
+
+    /// <inheritdoc/>
     public bool IsReadOnly { get; }
 
     /// <inheritdoc/>
-    public bool CanDiscard => !IsReadOnly && OperatingSystem.IsLinux();
+    public int DiscardGranularity { get; }
 
     /// <summary>Opens and locks an image.</summary>
     /// <exception cref="HostException">It isn't there, isn't allowed, or is in use.</exception>
     public static RawImage Open(string path, bool readOnly)
     {
-        SafeFileHandle handle;
+        SafeFileHandle handle = OpenFile(path, readOnly);
+        try
+        {
+            // Where the end is: of a block device too, whose file has no length.
+            long length = FileCalls.Seek(handle, 0, FileCalls.SeekEnd);
+            if (length < 0)
+            {
+                throw new HostException($"disk image '{path}' is neither a file nor a block device");
+            }
+
+            (int Logical, int Physical)? device = DeviceSectorSizes(handle);
+            (int Logical, int Physical) sizes = device ?? (512, 512);
+            ulong sectors = (ulong)(length - (length % sizes.Logical)) / 512;
+            return sectors > 0
+                ? new RawImage(handle, sectors, sizes, readOnly, readOnly ? 0 : Granularity(handle, length, device))
+                : throw new HostException($"disk image '{path}' is smaller than one sector of {sizes.Logical} bytes");
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public long ReadAtHand(ulong offset, ReadOnlySpan<IoVector> vectors)
+    {
+        if (!_readsAtHand)
+        {
+            return 0;
+        }
+
+        long count = FileCalls.Transfer(FileCalls.Operation.ReadAtHand, _handle, vectors, offset, out int error);
+        if (count < 0 && error is FileCalls.NotSupported or FileCalls.Invalid or FileCalls.NoSystemCall)
+        {
+            _readsAtHand = false; // a file system that can't tell
+        }
+
+        // What failed fails again where it may wait, and is told there.
+        return Math.Max(count, 0);
+    }
+
+    /// <inheritdoc/>
+    public void Read(ulong offset, Span<IoVector> vectors) => TransferAll(FileCalls.Operation.Read, offset, vectors);
+
+    /// <inheritdoc/>
+    public void Write(ulong offset, Span<IoVector> vectors) => TransferAll(FileCalls.Operation.Write, offset, vectors);
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// A flush that failed once fails for good: the host has forgotten which pages it couldn't write, and the next fsync would say that all is well.
+    /// </remarks>
+    public void Flush()
+    {
+        if (IsReadOnly)
+        {
+            return;
+        }
+
+        if (_lost is null && FileCalls.Flush(_handle, out int error) < 0)
+        {
+            _lost = FileCalls.Describe(error);
+        }
+
+        if (_lost is { } why)
+        {
+            throw new IOException($"writes may be lost, as the host couldn't flush the image: {why}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool Discard(ulong offset, ulong length)
+    {
+        if (DiscardGranularity == 0)
+        {
+            return false;
+        }
+
+        return FileCalls.PunchHole(_handle, (long)offset, (long)length, out int error) == 0
+            || (error is FileCalls.NotSupported or FileCalls.NoSystemCall ? false : throw new IOException(FileCalls.Describe(error)));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _handle.Dispose();
+
+    private static SafeFileHandle OpenFile(string path, bool readOnly)
+    {
         try
         {
             if (Directory.Exists(path))
@@ -43,9 +135,9 @@ internal sealed partial class RawImage : IDiskImage
                 throw new HostException($"disk image '{path}' is a directory");
             }
 
-            handle = readOnly
-                ? File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read, FileOptions.RandomAccess)
-                : File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None, FileOptions.RandomAccess);
+            return readOnly
+                ? File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read)
+                : File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -64,57 +156,49 @@ internal sealed partial class RawImage : IDiskImage
         {
             throw new HostException($"disk image '{path}' can't be opened: {error.Message}", error);
         }
-
-        // A block device's length is where its end is; for a file the two are the same.
-        long length = Math.Max(RandomAccess.GetLength(handle), NativeSeek(handle, 0, SeekEnd));
-        ulong sectors = (ulong)length / 512;
-        if (sectors == 0)
-        {
-            handle.Dispose();
-            throw new HostException($"disk image '{path}' is smaller than one sector of 512 bytes");
-        }
-
-        return new RawImage(handle, sectors, readOnly);
     }
 
-    /// <inheritdoc/>
-    public void Read(ulong offset, Span<byte> destination)
+    // Null for what is no block device.
+    private static (int Logical, int Physical)? DeviceSectorSizes(SafeFileHandle handle)
     {
-        while (!destination.IsEmpty)
+        if (FileCalls.DeviceControl(handle, FileCalls.LogicalSectorSize, out int logical) != 0 || logical < 512 || !BitOperations.IsPow2(logical))
         {
-            int count = RandomAccess.Read(_handle, destination, (long)offset);
-            if (count == 0)
+            return null;
+        }
+
+        bool told = FileCalls.DeviceControl(handle, FileCalls.PhysicalSectorSize, out int physical) == 0;
+        return (logical, told && physical >= logical && BitOperations.IsPow2(physical) ? physical : logical);
+    }
+
+    // Whether holes can be made is found out where they change nothing: behind the end. A device refuses that, and says so when it is asked for one.
+    private static int Granularity(SafeFileHandle handle, long length, (int Logical, int Physical)? device)
+    {
+        if (device is { } sizes)
+        {
+            return sizes.Physical;
+        }
+
+        int block = FileCalls.BlockSize(handle) is int size && size >= 512 && BitOperations.IsPow2(size) ? size : DefaultGranularity;
+        return FileCalls.PunchHole(handle, length, block, out _) == 0 ? block : 0;
+    }
+
+    private void TransferAll(FileCalls.Operation operation, ulong offset, Span<IoVector> vectors)
+    {
+        while (!vectors.IsEmpty)
+        {
+            long count = FileCalls.Transfer(operation, _handle, vectors, offset, out int error);
+            if (count < 0 && error == FileCalls.Interrupted)
             {
-                throw new EndOfStreamException("the image file has become shorter");
+                continue;
             }
 
-            destination = destination[count..];
+            if (count <= 0)
+            {
+                throw count < 0 ? new IOException(FileCalls.Describe(error)) : new EndOfStreamException("the image file has become shorter");
+            }
+
+            IoVector.Advance(ref vectors, count);
             offset += (ulong)count;
         }
     }
-
-    /// <inheritdoc/>
-    public void Write(ulong offset, ReadOnlySpan<byte> source) => RandomAccess.Write(_handle, source, (long)offset);
-
-    /// <inheritdoc/>
-    public void Flush()
-    {
-        if (!IsReadOnly)
-        {
-            RandomAccess.FlushToDisk(_handle);
-        }
-    }
-
-    /// <inheritdoc/>
-    public bool Discard(ulong offset, ulong length) =>
-        CanDiscard && NativeAllocate(_handle, PunchHole | KeepSize, (long)offset, (long)length) == 0;
-
-    /// <inheritdoc/>
-    public void Dispose() => _handle.Dispose();
-
-    [LibraryImport("libc", EntryPoint = "lseek")]
-    private static partial long NativeSeek(SafeFileHandle handle, long offset, int whence);
-
-    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
-    private static partial int NativeAllocate(SafeFileHandle handle, int mode, long offset, long length);
 }

@@ -70,6 +70,17 @@ public sealed unsafe partial class GrantTable
         return page is not null;
     }
 
+    /// <summary>Takes a page that the guest granted to domain 0 into use, as <see cref="TryMapForBackend"/> does, but makes no object for it.</summary>
+    /// <param name="reference">Any number, as given.</param>
+    /// <param name="writable">To write as well.</param>
+    /// <param name="mfn">The page.</param>
+    /// <returns>False where the grant doesn't permit it. Otherwise <see cref="UnpinForBackend"/> has to follow, exactly once.</returns>
+    public bool TryPinForBackend(uint reference, bool writable, out uint mfn) =>
+        Acquire(reference, mapper: 0, writable, mapping: true, out mfn) == GrantStatus.Okay;
+
+    /// <summary>Gives back what <see cref="TryPinForBackend"/> took.</summary>
+    public void UnpinForBackend(uint reference, bool writable) => Release(reference, writable);
+
     /// <summary>
     /// Maps one of the domain's own pages into this process without a grant, as domain 0 may with the frames that start_info
     /// names: while the page is held it stays what it is, whatever the guest does.

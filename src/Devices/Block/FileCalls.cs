@@ -1,0 +1,113 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Dbt.Devices.Block;
+
+/// <summary>
+/// Linux' system calls for an image, where .NET has none: scatter-gather on unmanaged memory, reads that don't wait, holes, and a flush that tells
+/// of every error. All give -1 and an errno on failure.
+/// </summary>
+internal static unsafe partial class FileCalls
+{
+    /// <summary>errno values (asm-generic/errno.h).</summary>
+    public const int Interrupted = 4, Invalid = 22, NoSystemCall = 38, NotSupported = 95;
+
+    /// <summary>lseek's origin for the end of the file.</summary>
+    public const int SeekEnd = 2;
+
+    /// <summary>Requests of <see cref="DeviceControl"/> (linux/fs.h, BLKSSZGET and BLKPBSZGET).</summary>
+    public const uint LogicalSectorSize = 0x1268, PhysicalSectorSize = 0x127B;
+
+    private const int KeepSize = 1, PunchHoleMode = 2; // linux/falloc.h
+    private const int NoWait = 8; // RWF_NOWAIT, linux/fs.h
+    private const int MaxVectors = 1024; // IOV_MAX
+    private const int FileSystemBytes = 256; // more than struct statvfs has
+
+    /// <summary>What <see cref="Transfer"/> does.</summary>
+    public enum Operation
+    {
+        /// <summary>preadv.</summary>
+        Read,
+
+        /// <summary>preadv2 of what is in the host's page cache.</summary>
+        ReadAtHand,
+
+        /// <summary>pwritev.</summary>
+        Write,
+    }
+
+    /// <summary>Transfers some of the bytes at an offset.</summary>
+    public static long Transfer(Operation operation, SafeFileHandle handle, ReadOnlySpan<IoVector> vectors, ulong offset, out int error)
+    {
+        int count = Math.Min(vectors.Length, MaxVectors);
+        fixed (IoVector* first = vectors)
+        {
+            long done = operation switch
+            {
+                Operation.Read => ReadVectors(handle, first, count, (long)offset),
+                Operation.Write => WriteVectors(handle, first, count, (long)offset),
+                _ => ReadVectors(handle, first, count, (long)offset, NoWait),
+            };
+            error = done < 0 ? Marshal.GetLastPInvokeError() : 0;
+            return done;
+        }
+    }
+
+    /// <summary>fdatasync.</summary>
+    public static int Flush(SafeFileHandle handle, out int error)
+    {
+        int result;
+        do
+        {
+            result = DataSync(handle);
+            error = result < 0 ? Marshal.GetLastPInvokeError() : 0;
+        }
+        while (error == Interrupted);
+        return result;
+    }
+
+    /// <summary>Makes a hole; the file keeps its size.</summary>
+    public static int PunchHole(SafeFileHandle handle, long offset, long length, out int error)
+    {
+        int result = Allocate(handle, PunchHoleMode | KeepSize, offset, length);
+        error = result < 0 ? Marshal.GetLastPInvokeError() : 0;
+        return result;
+    }
+
+    /// <summary>The unit in which the file's file system has its storage; null where it doesn't tell.</summary>
+    public static int? BlockSize(SafeFileHandle handle)
+    {
+        // f_bsize is the first field.
+        byte* told = stackalloc byte[FileSystemBytes];
+        return FileSystem(handle, told) == 0 && *(ulong*)told <= int.MaxValue ? (int)*(ulong*)told : null;
+    }
+
+    /// <summary>The message of an errno.</summary>
+    public static string Describe(int error) => Marshal.GetPInvokeErrorMessage(error);
+
+    /// <summary>lseek.</summary>
+    [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
+    public static partial long Seek(SafeFileHandle handle, long offset, int whence);
+
+    /// <summary>ioctl with an int as its result.</summary>
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    public static partial int DeviceControl(SafeFileHandle handle, nuint request, out int value);
+
+    [LibraryImport("libc", EntryPoint = "preadv", SetLastError = true)]
+    private static partial nint ReadVectors(SafeFileHandle handle, IoVector* vectors, int count, long offset);
+
+    [LibraryImport("libc", EntryPoint = "preadv2", SetLastError = true)]
+    private static partial nint ReadVectors(SafeFileHandle handle, IoVector* vectors, int count, long offset, int flags);
+
+    [LibraryImport("libc", EntryPoint = "pwritev", SetLastError = true)]
+    private static partial nint WriteVectors(SafeFileHandle handle, IoVector* vectors, int count, long offset);
+
+    [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
+    private static partial int DataSync(SafeFileHandle handle);
+
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    private static partial int Allocate(SafeFileHandle handle, int mode, long offset, long length);
+
+    [LibraryImport("libc", EntryPoint = "fstatvfs", SetLastError = true)]
+    private static partial int FileSystem(SafeFileHandle handle, byte* result);
+}

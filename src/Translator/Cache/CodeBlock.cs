@@ -6,6 +6,9 @@ namespace Dbt.Translator.Cache;
 /// <summary>All that is known of the code at one key: host address (that is machine frame and offset), EIP and mode.</summary>
 internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
 {
+    private DecodedBlock? _decoded;
+    private int _executions;
+
     /// <summary>Host address of the first byte.</summary>
     public nint Host { get; } = host;
 
@@ -19,10 +22,30 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     public long ExecuteEntry => Host - (long)Eip;
 
     /// <summary>The interpreter's form; null before it is needed and after its bytes were written.</summary>
-    public DecodedBlock? Decoded { get; set; }
+    public DecodedBlock? Decoded
+    {
+        get => _decoded;
+        set
+        {
+            Executions = Executions;
+            _decoded = value;
+            Unchain();
+        }
+    }
 
     /// <summary>Executions in the interpreter since the last change of code.</summary>
-    public int Executions { get; set; }
+    public int Executions
+    {
+        get => _executions + (_decoded is { } decoded && decoded.Code != null ? (int)decoded.Code->Executions : 0);
+        set
+        {
+            _executions = value;
+            if (_decoded is { } decoded && decoded.Code != null)
+            {
+                decoded.Code->Executions = 0;
+            }
+        }
+    }
 
     /// <summary>Its block's translation.</summary>
     public Translation? Quick { get; set; }
@@ -58,9 +81,19 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
         }
 
         Function = function;
+        Unchain();
         foreach (Link link in Incoming)
         {
             link.Update(function);
+        }
+    }
+
+    // The interpreter's blocks go on to one another by themselves, but not past a translation.
+    private void Unchain()
+    {
+        if (_decoded is { } decoded)
+        {
+            decoded.Chained = Function == 0;
         }
     }
 }

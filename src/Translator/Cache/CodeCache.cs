@@ -66,6 +66,15 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
         }
     }
 
+    /// <summary>Forgets the interpreter's form of all blocks.</summary>
+    public void ForgetAllDecoded()
+    {
+        foreach (CodeBlock block in _blocks.Values)
+        {
+            ForgetDecoded(block);
+        }
+    }
+
     /// <summary>Enters what a translation, compiled or not, was made from.</summary>
     public void Track(Translation translation, Region region)
     {

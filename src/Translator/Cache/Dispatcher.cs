@@ -18,6 +18,8 @@ internal sealed unsafe class Dispatcher : IDisposable
     private const int RecentMask = 0x3FFF;
     private const int MaxPendingWrites = 4096;
     private const int RemapsUntilDrop = 64;
+    private const uint RecheckEvery = 64;
+    private const int InstructionsPerBlock = 5;
 
     private readonly Platform _platform;
     private readonly CpuState* _cpu;
@@ -40,7 +42,7 @@ internal sealed unsafe class Dispatcher : IDisposable
         _platform = platform;
         _cpu = cpu;
         _policy = policy;
-        _interpreter = new Interpreter(platform, policy.PortableFloatingPoint);
+        _interpreter = new Interpreter(platform, policy.PortableFloatingPoint) { ChainLimit = (uint)policy.FirstThreshold };
         _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
         _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps);
         _budget = policy.Ration ? new CompileBudget(cpu) : null;
@@ -177,11 +179,15 @@ internal sealed unsafe class Dispatcher : IDisposable
 
     private void Interpret(CpuState* cpu, CodeBlock block)
     {
-        _cache.Clock++;
         DecodedBlock? decoded = block.Decoded;
-        Outcome outcome;
         if (decoded is null || ((cpu->Mode & CpuMode.Flat) == 0 && !Interpreter.InsideCodeSegment(cpu, decoded)))
         {
+            if (_interpreter.IsFull)
+            {
+                _cache.ForgetAllDecoded();
+                _interpreter.Forget();
+            }
+
             _cache.Protect(block.Host);
             int most = block.Untranslatable != 0 ? block.Untranslatable : RegionBuilder.MaxBlockInstructions;
             if (!_interpreter.TryDecodeBlock(cpu, most, out decoded))
@@ -197,8 +203,19 @@ internal sealed unsafe class Dispatcher : IDisposable
             }
         }
 
-        block.Executions++;
-        outcome = _interpreter.ExecuteBlock(cpu, decoded);
+        if (decoded.Code == null)
+        {
+            block.Executions++;
+        }
+        else if (decoded.Code->Executions >= decoded.Code->Limit)
+        {
+            // It may not be time for its translation yet: it comes back for it.
+            decoded.Code->Limit = decoded.Code->Executions + RecheckEvery;
+        }
+
+        ulong before = cpu->RetiredInterpreted;
+        Outcome outcome = _interpreter.ExecuteBlock(cpu, decoded);
+        _cache.Clock += 1 + (long)((cpu->RetiredInterpreted - before) / InstructionsPerBlock);
         cpu->CodeChanged = 0;
         if (outcome == Outcome.Faulted)
         {
@@ -472,6 +489,7 @@ internal sealed unsafe class Dispatcher : IDisposable
     private void Forget()
     {
         _cache.Clear();
+        _interpreter.Forget();
         Array.Clear(_recent);
     }
 }

@@ -19,7 +19,8 @@ internal sealed unsafe class InstructionRow
         EmitRoutine? emit = null,
         uint undefinedFlags = 0,
         InstructionForm form = InstructionForm.General,
-        RowTraits traits = RowTraits.None)
+        RowTraits traits = RowTraits.None,
+        delegate*<in DecodedInstruction, ThreadedRoutine> threaded = null)
     {
         Mnemonic = mnemonic;
         Manual = manual;
@@ -29,6 +30,7 @@ internal sealed unsafe class InstructionRow
         UndefinedFlags = undefinedFlags;
         Form = form;
         Traits = traits;
+        Threaded = threaded;
     }
 
     /// <summary>Iced's mnemonic.</summary>
@@ -56,6 +58,12 @@ internal sealed unsafe class InstructionRow
     /// The interpreter's routine. True: carried out. False: a fault is in <see cref="CpuState.Fault"/> and nothing else has changed.
     /// </summary>
     public delegate*<Interpreter, CpuState*, in DecodedInstruction, bool> Execute { get; }
+
+    /// <summary>
+    /// Picks the interpreter's routine for an instruction's operand forms, null where <see cref="Execute"/> is to run. The routine does
+    /// what <see cref="Execute"/> does. Null where there are no such forms.
+    /// </summary>
+    public delegate*<in DecodedInstruction, ThreadedRoutine> Threaded { get; }
 
     /// <summary>The translator's routine; null where translated code leaves to the interpreter for this instruction.</summary>
     public EmitRoutine? Emit { get; }

@@ -1,5 +1,6 @@
 using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
+using Dbt.Translator.Interpretation.Threaded;
 using Dbt.Translator.State;
 using Iced.Intel;
 
@@ -10,14 +11,14 @@ internal static unsafe partial class InstructionTable
 {
     private static InstructionRow[] ArithmeticRows() =>
     [
-        new(Mnemonic.Add, "ADD", TestClass.Alu, &BinaryOperations.Execute<AddOperation>, emit: EmitArithmetic.Add),
-        new(Mnemonic.Adc, "ADC", TestClass.Alu, &BinaryOperations.Execute<AdcOperation>, emit: EmitArithmetic.Adc),
-        new(Mnemonic.Sub, "SUB", TestClass.Alu, &BinaryOperations.Execute<SubOperation>, emit: EmitArithmetic.Sub),
-        new(Mnemonic.Sbb, "SBB", TestClass.Alu, &BinaryOperations.Execute<SbbOperation>, emit: EmitArithmetic.Sbb),
-        new(Mnemonic.Cmp, "CMP", TestClass.Alu, &BinaryOperations.Execute<CmpOperation>, emit: EmitArithmetic.Cmp),
-        new(Mnemonic.Inc, "INC", TestClass.Alu, &UnaryOperations.Execute<IncOperation>, emit: EmitArithmetic.Inc),
-        new(Mnemonic.Dec, "DEC", TestClass.Alu, &UnaryOperations.Execute<DecOperation>, emit: EmitArithmetic.Dec),
-        new(Mnemonic.Neg, "NEG", TestClass.Alu, &UnaryOperations.Execute<NegOperation>, emit: EmitArithmetic.Neg),
+        new(Mnemonic.Add, "ADD", TestClass.Alu, &BinaryOperations.Execute<AddOperation>, emit: EmitArithmetic.Add, threaded: &AluOps.Pick<AddOperation>),
+        new(Mnemonic.Adc, "ADC", TestClass.Alu, &BinaryOperations.Execute<AdcOperation>, emit: EmitArithmetic.Adc, threaded: &AluOps.Pick<AdcOperation>),
+        new(Mnemonic.Sub, "SUB", TestClass.Alu, &BinaryOperations.Execute<SubOperation>, emit: EmitArithmetic.Sub, threaded: &AluOps.Pick<SubOperation>),
+        new(Mnemonic.Sbb, "SBB", TestClass.Alu, &BinaryOperations.Execute<SbbOperation>, emit: EmitArithmetic.Sbb, threaded: &AluOps.Pick<SbbOperation>),
+        new(Mnemonic.Cmp, "CMP", TestClass.Alu, &BinaryOperations.Execute<CmpOperation>, emit: EmitArithmetic.Cmp, threaded: &AluOps.Pick<CmpOperation>),
+        new(Mnemonic.Inc, "INC", TestClass.Alu, &UnaryOperations.Execute<IncOperation>, emit: EmitArithmetic.Inc, threaded: &UnaryOps.Pick<IncOperation>),
+        new(Mnemonic.Dec, "DEC", TestClass.Alu, &UnaryOperations.Execute<DecOperation>, emit: EmitArithmetic.Dec, threaded: &UnaryOps.Pick<DecOperation>),
+        new(Mnemonic.Neg, "NEG", TestClass.Alu, &UnaryOperations.Execute<NegOperation>, emit: EmitArithmetic.Neg, threaded: &UnaryOps.Pick<NegOperation>),
         new(Mnemonic.Mul, "MUL", TestClass.Alu, &MultiplyOperations.Mul, emit: EmitMultiply.Mul, undefinedFlags: Flags.Sf | Flags.Zf | Flags.Af | Flags.Pf),
         new(Mnemonic.Imul, "IMUL", TestClass.Alu, &MultiplyOperations.Imul, emit: EmitMultiply.Imul, undefinedFlags: Flags.Sf | Flags.Zf | Flags.Af | Flags.Pf),
         new(Mnemonic.Div, "DIV", TestClass.Divide, &MultiplyOperations.Div, emit: EmitMultiply.Div, undefinedFlags: Flags.Status),

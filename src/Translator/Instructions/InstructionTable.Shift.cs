@@ -1,5 +1,6 @@
 using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
+using Dbt.Translator.Interpretation.Threaded;
 using Dbt.Translator.State;
 using Iced.Intel;
 
@@ -10,10 +11,10 @@ internal static unsafe partial class InstructionTable
 {
     private static InstructionRow[] ShiftRows() =>
     [
-        new(Mnemonic.Shl, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, emit: EmitShifts.Shl, undefinedFlags: Flags.Af | Flags.Of),
-        new(Mnemonic.Sal, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, emit: EmitShifts.Shl, undefinedFlags: Flags.Af | Flags.Of),
-        new(Mnemonic.Shr, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShrShift>, emit: EmitShifts.Shr, undefinedFlags: Flags.Af | Flags.Of),
-        new(Mnemonic.Sar, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<SarShift>, emit: EmitShifts.Sar, undefinedFlags: Flags.Af | Flags.Of),
+        new(Mnemonic.Shl, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, emit: EmitShifts.Shl, undefinedFlags: Flags.Af | Flags.Of, threaded: &UnaryOps.PickShift<ShlShift>),
+        new(Mnemonic.Sal, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShlShift>, emit: EmitShifts.Shl, undefinedFlags: Flags.Af | Flags.Of, threaded: &UnaryOps.PickShift<ShlShift>),
+        new(Mnemonic.Shr, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<ShrShift>, emit: EmitShifts.Shr, undefinedFlags: Flags.Af | Flags.Of, threaded: &UnaryOps.PickShift<ShrShift>),
+        new(Mnemonic.Sar, "SAL/SAR/SHL/SHR", TestClass.Shift, &ShiftOperations.Execute<SarShift>, emit: EmitShifts.Sar, undefinedFlags: Flags.Af | Flags.Of, threaded: &UnaryOps.PickShift<SarShift>),
         new(Mnemonic.Rol, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RolShift>, emit: EmitShifts.Rol, undefinedFlags: Flags.Of),
         new(Mnemonic.Ror, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RorShift>, emit: EmitShifts.Ror, undefinedFlags: Flags.Of),
         new(Mnemonic.Rcl, "RCL/RCR/ROL/ROR", TestClass.Shift, &ShiftOperations.Execute<RclShift>, emit: EmitShifts.Rcl, undefinedFlags: Flags.Of),

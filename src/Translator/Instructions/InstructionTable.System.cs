@@ -1,5 +1,6 @@
 using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
+using Dbt.Translator.Interpretation.Threaded;
 using Iced.Intel;
 
 namespace Dbt.Translator.Instructions;
@@ -87,19 +88,19 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Enclu, "ENCLU", TestClass.NotTested, &FlowOperations.Missing, traits: Absent),
         new(Mnemonic.Enclv, "ENCLV", TestClass.NotTested, &FlowOperations.Missing, traits: Absent),
         new(Mnemonic.Xgetbv, "XGETBV", TestClass.NotTested, &FlowOperations.Missing, traits: Absent),
-        new(Mnemonic.Nop, "NOP", TestClass.Move, &MoveOperations.Nop, emit: EmitMoves.Nop),
-        new(Mnemonic.Reservednop, "NOP", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop),
-        new(Mnemonic.Pause, "PAUSE", TestClass.Move, &MoveOperations.Nop, emit: EmitMoves.Nop),
+        new(Mnemonic.Nop, "NOP", TestClass.Move, &MoveOperations.Nop, emit: EmitMoves.Nop, threaded: &MoveOps.PickNop),
+        new(Mnemonic.Reservednop, "NOP", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop, threaded: &MoveOps.PickNop),
+        new(Mnemonic.Pause, "PAUSE", TestClass.Move, &MoveOperations.Nop, emit: EmitMoves.Nop, threaded: &MoveOps.PickNop),
         new(Mnemonic.Mfence, "MFENCE", TestClass.Move, &MoveOperations.Fence, emit: EmitMoves.Mfence),
         new(Mnemonic.Lfence, "LFENCE", TestClass.Move, &MoveOperations.Fence, emit: EmitMoves.Nop),
         new(Mnemonic.Sfence, "SFENCE", TestClass.Move, &MoveOperations.Fence, emit: EmitMoves.Nop),
         new(Mnemonic.Prefetch, "PREFETCHh", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop),
-        new(Mnemonic.Prefetchw, "PREFETCHh", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop),
-        new(Mnemonic.Prefetchnta, "PREFETCHh", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop),
-        new(Mnemonic.Prefetcht0, "PREFETCHh", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop),
+        new(Mnemonic.Prefetchw, "PREFETCHh", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop, threaded: &MoveOps.PickNop),
+        new(Mnemonic.Prefetchnta, "PREFETCHh", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop, threaded: &MoveOps.PickNop),
+        new(Mnemonic.Prefetcht0, "PREFETCHh", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop, threaded: &MoveOps.PickNop),
         new(Mnemonic.Prefetcht1, "PREFETCHh", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop),
         new(Mnemonic.Prefetcht2, "PREFETCHh", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop),
-        new(Mnemonic.Endbr32, "ENDBR32", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop),
+        new(Mnemonic.Endbr32, "ENDBR32", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop, threaded: &MoveOps.PickNop),
         new(Mnemonic.Endbr64, "ENDBR64", TestClass.Move, &MoveOperations.Nop, EmitMoves.Nop),
         new(Mnemonic.Bndcl, "MPX", TestClass.NotTested, &MoveOperations.Nop, EmitMoves.Nop),
         new(Mnemonic.Bndcn, "MPX", TestClass.NotTested, &MoveOperations.Nop, EmitMoves.Nop),

@@ -51,14 +51,12 @@ internal sealed unsafe class BlockCache : IDisposable
         return null;
     }
 
+    /// <summary>Whether it is time to start afresh.</summary>
+    public bool IsFull => _count >= MaxBlocks;
+
     /// <summary>Before the bytes at a host address are decoded: writes to their frame are announced from now on.</summary>
     public void Hold(byte* host)
     {
-        if (_count >= MaxBlocks)
-        {
-            Clear();
-        }
-
         uint frame = Frame(host);
         if (_frames.TryAdd(frame, []))
         {
@@ -166,7 +164,8 @@ internal sealed unsafe class BlockCache : IDisposable
         _count--;
     }
 
-    private void Clear()
+    /// <summary>Forgets all blocks.</summary>
+    public void Clear()
     {
         foreach ((uint frame, List<DecodedBlock> blocks) in _frames)
         {
@@ -182,6 +181,6 @@ internal sealed unsafe class BlockCache : IDisposable
     private static void Retire(DecodedBlock block)
     {
         block.Valid = false;
-        block.Chain = block.Successor = block.OtherSuccessor = null;
+        block.Chain = null;
     }
 }

@@ -1,11 +1,14 @@
+using Dbt.Translator.Interpretation.Threaded;
 using Dbt.Translator.State;
-using Iced.Intel;
 
 namespace Dbt.Translator.Interpretation;
 
 /// <summary>Decoded instructions that follow each other within one page, up to one that changes the flow or the mode.</summary>
 internal sealed unsafe class DecodedBlock
 {
+    private bool _valid = true;
+    private bool _chained = true;
+
     /// <summary>EIP of the first instruction.</summary>
     public required uint Eip { get; init; }
 
@@ -18,27 +21,45 @@ internal sealed unsafe class DecodedBlock
     /// <summary>Bytes of code.</summary>
     public required int Length { get; init; }
 
-    /// <summary>At least one instruction.</summary>
-    public required DecodedInstruction[] Instructions { get; init; }
+    /// <summary>The block as threaded code; null where it is to be carried out from <see cref="Single"/>.</summary>
+    public required ThreadedBlock* Code { get; init; }
 
-    /// <summary>Iced's form of the instructions that need it.</summary>
-    public required Instruction[] Kept { get; init; }
+    /// <summary>The instruction, where it is one that is carried out alone.</summary>
+    public DecodedInstruction[] Single { get; init; } = [];
 
     /// <summary>Its one instruction lies in two pages: not to be cached.</summary>
     public required bool CrossesPage { get; init; }
 
     /// <summary>Cleared when its code was written.</summary>
-    public bool Valid { get; set; } = true;
+    public bool Valid
+    {
+        get => _valid;
+        set
+        {
+            _valid = value;
+            Refresh();
+        }
+    }
 
-    /// <summary>Executions so far, for tiering.</summary>
-    public int Executions { get; set; }
+    /// <summary>Whether other blocks may go on to it by themselves; otherwise it has a translation that is to run.</summary>
+    public bool Chained
+    {
+        get => _chained;
+        set
+        {
+            _chained = value;
+            Refresh();
+        }
+    }
 
     /// <summary>The next block in the cache's bucket.</summary>
     public DecodedBlock? Chain { get; set; }
 
-    /// <summary>The blocks that followed it last and before that.</summary>
-    public DecodedBlock? Successor { get; set; }
-
-    /// <inheritdoc cref="Successor"/>
-    public DecodedBlock? OtherSuccessor { get; set; }
+    private void Refresh()
+    {
+        if (Code != null)
+        {
+            Code->ExecuteEntry = _valid && _chained && (Mode & CpuMode.Flat) != 0 ? (long)Host - Eip : ThreadedBlock.Never;
+        }
+    }
 }

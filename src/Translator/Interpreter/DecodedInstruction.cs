@@ -24,8 +24,8 @@ internal unsafe struct DecodedInstruction
     /// <summary>Second immediate: ENTER's level, a far pointer's selector; or the thunk's number.</summary>
     public uint Extra;
 
-    /// <summary>Index of Iced's form in the block, for rows that keep it.</summary>
-    public ushort Kept;
+    /// <summary>Where the interpreter has Iced's form, for rows that keep it.</summary>
+    public int Kept;
 
     /// <summary>Bytes of the instruction, 1 to 15.</summary>
     public byte Length;
@@ -102,4 +102,10 @@ internal enum DecodedFlags : ushort
 
     /// <summary>The stack segment is flat and 32-bit.</summary>
     FlatStack = 128,
+
+    /// <summary>The memory operand's segment spans 4 GiB and may be written in this mode, and its addresses have 32 bits.</summary>
+    Direct = 256,
+
+    /// <summary>Such an operand that has an index, or a segment with a base.</summary>
+    FullAddress = 512,
 }

@@ -244,6 +244,21 @@ internal sealed unsafe class InstructionDecoder
                 d.Flags |= DecodedFlags.FlatStack;
             }
         }
+
+        bool hasBase = (SegmentIndex)d.Segment switch
+        {
+            SegmentIndex.Fs => (mode & (CpuMode.FsSimple | CpuMode.Watched)) == CpuMode.FsSimple,
+            SegmentIndex.Gs => (mode & (CpuMode.GsSimple | CpuMode.Watched)) == CpuMode.GsSimple,
+            _ => false,
+        };
+        if ((d.Flags & DecodedFlags.Address16) == 0 && (hasBase || (d.Flags & DecodedFlags.FlatSegment) != 0))
+        {
+            d.Flags |= DecodedFlags.Direct;
+            if (hasBase || d.Index != DecodedInstruction.NoRegister)
+            {
+                d.Flags |= DecodedFlags.FullAddress;
+            }
+        }
     }
 
     private static SegmentIndex8 SegmentOf(Register register) => register switch

@@ -1,7 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Dbt.Translator.Instructions;
 using Dbt.Translator.Interpretation.Native;
+using Dbt.Translator.Interpretation.Threaded;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 using Iced.Intel;
@@ -10,8 +12,16 @@ namespace Dbt.Translator.Interpretation;
 
 internal sealed unsafe partial class Interpreter
 {
+    private const int KeptOfCrossing = SingleCache.Entries;
+    private const int FirstKept = KeptOfCrossing + 1;
+
     private readonly List<DecodedInstruction> _decoded = [];
-    private readonly List<Instruction> _keptList = [];
+    private readonly List<InstructionRow?> _rows = [];
+
+    // Iced's forms: those of single instructions at their places in the cache, one for an instruction across pages, then those of blocks.
+    private Instruction[] _kept = new Instruction[FirstKept + 256];
+    private int _keptCount = FirstKept;
+    private int _keptNext;
 
     /// <summary>Host address of the code byte at EIP.</summary>
     /// <returns>False for #GP(0) outside CS, or #PF.</returns>
@@ -52,14 +62,15 @@ internal sealed unsafe partial class Interpreter
             return false;
         }
 
-        return TryDecode(cpu, host, maxInstructions, out block);
+        return TryDecode(cpu, host, maxInstructions, false, out block);
     }
 
-    private bool TryDecode(CpuState* cpu, byte* host, int maxInstructions, [NotNullWhen(true)] out DecodedBlock? block)
+    private bool TryDecode(CpuState* cpu, byte* host, int maxInstructions, bool single, [NotNullWhen(true)] out DecodedBlock? block)
     {
         block = null;
         _decoded.Clear();
-        _keptList.Clear();
+        _rows.Clear();
+        _keptNext = single ? SingleCache.Index(host) : _keptCount;
         bool code32 = (cpu->Mode & CpuMode.Code32) != 0;
         byte* pageEnd = (byte*)(((ulong)host | 0xFFF) + 1);
         byte* position = host;
@@ -77,6 +88,7 @@ internal sealed unsafe partial class Interpreter
                 }
 
                 crosses = true;
+                _keptNext = KeptOfCrossing;
                 if (!TryReadAcross(cpu, position, pageEnd, code32, out instruction, out error))
                 {
                     return false;
@@ -104,14 +116,27 @@ internal sealed unsafe partial class Interpreter
         }
         while (!crosses && position < pageEnd && _decoded.Count < maxInstructions);
 
+        bool alone = single || crosses;
+        if (!alone)
+        {
+            _keptCount = _keptNext;
+        }
+
+        ThreadedBlock* code = null;
+        if (!alone)
+        {
+            code = _code.Add(cpu->Eip, cpu->Mode, host, ChainLimit, CollectionsMarshal.AsSpan(_decoded), CollectionsMarshal.AsSpan(_rows));
+            Jumps = _code.Jumps;
+        }
+
         block = new DecodedBlock
         {
             Eip = cpu->Eip,
             Mode = cpu->Mode,
             Host = host,
             Length = (int)(position - host),
-            Instructions = [.. _decoded],
-            Kept = _keptList.Count == 0 ? [] : [.. _keptList],
+            Code = code,
+            Single = alone ? [_decoded[0]] : [],
             CrossesPage = crosses,
         };
         return true;
@@ -145,7 +170,7 @@ internal sealed unsafe partial class Interpreter
     {
         if (instruction.IsInvalid)
         {
-            _decoded.Add(Stub(instruction, &UndefinedOpcode));
+            Add(Stub(instruction, &UndefinedOpcode), null);
             return true;
         }
 
@@ -154,15 +179,20 @@ internal sealed unsafe partial class Interpreter
         {
             var missing = Stub(instruction, &NotImplemented);
             missing.Extra = (uint)instruction.Mnemonic;
-            _decoded.Add(missing);
+            Add(missing, null);
             return true;
         }
 
         DecodedInstruction d = InstructionDecoder.Compact(instruction, row, cpu->Mode);
         if ((row.Traits & RowTraits.KeepsInstruction) != 0)
         {
-            d.Kept = (ushort)_keptList.Count;
-            _keptList.Add(instruction);
+            if (_keptNext == _kept.Length)
+            {
+                Array.Resize(ref _kept, _kept.Length * 2);
+            }
+
+            d.Kept = _keptNext;
+            _kept[_keptNext++] = instruction;
         }
 
         if ((row.Traits & RowTraits.NativeThunk) != 0)
@@ -172,7 +202,7 @@ internal sealed unsafe partial class Interpreter
             {
                 d.Handler = &NotImplemented;
                 d.Extra = (uint)instruction.Mnemonic;
-                _decoded.Add(d);
+                Add(d, null);
                 return true;
             }
 
@@ -180,8 +210,14 @@ internal sealed unsafe partial class Interpreter
             d.Immediate = CoprocessorOpcode(Decoder.Bytes);
         }
 
-        _decoded.Add(d);
+        Add(d, row);
         return (row.Traits & RowTraits.EndsBlock) != 0;
+    }
+
+    private void Add(in DecodedInstruction d, InstructionRow? row)
+    {
+        _decoded.Add(d);
+        _rows.Add(row);
     }
 
     // What the x87 keeps of its last instruction: the low bits of the first byte, and the second (SDM vol. 1, 8.1.9). 0 for all others.

@@ -1,5 +1,4 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
+using Dbt.Translator.Interpretation.Threaded;
 using Dbt.Translator.Memory;
 using Dbt.Translator.Protection;
 using Dbt.Translator.State;
@@ -28,10 +27,21 @@ internal sealed unsafe partial class Interpreter : IDisposable
     /// <summary>Value of <see cref="CpuState.InterruptShadow"/> that holds off debug traps.</summary>
     public const int HoldsTraps = 2;
 
+    /// <summary>Entries of the table by which computed jumps find their blocks.</summary>
+    public const int JumpEntries = 1 << 14;
+
+    /// <summary>Blocks by EIP, for computed jumps; null before the first.</summary>
+    internal ThreadedBlock** Jumps;
+
+    /// <summary>The link by which the last block was left, where it could not be followed; else null.</summary>
+    internal ThreadedBlock** OpenLink;
+
     private const uint DebugSingleStep = 1u << 14;
 
     private readonly SingleCache _single = new();
-    private Instruction[] _kept = [];
+    private readonly ThreadedCode _code = new();
+    private uint _openEip;
+    private CpuMode _openMode;
 
     private readonly bool _portable;
 
@@ -65,50 +75,85 @@ internal sealed unsafe partial class Interpreter : IDisposable
 
     internal InstructionDecoder Decoder { get; }
 
-    /// <summary>Executes a block from its first instruction until it ends, faults, or its code is written.</summary>
-    public Outcome ExecuteBlock(CpuState* cpu, DecodedBlock block)
+    /// <summary>Executions at which a block returns to the engine, before it is run.</summary>
+    internal uint ChainLimit { get; set; } = uint.MaxValue;
+
+    /// <summary>Whether the blocks take so much memory that it is time to forget them.</summary>
+    internal bool IsFull => _code.IsFull;
+
+    /// <summary>Executes a block from its first instruction, and what it is chained to, until something is to be looked at.</summary>
+    public Outcome ExecuteBlock(CpuState* cpu, DecodedBlock block) =>
+        block.Code != null ? Execute(cpu, block.Code) : ExecuteAlone(cpu, in block.Single[0]);
+
+    /// <summary>The block of the jump table for EIP and mode; null where there is none, or its page is mapped differently now.</summary>
+    public ThreadedBlock* FindBlock(CpuState* cpu)
     {
-        DecodedInstruction[] instructions = block.Instructions;
-        _kept = block.Kept;
+        if (Jumps == null)
+        {
+            return null;
+        }
+
+        ThreadedBlock* block = Jumps[Threaded.Chain.JumpIndex(cpu->Eip)];
+        return block->Eip == cpu->Eip && block->Mode == cpu->Mode && block->ExecuteEntry == Threaded.Chain.ExecuteEntry(cpu, cpu->Eip) ? block : null;
+    }
+
+    /// <summary>Executes threaded code.</summary>
+    public Outcome Execute(CpuState* cpu, ThreadedBlock* block)
+    {
         cpu->InterruptShadow = 0;
-        ref DecodedInstruction d = ref MemoryMarshal.GetArrayDataReference(instructions);
-        int count = instructions.Length;
-        int done = 0;
-        while (true)
+        block->Executions++;
+        if (block->ExecuteEntry != ThreadedBlock.Never)
         {
-            if (!d.Handler(this, cpu, in d))
+            Jumps[Threaded.Chain.JumpIndex(block->Eip)] = block;
+            if (OpenLink != null && _openEip == block->Eip && _openMode == block->Mode)
             {
-                cpu->RetiredInterpreted += (uint)done;
-                AbandonWrite();
-                return Outcome.Faulted;
+                *OpenLink = block;
             }
-
-            done++;
-            if ((d.Flags & DecodedFlags.SetsEip) == 0)
-            {
-                cpu->Eip = d.NextEip;
-            }
-            else if (cpu->Eip != d.NextEip)
-            {
-                break; // a branch, or a REP that was interrupted
-            }
-
-            if (done == count || cpu->CodeChanged != 0)
-            {
-                break;
-            }
-
-            d = ref Unsafe.Add(ref d, 1);
         }
 
-        cpu->RetiredInterpreted += (uint)done;
-        if (Transferred)
+        OpenLink = null;
+        cpu->ChainEnd = cpu->RetiredInterpreted + Threaded.Chain.MaxInstructions;
+        Op* first = ThreadedBlock.First(block);
+        var outcome = (Outcome)first->Routine(this, cpu, first);
+        (_openEip, _openMode) = (cpu->Eip, cpu->Mode);
+        return outcome == Outcome.Completed ? Ended() : outcome;
+    }
+
+    /// <summary>Forgets all blocks; none may be running.</summary>
+    public void Forget()
+    {
+        _code.Clear();
+        OpenLink = null;
+        _keptCount = FirstKept;
+    }
+
+    private Outcome ExecuteAlone(CpuState* cpu, in DecodedInstruction d)
+    {
+        cpu->InterruptShadow = 0;
+        if (!d.Handler(this, cpu, in d))
         {
-            Transferred = false;
-            return Outcome.Transferred;
+            AbandonWrite();
+            return Outcome.Faulted;
         }
 
-        return Outcome.Completed;
+        cpu->RetiredInterpreted++;
+        if ((d.Flags & DecodedFlags.SetsEip) == 0)
+        {
+            cpu->Eip = d.NextEip;
+        }
+
+        return Ended();
+    }
+
+    private Outcome Ended()
+    {
+        if (!Transferred)
+        {
+            return Outcome.Completed;
+        }
+
+        Transferred = false;
+        return Outcome.Transferred;
     }
 
     /// <summary>
@@ -124,7 +169,7 @@ internal sealed unsafe partial class Interpreter : IDisposable
         DecodedBlock? block = _single.Find(host, cpu->Eip, cpu->Mode);
         if (block == null || !InsideCodeSegment(cpu, block))
         {
-            if (!TryDecode(cpu, host, 1, out block))
+            if (!TryDecode(cpu, host, 1, true, out block))
             {
                 return Outcome.Faulted;
             }
@@ -199,5 +244,9 @@ internal sealed unsafe partial class Interpreter : IDisposable
     public ref readonly Instruction Kept(in DecodedInstruction d) => ref _kept[d.Kept];
 
     /// <inheritdoc/>
-    public void Dispose() => HostMemory.Release(_scratch, ScratchBytes);
+    public void Dispose()
+    {
+        _code.Dispose();
+        HostMemory.Release(_scratch, ScratchBytes);
+    }
 }

@@ -1,3 +1,4 @@
+using Dbt.Translator.Interpretation.Threaded;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Interpretation;
@@ -39,7 +40,6 @@ internal sealed unsafe class InterpreterEngine : Engine
     {
         _cache.Own();
         _cache.TakeRemoteWrites();
-        DecodedBlock? previous = null;
         while (true)
         {
             if (cpu->Attention != 0 && cpu->InterruptShadow == 0)
@@ -55,17 +55,17 @@ internal sealed unsafe class InterpreterEngine : Engine
             if (cpu->InterruptShadow != 0 || (cpu->Mode & CpuMode.SingleStep) != 0)
             {
                 _interpreter.Step(cpu);
-                previous = null;
                 continue;
             }
 
-            DecodedBlock? block = Next(cpu, previous);
-            if (block == null || _interpreter.ExecuteBlock(cpu, block) == Outcome.Faulted)
+            ThreadedBlock* found = _interpreter.FindBlock(cpu);
+            Outcome outcome = found != null ? _interpreter.Execute(cpu, found)
+                : Next(cpu) is { } block ? _interpreter.ExecuteBlock(cpu, block)
+                : Outcome.Faulted;
+            if (outcome == Outcome.Faulted)
             {
                 _platform.DeliverFault(cpu);
             }
-
-            previous = block;
         }
     }
 
@@ -77,56 +77,37 @@ internal sealed unsafe class InterpreterEngine : Engine
     }
 
     // Null for a fault in the fetch.
-    private DecodedBlock? Next(CpuState* cpu, DecodedBlock? previous)
+    private DecodedBlock? Next(CpuState* cpu)
     {
         if (!_interpreter.TryFetch(cpu, out byte* host))
         {
             return null;
         }
 
-        if (previous != null)
-        {
-            DecodedBlock? successor = previous.Successor;
-            if (successor != null && Matches(cpu, successor, host))
-            {
-                return successor;
-            }
-
-            successor = previous.OtherSuccessor;
-            if (successor != null && Matches(cpu, successor, host))
-            {
-                return successor;
-            }
-        }
-
         DecodedBlock? block = _cache.Find(host, cpu->Eip, cpu->Mode);
-        if (block == null || !Interpreter.InsideCodeSegment(cpu, block))
+        if (block != null && Interpreter.InsideCodeSegment(cpu, block))
         {
-            _cache.Hold(host);
-            if (!_interpreter.TryDecodeBlock(cpu, MaxBlockInstructions, out block))
-            {
-                return null;
-            }
-
-            _statistics.BlocksDecoded++;
-            if (block.CrossesPage)
-            {
-                return block;
-            }
-
-            _cache.Add(block);
+            return block;
         }
 
-        // Links skip the limit check of CS, so they are made in flat segments only.
-        if (previous is { Valid: true } && (cpu->Mode & CpuMode.Flat) != 0)
+        if (_cache.IsFull || _interpreter.IsFull)
         {
-            previous.OtherSuccessor = previous.Successor;
-            previous.Successor = block;
+            _cache.Clear();
+            _interpreter.Forget();
+        }
+
+        _cache.Hold(host);
+        if (!_interpreter.TryDecodeBlock(cpu, MaxBlockInstructions, out block))
+        {
+            return null;
+        }
+
+        _statistics.BlocksDecoded++;
+        if (!block.CrossesPage)
+        {
+            _cache.Add(block);
         }
 
         return block;
     }
-
-    private static bool Matches(CpuState* cpu, DecodedBlock block, byte* host) =>
-        block.Host == host && block.Eip == cpu->Eip && block.Mode == cpu->Mode && block.Valid;
 }

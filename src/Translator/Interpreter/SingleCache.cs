@@ -7,7 +7,8 @@ namespace Dbt.Translator.Interpretation;
 /// </summary>
 internal sealed unsafe class SingleCache
 {
-    private const int Entries = 1024;
+    /// <summary>Instructions it holds.</summary>
+    public const int Entries = 1024;
 
     private readonly DecodedBlock?[] _blocks = new DecodedBlock?[Entries];
     private readonly byte[] _bytes = new byte[Entries * 16];
@@ -33,5 +34,6 @@ internal sealed unsafe class SingleCache
         _blocks[index] = block;
     }
 
-    private static int Index(byte* host) => (int)(((ulong)host ^ ((ulong)host >> 10)) & (Entries - 1));
+    /// <summary>The place of the instruction at a host address.</summary>
+    public static int Index(byte* host) => (int)(((ulong)host ^ ((ulong)host >> 10)) & (Entries - 1));
 }

@@ -69,6 +69,9 @@ public unsafe struct CpuState
     /// </summary>
     public int InterruptShadow;
 
+    /// <summary>Always 0: what the interpreter adds for an absent base or index.</summary>
+    public readonly uint Zero;
+
     /// <summary>Segment registers.</summary>
     public SegmentFile Segments;
 
@@ -125,6 +128,9 @@ public unsafe struct CpuState
 
     /// <summary>Its data: offset, and the segment register's <see cref="SegmentIndex"/> in bits 32 to 39, bit 63 set. 0: none.</summary>
     public ulong X87Data;
+
+    /// <summary>Value of <see cref="RetiredInterpreted"/> from which on the interpreter's chained blocks return to the engine.</summary>
+    public ulong ChainEnd;
 
     /// <summary>The current CPL and mode bits from the segment registers and EFLAGS; also selects the TLB half.</summary>
     public void RefreshMode()

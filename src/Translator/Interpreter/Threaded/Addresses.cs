@@ -1,0 +1,93 @@
+using System.Runtime.CompilerServices;
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Interpretation.Threaded;
+
+/// <summary>How an op's memory operand is addressed.</summary>
+internal unsafe interface IAddress
+{
+    /// <summary>Whether the segment has a base, and offsets near 4 GiB are left to the general routine.</summary>
+    static abstract bool HasSegment { get; }
+
+    /// <summary>Offset in the segment.</summary>
+    static abstract uint Offset(CpuState* cpu, Op* op);
+}
+
+/// <summary>A register or none, and a displacement, in a flat segment.</summary>
+internal readonly unsafe struct BaseAddress : IAddress
+{
+    public static bool HasSegment => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Offset(CpuState* cpu, Op* op) => *(uint*)((byte*)cpu + op->Base) + op->Displacement;
+}
+
+/// <summary>Everything there is, in a segment of 4 GiB.</summary>
+internal readonly unsafe struct FullAddress : IAddress
+{
+    public static bool HasSegment => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Offset(CpuState* cpu, Op* op) =>
+        *(uint*)((byte*)cpu + op->Base) + (*(uint*)((byte*)cpu + op->Index) << op->Scale) + op->Displacement;
+}
+
+/// <summary>Size of an op's operand.</summary>
+internal interface IWidth
+{
+    /// <summary>Bytes.</summary>
+    static abstract int Size { get; }
+}
+
+/// <summary>One byte.</summary>
+internal readonly struct Byte1 : IWidth
+{
+    public static int Size => 1;
+}
+
+/// <summary>Two bytes.</summary>
+internal readonly struct Byte2 : IWidth
+{
+    public static int Size => 2;
+}
+
+/// <summary>Four bytes.</summary>
+internal readonly struct Byte4 : IWidth
+{
+    public static int Size => 4;
+}
+
+/// <summary>Memory operands of ops.</summary>
+internal static unsafe class Addresses
+{
+    private const uint LastOffset = 0xFFFFF000;
+
+    /// <summary>A register of the state.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* At(CpuState* cpu, byte offset) => (byte*)cpu + offset;
+
+    /// <summary>Host address of a memory operand that lies in one page, which is in the software TLB; null for all others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Open<TAddress, TWidth>(CpuState* cpu, Op* op, MemoryAccess access)
+        where TAddress : struct, IAddress
+        where TWidth : struct, IWidth
+    {
+        uint offset = TAddress.Offset(cpu, op);
+        if (!TAddress.HasSegment)
+        {
+            return Open(cpu, offset, TWidth.Size, access);
+        }
+
+        // An operand that begins below 4 GiB and ends above faults.
+        return offset <= LastOffset ? Open(cpu, offset + *(uint*)((byte*)cpu + op->Segment), TWidth.Size, access) : null;
+    }
+
+    /// <summary>The same of a linear address.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Open(CpuState* cpu, uint linear, int size, MemoryAccess access)
+    {
+        long entry = Volatile.Read(ref *(long*)(cpu->Tlb + ((nint)access * SoftwareTlb.TableBytes) + (nint)((nuint)(linear >> 12) * 8)));
+        return entry != 0 && (size == 1 || (linear & 0xFFF) <= (uint)(4096 - size)) ? (byte*)(entry + linear) : null;
+    }
+}

@@ -1,0 +1,138 @@
+using System.Runtime.CompilerServices;
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Interpretation.Threaded;
+
+/// <summary>
+/// Near JMP, CALL and RET of 32 bits in flat segments, where no target is outside CS. They end their block; what they cannot do ends it too.
+/// </summary>
+internal static unsafe class FlowOps
+{
+    /// <summary>The routine of a JMP.</summary>
+    public static ThreadedRoutine PickJmp(in DecodedInstruction d)
+    {
+        if (!StackOps.IsFlat(in d))
+        {
+            return null;
+        }
+
+        switch (d.Kind0)
+        {
+            case OperandKind.Immediate:
+                return &Jump;
+            case OperandKind.Register:
+                return &JumpRegister;
+            case OperandKind.Memory when (d.Flags & DecodedFlags.Direct) != 0:
+                return (d.Flags & DecodedFlags.FullAddress) != 0 ? &JumpMemory<FullAddress> : &JumpMemory<BaseAddress>;
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>The routine of a CALL.</summary>
+    public static ThreadedRoutine PickCall(in DecodedInstruction d)
+    {
+        if (!StackOps.IsFlat(in d))
+        {
+            return null;
+        }
+
+        switch (d.Kind0)
+        {
+            case OperandKind.Immediate:
+                return &Call;
+            case OperandKind.Register:
+                return &CallRegister;
+            case OperandKind.Memory when (d.Flags & DecodedFlags.Direct) != 0:
+                return (d.Flags & DecodedFlags.FullAddress) != 0 ? &CallMemory<FullAddress> : &CallMemory<BaseAddress>;
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>The routine of a near RET.</summary>
+    public static ThreadedRoutine PickRet(in DecodedInstruction d) => StackOps.IsFlat(in d) ? &Ret : null;
+
+    [MethodImpl(Chain.Hot)]
+    private static int Jump(Interpreter interpreter, CpuState* cpu, Op* op) =>
+        Chain.Go(interpreter, cpu, op, op->Immediate, Op.Links(op));
+
+    [MethodImpl(Chain.Hot)]
+    private static int JumpRegister(Interpreter interpreter, CpuState* cpu, Op* op) =>
+        Chain.GoIndirect(interpreter, cpu, op, *(uint*)Addresses.At(cpu, op->Register0));
+
+    [MethodImpl(Chain.Hot)]
+    private static int JumpMemory<TAddress>(Interpreter interpreter, CpuState* cpu, Op* op)
+        where TAddress : struct, IAddress
+    {
+        byte* memory = Addresses.Open<TAddress, Byte4>(cpu, op, MemoryAccess.Read);
+        return memory == null
+            ? GeneralOps.EndSetsEip(interpreter, cpu, op)
+            : Chain.GoIndirect(interpreter, cpu, op, Interpreter.Load(memory, 4));
+    }
+
+    [MethodImpl(Chain.Hot)]
+    private static int Call(Interpreter interpreter, CpuState* cpu, Op* op)
+    {
+        uint top = cpu->Gpr[(int)Gpr.Esp] - 4;
+        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Write);
+        if (stack == null)
+        {
+            return GeneralOps.EndSetsEip(interpreter, cpu, op);
+        }
+
+        Interpreter.Store(stack, 4, op->Displacement);
+        cpu->Gpr[(int)Gpr.Esp] = top;
+        return Chain.Go(interpreter, cpu, op, op->Immediate, Op.Links(op));
+    }
+
+    [MethodImpl(Chain.Hot)]
+    private static int CallRegister(Interpreter interpreter, CpuState* cpu, Op* op)
+    {
+        uint target = *(uint*)Addresses.At(cpu, op->Register0);
+        uint top = cpu->Gpr[(int)Gpr.Esp] - 4;
+        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Write);
+        if (stack == null)
+        {
+            return GeneralOps.EndSetsEip(interpreter, cpu, op);
+        }
+
+        Interpreter.Store(stack, 4, op->General->NextEip);
+        cpu->Gpr[(int)Gpr.Esp] = top;
+        return Chain.GoIndirect(interpreter, cpu, op, target);
+    }
+
+    [MethodImpl(Chain.Hot)]
+    private static int CallMemory<TAddress>(Interpreter interpreter, CpuState* cpu, Op* op)
+        where TAddress : struct, IAddress
+    {
+        byte* memory = Addresses.Open<TAddress, Byte4>(cpu, op, MemoryAccess.Read);
+        uint top = cpu->Gpr[(int)Gpr.Esp] - 4;
+        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Write);
+        if (memory == null || stack == null)
+        {
+            return GeneralOps.EndSetsEip(interpreter, cpu, op);
+        }
+
+        // Read before the push: the operand may lie where the return address goes.
+        uint target = Interpreter.Load(memory, 4);
+        Interpreter.Store(stack, 4, op->General->NextEip);
+        cpu->Gpr[(int)Gpr.Esp] = top;
+        return Chain.GoIndirect(interpreter, cpu, op, target);
+    }
+
+    [MethodImpl(Chain.Hot)]
+    private static int Ret(Interpreter interpreter, CpuState* cpu, Op* op)
+    {
+        uint top = cpu->Gpr[(int)Gpr.Esp];
+        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Read);
+        if (stack == null)
+        {
+            return GeneralOps.EndSetsEip(interpreter, cpu, op);
+        }
+
+        cpu->Gpr[(int)Gpr.Esp] = top + 4 + op->Immediate;
+        return Chain.GoIndirect(interpreter, cpu, op, Interpreter.Load(stack, 4));
+    }
+}

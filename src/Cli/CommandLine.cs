@@ -48,6 +48,7 @@ internal static class CommandLine
             global.DryRun,
 
             RunCommand.Create(global),
+            GuestCommand.Create(),
             DiskCommand.Create(),
             VersionCommand.Create(),
         };

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Dbt.Cli.Config;
+using Dbt.Cli.Guests;
 using Dbt.Cli.Running;
 using Dbt.Cli.Terminal;
 using Dbt.Translator;
@@ -25,10 +26,10 @@ internal static class RunCommand
     /// <summary>Makes the command.</summary>
     public static Command Create(GlobalOptions global)
     {
-        var words = new Argument<string[]>("FILE.cfg key=value")
+        var words = new Argument<string[]>("FILE.cfg|GUEST key=value")
         {
             Arity = ArgumentArity.ZeroOrMore,
-            Description = "A guest's configuration in xl.cfg's format, and settings that replace the file's. Without a file our own embedded guest runs.",
+            Description = "A guest's configuration in xl.cfg's format, and settings that replace the file's. A guest of `dbt guest list` is run by its name. Without either our own embedded guest runs.",
         };
         var engine = new Option<EngineKind>("--engine")
         {
@@ -120,8 +121,34 @@ internal static class RunCommand
             throw new ConfigException($"unknown option {option}; see: dbt run --help");
         }
 
+        if (words.Length > 0 && KnownGuests.IsNamed(words[0]))
+        {
+            int status = FetchIfAbsent(words[0], options.DryRun);
+            if (status != ExitStatus.Success)
+            {
+                return status;
+            }
+
+            using IDisposable held = GuestStore.Default.Open(words[0], anew: false);
+            return await RunAsync(GuestConfigReader.Read(KnownGuests.Configuration(words[0], GuestStore.Default), words[1..]), options).ConfigureAwait(false);
+        }
+
         bool named = words.Length > 0 && (!words[0].Contains('=', StringComparison.Ordinal) || File.Exists(words[0]));
-        GuestConfig config = GuestConfigReader.Read(named ? words[0] : null, named ? words[1..] : words);
+        return await RunAsync(GuestConfigReader.Read(named ? words[0] : null, named ? words[1..] : words), options).ConfigureAwait(false);
+    }
+
+    private static int FetchIfAbsent(string guest, bool dryRun)
+    {
+        GuestStore store = GuestStore.Default;
+        return dryRun || store.Installed(guest) is not null || store.Fetched(guest) is not null ? ExitStatus.Success : Cancellable.Run(cancellation =>
+        {
+            KnownGuests.Fetch(guest, store, new GuestRequest([], null), cancellation);
+            return ExitStatus.Success;
+        });
+    }
+
+    private static async Task<int> RunAsync(GuestConfig config, RunOptions options)
+    {
         foreach (string warning in config.Warnings)
         {
             Console.Error.WriteLine($"dbt: warning: {warning}");

@@ -34,6 +34,20 @@ internal sealed class GuestConfigReader
         return new GuestConfigReader(file, folder, path is null ? "dbt-guest" : Path.GetFileNameWithoutExtension(path)).Read(needsKernel: path is not null);
     }
 
+    /// <summary>Reads settings that come from no file, and what the command line says beside them.</summary>
+    /// <param name="settings">They are changed by what the command line says.</param>
+    /// <param name="overrides">key=value.</param>
+    /// <exception cref="ConfigException">They say what can't be done.</exception>
+    public static GuestConfig Read(ConfigFile settings, IEnumerable<string> overrides)
+    {
+        foreach (string setting in overrides)
+        {
+            settings.Override(setting);
+        }
+
+        return new GuestConfigReader(settings, ".", "guest").Read(needsKernel: true);
+    }
+
     private static string ReadText(string path)
     {
         try

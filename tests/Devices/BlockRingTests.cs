@@ -204,7 +204,7 @@ public sealed class BlockRingTests
         driver.Connect();
         driver.Ring[0][0] = producer;
         driver.Kick();
-        Assert.True(SpinWait.SpinUntil(() => driver.Store.Read(BlockDriver.Back + "/state") == "5", TimeSpan.FromSeconds(30)));
+        driver.WaitForState("5");
         Assert.Equal(0, driver.Frontend.Mapped);
         driver.Guest.Write(BlockDriver.Front + "/state", "1");
         driver.Connect();

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using Dbt.Devices;
@@ -54,7 +55,7 @@ internal sealed unsafe class FakeFrontend : IFrontend
     public HashSet<uint> Ports { get; } = [];
 
     /// <summary>Wakes the back end that is connected to a port, as the guest's event does.</summary>
-    public Dictionary<uint, Action> Signals { get; } = [];
+    public ConcurrentDictionary<uint, Action> Signals { get; } = [];
 
     /// <summary>Released for each event that the guest gets.</summary>
     public SemaphoreSlim Events { get; } = new(0);
@@ -150,6 +151,6 @@ internal sealed unsafe class FakeFrontend : IFrontend
     {
         public void Notify() => owner.Events.Release();
 
-        public void Dispose() => owner.Signals.Remove(port);
+        public void Dispose() => owner.Signals.TryRemove(port, out _);
     }
 }

@@ -41,7 +41,8 @@ internal sealed class BlockBackend : IDisposable
         Configuration = disk;
         _store = store;
         string name = $"disk {disk.Device.Name}";
-        _disk = new BlockDisk(frontend, image, name, sectorSize, new BlockWorkers(name, Workers));
+        int granularity = disk.Discard && image.DiscardGranularity > 0 ? Math.Max(image.DiscardGranularity, sectorSize) : 0;
+        _disk = new BlockDisk(frontend, image, name, sectorSize, granularity, new BlockWorkers(name, Workers));
         _nodes = new BlockNodes(store, _disk, disk);
         _nodes.Publish();
         _watch = store.Watch(_nodes.Front + "/state", _ => Step());

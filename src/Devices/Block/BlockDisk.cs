@@ -8,8 +8,9 @@ namespace Dbt.Devices.Block;
 /// Logical sector size, bytes: every request is a multiple of it, and aligned to it. Requests count in units of 512 bytes whatever it is, as Linux'
 /// two ends always did, and as newer versions of the header have it.
 /// </param>
+/// <param name="DiscardGranularity">The unit of storage that can be given back, bytes; 0 where none is.</param>
 /// <param name="Workers">Who waits for the host.</param>
-internal sealed record BlockDisk(IFrontend Frontend, IDiskImage Image, string Name, int SectorSize, BlockWorkers Workers)
+internal sealed record BlockDisk(IFrontend Frontend, IDiskImage Image, string Name, int SectorSize, int DiscardGranularity, BlockWorkers Workers)
 {
     /// <summary>The unit that requests count in, bytes.</summary>
     public const int Unit = 512;

@@ -68,7 +68,7 @@ internal sealed unsafe class BlockJob : IDisposable
             case BlockOperation.WriteBarrier or BlockOperation.Flush when !_request.IsIndirect:
                 return true;
             case BlockOperation.Discard when !_request.IsIndirect:
-                return _disk.Image.DiscardGranularity == 0 ? Fails(BlockStatus.NotSupported) : TryPrepareDiscard();
+                return _disk.DiscardGranularity == 0 ? Fails(BlockStatus.NotSupported) : TryPrepareDiscard();
             default:
                 return Fails(BlockStatus.NotSupported);
         }

@@ -97,11 +97,11 @@ internal sealed class BlockNodes
         {
             Write("discard-enable", "0");
         }
-        else if (_disk.Image.DiscardGranularity is int granularity and > 0)
+        else if (_disk.DiscardGranularity > 0)
         {
             Write("discard-enable", "1");
             Write("feature-discard", "1");
-            Write("discard-granularity", Text((uint)Math.Max(granularity, _disk.SectorSize)));
+            Write("discard-granularity", Text((uint)_disk.DiscardGranularity));
             Write("discard-alignment", "0");
         }
     }

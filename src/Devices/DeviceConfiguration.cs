@@ -27,6 +27,9 @@ public sealed record DiskConfiguration(string Path, VirtualDevice Device, bool R
     /// <summary>Whether the guest is told that it can give storage back, where the host's file system can take it.</summary>
     public bool Discard { get; init; } = true;
 
+    /// <summary>Whether the image is raw even if it begins as one of another format would; it is refused otherwise.</summary>
+    public bool IsSurelyRaw { get; init; }
+
     /// <summary>Whether persistent grants are offered.</summary>
     public bool PersistentGrants { get; init; }
 }

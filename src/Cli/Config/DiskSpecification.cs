@@ -5,17 +5,19 @@ namespace Dbt.Cli.Config;
 
 /// <summary>
 /// One element of disk= (Xen's xl-disk-configuration): target, format, vdev, access by position, mixed with key=value, in any order of the
-/// latter; "target=" takes the rest of the line. The older "file:PATH,VDEV,ACCESS" has no format.
+/// latter; "target=" takes the rest of the line. The older "file:PATH,VDEV,ACCESS" has no format. Not xl's are sector-size=512|4096 and
+/// persistent-grants=0|1.
 /// </summary>
 internal sealed class DiskSpecification
 {
     private static readonly string[] RawPrefixes = ["file:", "phy:", "raw:", "aio:", "tap:aio:", "tap:", "tap2:aio:", "tap2:"];
     private static readonly string[] OtherFormats = ["qcow", "qcow2", "vhd", "vhdx", "qed"];
-    private static readonly string[] IgnoredKeys = ["backendtype", "backend", "script", "discard", "no-discard", "direct-io-safe", "discard-enable", "colo"];
+    private static readonly string[] IgnoredKeys = ["backendtype", "backend", "script", "direct-io-safe", "colo"];
 
     private readonly ConfigPosition _position;
     private string? _target, _format, _vdev, _access;
-    private bool _prefixed, _cdrom;
+    private bool _prefixed, _cdrom, _discard = true, _persistent;
+    private int? _sectorSize;
 
     private DiskSpecification(ConfigPosition position) => _position = position;
 
@@ -70,13 +72,32 @@ internal sealed class DiskSpecification
                     _ => throw Error($"devtype={value} is neither disk nor cdrom"),
                 };
                 break;
+            case "discard" or "no-discard" when equals < 0:
+                _discard = key == "discard";
+                break;
+            case "sector-size" when equals >= 0:
+                _sectorSize = value switch
+                {
+                    "512" => 512,
+                    "4096" => 4096,
+                    _ => throw Error($"sector-size={value} is neither 512 nor 4096"),
+                };
+                break;
+            case "persistent-grants" when equals >= 0:
+                _persistent = value switch
+                {
+                    "1" => true,
+                    "0" => false,
+                    _ => throw Error($"persistent-grants={value} is neither 0 nor 1"),
+                };
+                break;
             case "cdrom" when equals < 0:
                 _cdrom = true;
                 break;
             default:
                 if (IgnoredKeys.Contains(key))
                 {
-                    break; // how the host would reach the image; here it is a file, and discard makes no difference to what is read
+                    break; // how the host would reach the image; here it is a file
                 }
 
                 if (equals >= 0 && _target is not null)
@@ -161,7 +182,13 @@ internal sealed class DiskSpecification
             "w" or "rw" => _cdrom,
             _ => throw Error($"access {_access} is neither ro nor rw"),
         };
-        return new DiskConfiguration(_target, device, readOnly, _cdrom ? DiskType.Cdrom : DiskType.Disk);
+        return new DiskConfiguration(_target, device, readOnly, _cdrom ? DiskType.Cdrom : DiskType.Disk)
+        {
+            SectorSize = _sectorSize,
+            Discard = _discard,
+            IsSurelyRaw = _format == "raw",
+            PersistentGrants = _persistent,
+        };
     }
 
     private ConfigException Error(string message) => new(_position, $"disk: {message}");

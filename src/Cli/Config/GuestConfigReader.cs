@@ -1,4 +1,5 @@
 using Dbt.Devices;
+using Dbt.Devices.Block;
 using Dbt.Xen.Builder;
 
 namespace Dbt.Cli.Config;
@@ -194,7 +195,7 @@ internal sealed class GuestConfigReader
         return disks;
     }
 
-    private static void CheckDisk(ConfigPosition position, DiskConfiguration disk, List<DiskConfiguration> others)
+    private void CheckDisk(ConfigPosition position, DiskConfiguration disk, List<DiskConfiguration> others)
     {
         if (!File.Exists(disk.Path))
         {
@@ -218,11 +219,12 @@ internal sealed class GuestConfigReader
         CheckAccess(position, disk);
     }
 
-    private static void CheckAccess(ConfigPosition position, DiskConfiguration disk)
+    private void CheckAccess(ConfigPosition position, DiskConfiguration disk)
     {
         try
         {
             using var stream = new FileStream(disk.Path, FileMode.Open, disk.ReadOnly ? FileAccess.Read : FileAccess.ReadWrite, FileShare.ReadWrite);
+            CheckFormat(position, disk, ImageFormat.Recognize(stream.SafeFileHandle));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -230,6 +232,23 @@ internal sealed class GuestConfigReader
                 ? $"disk image {disk.Path} can't be read: {exception.Message}"
                 : $"disk image {disk.Path} can't be written (access ro would only read it): {exception.Message}");
         }
+    }
+
+    // A person who says raw may mean it: a guest's disk may hold anything.
+    private void CheckFormat(ConfigPosition position, DiskConfiguration disk, string? format)
+    {
+        if (format is null)
+        {
+            return;
+        }
+
+        string advice = ImageFormat.Advice(disk.Path, format);
+        if (!disk.IsSurelyRaw)
+        {
+            throw new ConfigException(position, advice);
+        }
+
+        _warnings.Add($"{position}: {advice}. As raw was asked for, its bytes are taken for the disk");
     }
 
     private static string Canonical(string path)

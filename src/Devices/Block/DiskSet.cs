@@ -41,7 +41,7 @@ internal sealed class DiskSet(XenStore store, IFrontend frontend) : IDisposable
                 throw new HostException($"there is a disk {disk.Device.Name} already");
             }
 
-            RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom);
+            RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom, disk.IsSurelyRaw);
             try
             {
                 _disks.Add(new BlockBackend(store, frontend, disk, image));

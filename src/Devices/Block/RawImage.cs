@@ -38,12 +38,20 @@ internal sealed class RawImage : IDiskImage
     public int DiscardGranularity { get; }
 
     /// <summary>Opens and locks an image.</summary>
-    /// <exception cref="HostException">It isn't there, isn't allowed, or is in use.</exception>
-    public static RawImage Open(string path, bool readOnly)
+    /// <param name="path">A file, or a block device.</param>
+    /// <param name="readOnly">For reading only, which others may do too.</param>
+    /// <param name="isSurelyRaw">Even if it begins as an image of another format would.</param>
+    /// <exception cref="HostException">It isn't there, isn't allowed, isn't raw, or is in use.</exception>
+    public static RawImage Open(string path, bool readOnly, bool isSurelyRaw = true)
     {
         SafeFileHandle handle = OpenFile(path, readOnly);
         try
         {
+            if (!isSurelyRaw && ImageFormat.Recognize(handle) is string format)
+            {
+                throw new HostException(ImageFormat.Advice(path, format));
+            }
+
             // Where the end is: of a block device too, whose file has no length.
             long length = FileCalls.Seek(handle, 0, FileCalls.SeekEnd);
             if (length < 0)

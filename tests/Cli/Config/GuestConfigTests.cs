@@ -97,7 +97,29 @@ public sealed class GuestConfigTests : IDisposable
         Assert.Equal(Path.Combine(_folder, "disk.img"), parsed.Path);
     }
 
+    [Fact]
+    public void DisksHaveSettings()
+    {
+        DiskConfiguration plain = Assert.Single(Read("kernel='kernel'\ndisk=['disk.img,,xvda,w']").Disks);
+        Assert.Equal((null, true, false, false), (plain.SectorSize, plain.Discard, plain.PersistentGrants, plain.IsSurelyRaw));
+        DiskConfiguration set = Assert.Single(Read("kernel='kernel'\ndisk=['disk.img,raw,xvda,w,no-discard,sector-size=4096,persistent-grants=1']").Disks);
+        Assert.Equal((4096, false, true, true), (set.SectorSize, set.Discard, set.PersistentGrants, set.IsSurelyRaw));
+    }
+
+    [Fact]
+    public void AnImageOfAnotherFormatIsTold()
+    {
+        File.WriteAllBytes(Path.Combine(_folder, "q.img"), [(byte)'Q', (byte)'F', (byte)'I', 0xFB, 0, 0, 0, 3, .. new byte[1024]]);
+        Assert.Contains("guest.cfg:2:7: disk image", DiskError("'q.img,,xvda,w'"), StringComparison.Ordinal);
+        Assert.Contains("is in the format qcow2, and only raw is supported; convert it with: qemu-img", DiskError("'file:q.img,xvda,w'"), StringComparison.Ordinal);
+        GuestConfig meant = Read("kernel='kernel'\ndisk=['q.img,raw,xvda,w']");
+        Assert.Contains("qcow2", Assert.Single(meant.Warnings), StringComparison.Ordinal);
+        Assert.Single(meant.Disks);
+    }
+
     [Theory]
+    [InlineData("'disk.img,raw,xvda,w,sector-size=1024'", "guest.cfg:2:7: disk: sector-size=1024 is neither")]
+    [InlineData("'disk.img,raw,xvda,w,persistent-grants=yes'", "guest.cfg:2:7: disk: persistent-grants=yes is neither")]
     [InlineData("'missing.img,raw,xvda,w'", "guest.cfg:2:7: disk image missing.img: no such file")]
     [InlineData("'disk.img,raw,xvda,w','other.img,raw,xvda,w'", "guest.cfg:2:29: disk xvda is named twice")]
     [InlineData("'disk.img,raw,xvda,w','./disk.img,raw,xvdb,r'", "guest.cfg:2:29: disk image ./disk.img is named twice, as xvda and xvdb")]

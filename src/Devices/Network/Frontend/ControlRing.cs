@@ -7,7 +7,7 @@ namespace Dbt.Devices.Network.Frontend;
 /// The control ring (netif.h, "Control requests"): the guest says how flows are hashed and which queue they go to. Requests that need
 /// mappings kept (<c>GREF_MAPPING</c>) aren't supported, which the header allows.
 /// </summary>
-internal sealed unsafe class ControlRing(IFrontend frontend, SlotRing ring, IEventLink link, int queues) : IDisposable
+internal sealed unsafe class ControlRing(IFrontend frontend, SlotRing ring, IEventLink link, int queues, Action<FlowSteering> apply) : IDisposable
 {
     /// <summary>Bytes of a slot.</summary>
     public const int SlotSize = 16;
@@ -36,8 +36,7 @@ internal sealed unsafe class ControlRing(IFrontend frontend, SlotRing ring, IEve
         BufferOverflow,
     }
 
-    /// <summary>What the requests made of the steering.</summary>
-    public FlowSteering Steering { get; private set; } = new();
+    private FlowSteering Steering { get; set; } = new();
 
     /// <summary>Carries out what is on the ring, at most as many requests as it has slots.</summary>
     public RoundResult Round()
@@ -55,6 +54,9 @@ internal sealed unsafe class ControlRing(IFrontend frontend, SlotRing ring, IEve
                 BinaryPrimitives.ReadUInt32LittleEndian(slot[8..]),
                 BinaryPrimitives.ReadUInt32LittleEndian(slot[12..]),
                 ref data);
+
+            // Before the guest is told that it holds.
+            apply(Steering);
             slot[..4].CopyTo(response);
             BinaryPrimitives.WriteUInt32LittleEndian(response[4..], (uint)status);
             BinaryPrimitives.WriteUInt32LittleEndian(response[8..], data);

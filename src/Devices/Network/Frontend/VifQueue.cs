@@ -94,7 +94,7 @@ internal sealed class VifQueue : IDisposable
 
         lock (_transmitGate)
         {
-            _control = new ControlRing(frontend, ring, link, queues);
+            _control = new ControlRing(frontend, ring, link, queues, steering => _owner.Steering = steering);
         }
 
         return true;
@@ -231,7 +231,6 @@ internal sealed class VifQueue : IDisposable
             if (_control is not null)
             {
                 RoundResult control = _control.Round();
-                _owner.Steering = _control.Steering;
                 failure ??= control == RoundResult.Failed ? "the control ring's indices make no sense" : null;
                 result = control == RoundResult.More ? RoundResult.More : result;
             }

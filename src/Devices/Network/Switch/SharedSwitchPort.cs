@@ -102,9 +102,9 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
         }
 
         MacAddress destination = MacAddress.Read(frame);
-        if (!destination.IsMulticast && _addresses.TryFind(destination, out ulong port) && Find(port) is { } known)
+        if (!destination.IsMulticast && _addresses.TryFind(destination, out ulong port) && Find(port) is { } known
+            && Send(known, frame, offload))
         {
-            Send(known, frame, offload);
             return true;
         }
 
@@ -206,7 +206,8 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
         }
     }
 
-    private void Send(SwitchPeer peer, ReadOnlySpan<byte> frame, FrameOffload offload)
+    // False where the peer has gone.
+    private bool Send(SwitchPeer peer, ReadOnlySpan<byte> frame, FrameOffload offload)
     {
         switch (peer.Send(frame, offload))
         {
@@ -219,10 +220,12 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
                 break;
             case PeerResult.Gone:
                 Forget(peer.Port);
-                break;
+                return false;
             default:
                 break;
         }
+
+        return true;
     }
 
     private void GuestHasRoom()

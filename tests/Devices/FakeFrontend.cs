@@ -48,7 +48,7 @@ internal sealed unsafe class FakeFrontend : IFrontend
 
     public GuestLog Log { get; } = new();
 
-    public Dictionary<uint, FakePage> Grants { get; } = [];
+    public ConcurrentDictionary<uint, FakePage> Grants { get; } = [];
 
     public HashSet<uint> ReadOnlyGrants { get; } = [];
 
@@ -66,7 +66,7 @@ internal sealed unsafe class FakeFrontend : IFrontend
     public FakePage Grant(uint reference)
     {
         var page = new FakePage();
-        Grants.Add(reference, page);
+        Assert.True(Grants.TryAdd(reference, page));
         return page;
     }
 

@@ -111,8 +111,14 @@ internal sealed class NetDriver : IDisposable
         return slots;
     }
 
-    /// <summary>Sends a queue's event.</summary>
-    public void Kick(Queue queue) => Frontend.Signals[queue.Port]();
+    /// <summary>Sends a queue's event; to nobody where the back end has closed the device meanwhile.</summary>
+    public void Kick(Queue queue)
+    {
+        if (Frontend.Signals.TryGetValue(queue.Port, out Action? signal))
+        {
+            signal();
+        }
+    }
 
     /// <summary>Sends the event of what was posted to receive.</summary>
     public void KickReceive(Queue queue) => Frontend.Signals[queue.ReceivePort == 0 ? queue.Port : queue.ReceivePort]();

@@ -83,17 +83,14 @@ internal sealed unsafe class FrameGatherer(IFrontend frontend, SlotRing ring, st
                 continue;
             }
 
-            if (!frontend.TryMapGrant(_slots[i].Reference, false, out ISharedPage? page))
+            if (!frontend.TryPinGrant(_slots[i].Reference, false, out PinnedGrant page))
             {
                 frontend.Log.AddOnce($"{name}: the guest sent a page that it didn't grant (reference {_slots[i].Reference})");
                 return false;
             }
 
-            using (page)
-            {
-                new ReadOnlySpan<byte>(page.Host + _slots[i].Offset, size).CopyTo(_bytes.AsSpan(position));
-            }
-
+            new ReadOnlySpan<byte>(page.Host + _slots[i].Offset, size).CopyTo(_bytes.AsSpan(position));
+            frontend.Unpin(page);
             position += size;
         }
 

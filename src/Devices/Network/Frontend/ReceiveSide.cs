@@ -149,14 +149,12 @@ internal sealed unsafe class ReceiveSide(
         Span<byte> entry = stackalloc byte[SlotSize];
         ring.Fetch(slot, entry);
         uint reference = BinaryPrimitives.ReadUInt32LittleEndian(entry[4..]);
-        bool mapped = frontend.TryMapGrant(reference, true, out ISharedPage? page);
+        bool mapped = frontend.TryPinGrant(reference, true, out PinnedGrant page);
         if (mapped)
         {
-            using (page)
-            {
-                piece.CopyTo(new Span<byte>(page!.Host, piece.Length));
-                page.MarkWritten(0, piece.Length);
-            }
+            piece.CopyTo(new Span<byte>(page.Host, piece.Length));
+            frontend.MarkWritten(page.Host, piece.Length);
+            frontend.Unpin(page);
         }
         else
         {

@@ -130,7 +130,7 @@ internal static class RunCommand
             }
 
             using IDisposable held = GuestStore.Default.Open(words[0], anew: false);
-            return await RunAsync(GuestConfigReader.Read(KnownGuests.Configuration(words[0], GuestStore.Default), words[1..]), options).ConfigureAwait(false);
+            return await RunAsync(GuestConfigReader.ReadSettings(KnownGuests.Configuration(words[0], GuestStore.Default), words[1..]), options).ConfigureAwait(false);
         }
 
         bool named = words.Length > 0 && (!words[0].Contains('=', StringComparison.Ordinal) || File.Exists(words[0]));

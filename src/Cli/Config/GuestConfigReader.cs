@@ -39,7 +39,7 @@ internal sealed class GuestConfigReader
     /// <param name="settings">They are changed by what the command line says.</param>
     /// <param name="overrides">key=value.</param>
     /// <exception cref="ConfigException">They say what can't be done.</exception>
-    public static GuestConfig Read(ConfigFile settings, IEnumerable<string> overrides)
+    public static GuestConfig ReadSettings(ConfigFile settings, IEnumerable<string> overrides)
     {
         foreach (string setting in overrides)
         {

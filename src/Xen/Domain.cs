@@ -138,6 +138,12 @@ public sealed unsafe class Domain : IDisposable
 
     private Watchdogs? _watchdogs;
 
+    /// <summary>
+    /// Whether the kernel can go on where it is after it asked to suspend (note SUSPEND_CANCEL): its call then returns 1. A domain of
+    /// another kernel stops.
+    /// </summary>
+    public bool CancelsSuspend { get; internal set; }
+
     /// <summary>Reason latched by SCHEDOP_shutdown_code, which a later shutdown reports; null for none.</summary>
     internal ShutdownReason? LatchedReason { get; set; }
 

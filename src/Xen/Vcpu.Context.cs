@@ -8,6 +8,8 @@ namespace Dbt.Xen;
 /// <summary>Giving the processor the state it starts with.</summary>
 public sealed unsafe partial class Vcpu
 {
+    private FirstEntry? _firstEntry;
+
     /// <summary>
     /// The state of a domain's first instruction: flat ring-1 segments, ESI at start_info, upcalls masked. The base pointer has been
     /// installed by <see cref="DomainMemory.InstallInitialTables"/>.
@@ -45,7 +47,7 @@ public sealed unsafe partial class Vcpu
     /// <summary>
     /// Gives an uninitialised processor a state (VCPUOP_initialise). On an error nothing has changed that the guest could see.
     /// </summary>
-    /// <returns>0; -EINVAL for an LDT, GDT or base pointer that isn't valid, or segments that can't be loaded.</returns>
+    /// <returns>0; -EINVAL for an LDT, GDT or base pointer that isn't valid.</returns>
     public int LoadContext(in VcpuGuestContext context)
     {
         if ((context.LdtBase & 0xFFF) != 0 || context.LdtBase >= Layout.HypervisorStart || context.LdtEntries > DescriptorTables.MaxLdtEntries
@@ -70,31 +72,25 @@ public sealed unsafe partial class Vcpu
         if (error == 0)
         {
             Descriptors.SetLdt(context.LdtEntries == 0 ? 0 : context.LdtBase, context.LdtEntries);
-            error = LoadRegisters(context);
         }
-
-        if (error != 0)
+        else
         {
-            Descriptors.SetLdt(0, 0);
             Descriptors.DropGdt();
             return error;
         }
 
+        LoadRegisters(context);
         LoadEntryPoints(context);
         IsInitialised = true;
         return 0;
     }
 
-    private int LoadRegisters(in VcpuGuestContext context)
+    private void LoadRegisters(in VcpuGuestContext context)
     {
         ref readonly GuestRegisters from = ref context.Registers;
         StartOfDay.ResetProcessor(State);
-        var start = new ReturnPoint(Selectors.ForGuest(from.Cs), from.Eip, from.Eflags, Selectors.ForGuest((ushort)from.Ss), from.Esp);
-        if (!GuestEntry.TryGo(this, start, out _))
-        {
-            return -Errno.EINVAL;
-        }
-
+        var start = new ReturnPoint(Selectors.ForGuest(from.Cs), from.Eip, from.Eflags | Flags.Fixed, Selectors.ForGuest((ushort)from.Ss), from.Esp);
+        _firstEntry = new FirstEntry(start, new DataSelectors((ushort)from.Ds, (ushort)from.Es, (ushort)from.Fs, (ushort)from.Gs));
         uint* registers = State->Gpr;
         registers[(int)Gpr.Eax] = from.Eax;
         registers[(int)Gpr.Ebx] = from.Ebx;
@@ -103,10 +99,6 @@ public sealed unsafe partial class Vcpu
         registers[(int)Gpr.Esi] = from.Esi;
         registers[(int)Gpr.Edi] = from.Edi;
         registers[(int)Gpr.Ebp] = from.Ebp;
-        GuestEntry.LoadData(this, SegmentIndex.Ds, (ushort)from.Ds);
-        GuestEntry.LoadData(this, SegmentIndex.Es, (ushort)from.Es);
-        GuestEntry.LoadData(this, SegmentIndex.Fs, (ushort)from.Fs);
-        GuestEntry.LoadData(this, SegmentIndex.Gs, (ushort)from.Gs);
         Iopl = from.Eflags & Flags.Iopl;
         if ((context.Flags & VcpuGuestContext.FpuValid) != 0)
         {
@@ -122,7 +114,6 @@ public sealed unsafe partial class Vcpu
         State->Cr4 = (State->Cr4 & ~0xCu) | (context.ControlRegisters[4] & 0xC);
         ControlRegisters.SetTaskSwitched(this, (context.ControlRegisters[0] & 8) != 0);
         State->RefreshMode();
-        return 0;
     }
 
     private void LoadEntryPoints(in VcpuGuestContext context)

@@ -195,11 +195,15 @@ public sealed unsafe partial class Vcpu
             WaitBlocked();
         }
 
-        if (_nmi != 0 && !Callbacks.InNmi && Traps[(int)Vector.Nmi].IsSet)
+        if (IsNmiDue && !Callbacks.InNmi)
         {
+            // As in Xen an NMI that nobody handles is lost.
             _nmi = 0;
-            Callbacks.InNmi = true;
-            Upcall.DeliverNmi(this);
+            if (Traps[(int)Vector.Nmi].IsSet)
+            {
+                Callbacks.InNmi = true;
+                Upcall.DeliverNmi(this);
+            }
         }
 
         byte* info = Info;
@@ -263,7 +267,8 @@ public sealed unsafe partial class Vcpu
         }
     }
 
-    private void Interrupt()
+    /// <summary>Makes a running processor come by its safe point, without waking one that waits. Any thread.</summary>
+    internal void Interrupt()
     {
         lock (_kickLock)
         {
@@ -301,7 +306,7 @@ public sealed unsafe partial class Vcpu
     }
 
     private bool IsWakeDue(PollRequest? poll) =>
-        Domain.IsStopped || (Hvm?.IsWakeDue ?? (UpcallIsDue || _nmi != 0)) || (poll is not null && poll.IsDone(Domain));
+        Domain.IsStopped || (Hvm?.IsWakeDue ?? (UpcallIsDue || (IsNmiDue && !Callbacks.InNmi))) || (poll is not null && poll.IsDone(Domain));
 
     /// <summary>Waits while the processor is down or held.</summary>
     private void Hold()
@@ -361,6 +366,7 @@ public sealed unsafe partial class Vcpu
             SharedTime.Update(this);
             State->Attention = 1;
             Return();
+            _firstEntry?.Enter(this);
             engine.Run(State);
         }
         catch (OutOfMemoryException e)

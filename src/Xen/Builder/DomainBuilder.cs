@@ -56,6 +56,7 @@ public static unsafe class DomainBuilder
         InitialPageTables.Write(layout, frames);
         FillHypercallPage(kernel, frames);
         AddProcessors(domain, kernel, request.Vcpus, layout, frames);
+        domain.CancelsSuspend = kernel.Parameters.SuspendCancel;
         domain.Log.Add(
             $"built from {request.KernelName}: {kernel.Parameters.GuestOs}, {request.MemoryMiB} MiB, entry 0x{kernel.Entry:x8}, mapped 0x{layout.VirtBase:x8} to 0x{layout.MappedEnd:x8}");
     }

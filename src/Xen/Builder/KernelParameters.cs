@@ -44,6 +44,9 @@ internal sealed record KernelParameters
     /// <summary>BSD_SYMTAB: the symbol table is to lie behind the image.</summary>
     public bool BsdSymtab { get; private init; }
 
+    /// <summary>SUSPEND_CANCEL: a suspend may return 1, and then nothing has changed.</summary>
+    public bool SuspendCancel { get; private init; }
+
     /// <summary>MOD_START_PFN: the ramdisk may lie outside the initial mapping.</summary>
     public bool ModStartPfn { get; private init; }
 
@@ -105,6 +108,7 @@ internal sealed record KernelParameters
             Phys32Entry = Number(XenNoteType.Phys32Entry),
             Pae = NotePae(Text(XenNoteType.PaeMode), Text(XenNoteType.Features)),
             BsdSymtab = Text(XenNoteType.BsdSymtab).StartsWith("yes", StringComparison.Ordinal),
+            SuspendCancel = Number(XenNoteType.SuspendCancel) is > 0,
             ModStartPfn = Number(XenNoteType.ModStartPfn) is > 0,
             Loader = Text(XenNoteType.Loader),
             GuestOs = Text(XenNoteType.GuestOs),

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Dbt.Xen.Abi;
 using Dbt.Xen.Hypercalls;
 using Dbt.Xen.Memory;
+using Dbt.Xen.Time;
 
 namespace Dbt.Xen.Events;
 
@@ -80,10 +81,23 @@ internal static unsafe class SchedOp
                 // Kernels that mix the two forms of the call up pass a pointer here, and mean a crash.
                 vcpu.Domain.Crash(vcpu, $"the guest shut down for a reason that does not exist ({(byte)reason})");
                 return 0;
+            case ShutdownReason.Suspend when vcpu.Domain.CancelsSuspend:
+                return GoOn(vcpu);
             default:
                 vcpu.Domain.Shutdown(why);
                 return 0;
         }
+    }
+
+    /// <summary>
+    /// A suspend ends as Xen's fast resume does: the domain goes on where it is with everything that it had, and the call says that by 1.
+    /// </summary>
+    private static int GoOn(Vcpu vcpu)
+    {
+        vcpu.Domain.Log.AddOnce("suspended, and resumed in place");
+        SharedTime.UpdateWallclock(vcpu.Domain);
+        SharedTime.Update(vcpu);
+        return 1;
     }
 
     private static int Remote(Vcpu vcpu, uint at)

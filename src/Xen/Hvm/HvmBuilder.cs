@@ -44,6 +44,7 @@ internal static unsafe class HvmBuilder
         }
 
         domain.Vcpus[0].SetNativeStartState(kernel.Entry, layout.StartInfo);
+        domain.CancelsSuspend = kernel.Parameters.SuspendCancel;
         domain.Log.Add(
             $"built by PVH from {request.KernelName}: {kernel.Parameters.GuestOs}, {request.MemoryMiB} MiB, entry 0x{kernel.Entry:x8}, start info 0x{layout.StartInfo:x8}");
     }

@@ -57,6 +57,14 @@ internal static unsafe class HypercallDispatch
             return -Errno.ENOSYS;
         }
 
-        return row.Handler(vcpu, arguments);
+        int result = row.Handler(vcpu, arguments);
+        if (result == -Errno.ENOSYS)
+        {
+            vcpu.Domain.Log.AddOnce(row.Handler == Refused.NotImplemented
+                ? $"hypercall {row.Name} is not implemented"
+                : $"hypercall {row.Name}: {HypercallNames.OfCommand(row.Number, arguments.A1)} is not implemented");
+        }
+
+        return result;
     }
 }

@@ -6,8 +6,8 @@ using static Dbt.Xen.Abi.Errno;
 namespace Dbt.Xen.Memory;
 
 /// <summary>
-/// HYPERVISOR_mmuext_op (public/xen.h): pins, base pointers, flushes, the LDT, clearing and copying pages. Flushes find nothing to do,
-/// because software TLBs drop what a changed entry covered at once.
+/// HYPERVISOR_mmuext_op (public/xen.h): pins, base pointers, flushes, the LDT, clearing and copying pages. Software TLBs drop what a changed
+/// entry covered at once, so a flush of one's own finds nothing to do, and one of others waits for them (<see cref="Shootdown"/>).
 /// </summary>
 internal static unsafe class MmuExtOp
 {
@@ -77,10 +77,13 @@ internal static unsafe class MmuExtOp
                 return memory.SwitchBase(vcpu, operation.Argument1);
             case NewUserBasePointer:
                 return -EINVAL;
-            case FlushLocal or InvalidateLocal or FlushAll or InvalidateAll:
+            case FlushLocal or InvalidateLocal:
+                return 0;
+            case FlushAll or InvalidateAll:
+                Shootdown.All(vcpu);
                 return 0;
             case FlushMulti or InvalidateMulti:
-                return GuestAccess.TryRead(vcpu, operation.Argument2, out uint _) ? 0 : -EINVAL;
+                return Shootdown.Masked(vcpu, operation.Argument2) == 0 ? 0 : -EINVAL;
             case FlushCache or FlushCacheGlobal:
                 // For domains with devices only.
                 return -EACCES;

@@ -5,8 +5,8 @@ using static Dbt.Xen.Abi.Errno;
 namespace Dbt.Xen.Memory;
 
 /// <summary>
-/// HYPERVISOR_update_va_mapping (public/xen.h): changes the L1 entry behind a linear address. The flush that the flags ask for needs no
-/// work, because software TLBs drop what a changed entry covered at once; the flags are still checked.
+/// HYPERVISOR_update_va_mapping (public/xen.h): changes the L1 entry behind a linear address. Software TLBs drop what a changed entry covered
+/// at once; the flush that the flags ask for waits for other processors (<see cref="Shootdown"/>).
 /// </summary>
 internal static class UpdateVaMapping
 {
@@ -38,8 +38,20 @@ internal static class UpdateVaMapping
             return error;
         }
 
-        uint bitmap = arguments.A4 & ~FlushTypeMask;
-        bool readsBitmap = (arguments.A4 & FlushTypeMask) is TlbFlush or InvalidatePage && bitmap is not (0 or AllProcessors);
-        return readsBitmap && !GuestAccess.TryRead(vcpu, bitmap, out uint _) ? -EFAULT : 0;
+        if ((arguments.A4 & FlushTypeMask) is not (TlbFlush or InvalidatePage))
+        {
+            return 0;
+        }
+
+        switch (arguments.A4 & ~FlushTypeMask)
+        {
+            case 0:
+                return 0;
+            case AllProcessors:
+                Shootdown.All(vcpu);
+                return 0;
+            case uint bitmap:
+                return Shootdown.Masked(vcpu, bitmap);
+        }
     }
 }

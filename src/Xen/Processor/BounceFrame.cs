@@ -10,11 +10,18 @@ namespace Dbt.Xen.Processor;
 /// <param name="MasksEvents">Whether upcalls are masked on entry.</param>
 /// <param name="ErrorCode">Error code to push, or null.</param>
 /// <param name="What">What it is, for the message of a crash.</param>
-internal readonly record struct Bounce(ushort Selector, uint Address, bool MasksEvents, uint? ErrorCode, string What);
+internal readonly record struct Bounce(ushort Selector, uint Address, bool MasksEvents, uint? ErrorCode, string What)
+{
+    /// <summary>Data selectors to push last, of the failsafe callback; its stack segment is the flat one.</summary>
+    public DataSelectors? Selectors { get; init; }
+}
+
+/// <summary>The four data selectors that a processor is to have.</summary>
+internal readonly record struct DataSelectors(ushort Ds, ushort Es, ushort Fs, ushort Gs);
 
 /// <summary>
 /// The interrupt frame that the hypervisor builds on the guest kernel's stack. From ring 3 it is the stack that stack_switch named, from
-/// ring 1 the present one. From low to high addresses: [error code], EIP, CS with the old upcall mask in bits 16..23, EFLAGS with IF as
+/// ring 1 the present one. From low to high addresses: [error code] or [DS, ES, FS, GS], EIP, CS with the old upcall mask in bits 16..23, EFLAGS with IF as
 /// the inverse of that mask, and from ring 3 ESP and SS (public/arch-x86/xen-x86_32.h, cpu_user_regs).
 /// </summary>
 internal static unsafe class BounceFrame
@@ -34,7 +41,7 @@ internal static unsafe class BounceFrame
             return;
         }
 
-        ushort ss = from.IsOuter ? vcpu.KernelSs : from.Ss;
+        ushort ss = bounce.Selectors is not null ? Layout.FlatRing1Ds : from.IsOuter ? vcpu.KernelSs : from.Ss;
         uint esp = from.IsOuter ? vcpu.KernelSp : from.Esp;
         if (!TryStackBase(vcpu, ss, out uint stackBase))
         {
@@ -44,11 +51,19 @@ internal static unsafe class BounceFrame
 
         byte* mask = vcpu.Info + SharedInfoLayout.UpcallMask;
         byte oldMask = Volatile.Read(ref *mask);
-        uint* frame = stackalloc uint[6];
+        uint* frame = stackalloc uint[10];
         int count = 0;
         if (bounce.ErrorCode is { } error)
         {
             frame[count++] = error;
+        }
+
+        if (bounce.Selectors is { } selectors)
+        {
+            frame[count++] = selectors.Ds;
+            frame[count++] = selectors.Es;
+            frame[count++] = selectors.Fs;
+            frame[count++] = selectors.Gs;
         }
 
         frame[count++] = from.Eip;

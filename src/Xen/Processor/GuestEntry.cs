@@ -8,8 +8,8 @@ namespace Dbt.Xen.Processor;
 /// </summary>
 internal static unsafe class GuestEntry
 {
-    /// <summary>Flags that stay the hypervisor's: IF is always set, IOPL and VM always clear (XSA-202).</summary>
-    private const uint Owned = Flags.If | Flags.Iopl | Flags.Vm | Flags.Vif | Flags.Vip;
+    /// <summary>Flags that are the guest's. The hypervisor's stay: IF is always set, IOPL and VM always clear (XSA-202).</summary>
+    private const uint Loaded = Flags.Status | Flags.Tf | Flags.Df | Flags.Nt | Flags.Rf | Flags.Ac | Flags.Id;
 
     /// <summary>Goes to <paramref name="to"/>; nothing changes where a check fails.</summary>
     /// <param name="vcpu">The processor.</param>
@@ -37,7 +37,7 @@ internal static unsafe class GuestEntry
         cpu->Eip = to.Eip;
         cpu->Gpr[(int)Gpr.Esp] = to.Esp;
         cpu->FlagOp = (uint)FlagOperation.Materialised;
-        cpu->Eflags = (to.Eflags & ~Owned) | Flags.If | Flags.Fixed;
+        cpu->Eflags = (to.Eflags & Loaded) | Flags.If | Flags.Fixed;
         if (outward)
         {
             DropInnerSegments(cpu, level);
@@ -48,25 +48,22 @@ internal static unsafe class GuestEntry
         return true;
     }
 
-    /// <summary>Loads a data segment register without faulting: what can't be loaded becomes null.</summary>
-    public static void LoadData(Vcpu vcpu, SegmentIndex index, ushort selector)
+    /// <summary>Loads a data segment register as ring 0 does before it goes to the guest; what can't be loaded becomes null.</summary>
+    /// <returns>False where it couldn't be loaded.</returns>
+    public static bool TryLoadData(Vcpu vcpu, SegmentIndex index, ushort selector)
     {
-        CpuState* cpu = vcpu.State;
         Segment segment = Segment.Null(selector);
+        bool usable = true;
         if ((selector & ~3) != 0)
         {
-            bool usable = vcpu.Descriptors.TryRead(selector, out ulong descriptor);
+            usable = vcpu.Descriptors.TryRead(selector, out ulong descriptor);
             segment = Segment.FromDescriptor(selector, descriptor);
-            int level = Math.Max(cpu->Cpl, selector & 3);
             bool conforming = (segment.Attributes & 0x1C) == 0x1C;
-            usable = usable && segment.Present && segment.Readable && (conforming || segment.Dpl >= level);
-            if (!usable)
-            {
-                segment = Segment.Null(0);
-            }
+            usable = usable && segment.Present && segment.Readable && (conforming || segment.Dpl >= (selector & 3));
         }
 
-        cpu->Segments[index] = segment;
+        vcpu.State->Segments[index] = usable ? segment : Segment.Null(0);
+        return usable;
     }
 
     private static bool TryLoadCode(Vcpu vcpu, ushort selector, int level, out Segment segment, out Fault fault)

@@ -58,14 +58,7 @@ internal static unsafe class Iret
         }
 
         SetMask(vcpu, flags);
-        if (!GuestEntry.TryGo(vcpu, to, out Fault fault))
-        {
-            // The fault is of the instruction that was to be returned to, as on a bare processor whose IRET had begun.
-            TrapEntry entry = vcpu.Traps[(int)fault.Vector];
-            var bounce = new Bounce(entry.Selector, entry.Address, entry.MasksEvents, fault.ErrorCode, $"iret hypercall to {to.Cs:x4}:{to.Eip:x8}");
-            BounceFrame.Enter(vcpu, bounce, to);
-        }
-
+        FirstEntry.Go(vcpu, to, "iret hypercall");
         return (int)eax;
     }
 

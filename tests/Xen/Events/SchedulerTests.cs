@@ -328,14 +328,12 @@ public sealed unsafe class SchedulerTests
     [InlineData("cr3")]
     [InlineData("gdt")]
     [InlineData("ldt")]
-    [InlineData("cs")]
-    [InlineData("ss")]
     public void A_bad_context_is_refused_and_nothing_is_kept(string what)
     {
         using var guest = new PvGuest(2);
         VcpuGuestContext context = default;
-        context.Registers.Cs = what == "cs" ? (ushort)0x1239 : Layout.FlatRing1Cs;
-        context.Registers.Ss = what == "ss" ? Layout.FlatRing3Ds : Layout.FlatRing1Ds;
+        context.Registers.Cs = Layout.FlatRing1Cs;
+        context.Registers.Ss = Layout.FlatRing1Ds;
         context.ControlRegisters[3] = (what == "cr3" ? guest.MfnOf(PvGuest.Data) : guest.Root) << 12;
         context.GdtFrames[0] = guest.MfnOf(what == "gdt" ? PvGuest.Data : PvGuest.Table);
         context.GdtEntries = 8;

@@ -94,6 +94,22 @@ struct mmu_update { uint64_t ptr, val; };
 struct mmuext_op { uint32_t cmd, arg1, arg2; };
 struct multicall_entry { uint32_t op; int32_t result; uint32_t args[6]; };
 struct callback_register { uint16_t type, flags; uint32_t cs, eip; };
+#define CALLBACK_event 0
+#define CALLBACK_nmi   4
+enum { CALLBACKOP_register, CALLBACKOP_unregister };
+
+struct vcpu_context {
+    uint8_t fpu[512];
+    uint32_t flags;
+    uint32_t ebx, ecx, edx, esi, edi, ebp, eax;
+    uint16_t error_code, entry_vector;
+    uint32_t eip, cs, eflags, esp, ss, es, ds, fs, gs;
+    struct trap_info traps[256];
+    uint32_t ldt_base, ldt_entries, gdt_frames[16], gdt_entries;
+    uint32_t kernel_ss, kernel_sp, cr[8], dr[8];
+    uint32_t event_cs, event_eip, failsafe_cs, failsafe_eip, vm_assist;
+};
+#define VGCF_online 0x20
 
 #define MMU_NORMAL      0
 #define MMU_MACHPHYS    1
@@ -109,6 +125,7 @@ enum {
 #define UVMF_NONE      0
 #define UVMF_TLB_FLUSH 1
 #define UVMF_INVLPG    2
+#define UVMF_ALL       4
 
 enum { SCHEDOP_yield, SCHEDOP_block, SCHEDOP_shutdown, SCHEDOP_poll };
 enum { SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_suspend, SHUTDOWN_crash };

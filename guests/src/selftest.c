@@ -4,8 +4,9 @@
 static uint32_t passed, failed;
 static const char *group;
 
-extern const struct test processor_tests[], hypercall_tests[], table_tests[], memory_tests[], event_tests[], grant_tests[];
-static const struct test *const suites[] = { processor_tests, hypercall_tests, table_tests, memory_tests, event_tests, grant_tests };
+extern const struct test processor_tests[], hypercall_tests[], table_tests[], memory_tests[], event_tests[], grant_tests[], smp_tests[];
+static const struct test *const suites[] = { processor_tests, hypercall_tests, table_tests, memory_tests, event_tests, grant_tests,
+    smp_tests };
 
 void check(const char *name, long got, long want)
 {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dbt.Devices.Block;
 using Dbt.Devices.Console;
 using Dbt.Devices.Network;
@@ -95,6 +96,21 @@ public sealed class DeviceHost : IDisposable
     /// <summary>Asks the guest to power off or to reboot, as <c>xl shutdown</c> and <c>xl reboot</c> do.</summary>
     /// <param name="request"><c>poweroff</c>, <c>reboot</c>, <c>halt</c> or <c>suspend</c>.</param>
     public void RequestShutdown(string request) => Store.Write(Home + "/control/shutdown", request);
+
+    /// <summary>
+    /// Asks the guest to use so many of its processors, the first ones, as <c>xl vcpu-set</c> does: a kernel that can bring processors up
+    /// and down watches the nodes <c>cpu/N/availability</c>.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Fewer than one, or more than the domain has.</exception>
+    public void SetOnlineProcessors(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _domain.Vcpus.Count);
+        for (int i = 0; i < _domain.Vcpus.Count; i++)
+        {
+            Store.Write($"{Home}/cpu/{i.ToString(CultureInfo.InvariantCulture)}/availability", i < count ? "online" : "offline");
+        }
+    }
 
     /// <summary>Takes the last console output, finishes what is on the disks' rings, and removes all of the domain's nodes.</summary>
     public void Dispose()

@@ -42,7 +42,7 @@ public sealed class OwnGuestRuns : IDisposable
 
         Encoding.ASCII.GetBytes("sector three").CopyTo(content, 3 * 512);
         File.WriteAllBytes(image, content);
-        GuestConfig config = GuestConfigReader.Read(null, [$"disk=['{image},raw,xvda,w']", "memory=48"]);
+        GuestConfig config = GuestConfigReader.Read(null, [$"disk=['{image},raw,xvda,w']", "memory=48", "vcpus=3"]);
         using var output = new ConsoleTranscript();
         using var errors = new StringWriter();
         using var runner = new GuestRunner(

@@ -25,6 +25,9 @@ internal sealed record GuestConfig
     /// <summary>maxvcpus=, or vcpus=.</summary>
     public int Vcpus { get; init; } = 1;
 
+    /// <summary>vcpus=: how many of them the guest is asked to use; null for all.</summary>
+    public int? OnlineVcpus { get; init; }
+
     /// <summary>Path of the kernel file; null for the embedded guest.</summary>
     public string? KernelPath { get; init; }
 

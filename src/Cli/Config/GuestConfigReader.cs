@@ -100,6 +100,7 @@ internal sealed class GuestConfigReader
             MemoryMiB = memory,
             MaxMemoryMiB = maxMemory,
             Vcpus = maxVcpus,
+            OnlineVcpus = vcpus,
             KernelPath = string.IsNullOrEmpty(kernel) ? null : Existing("kernel", kernel),
             RamdiskPath = Text("ramdisk") is { Length: > 0 } ramdisk ? Existing("ramdisk", ramdisk) : null,
             CommandLine = CommandLine(),

@@ -109,6 +109,11 @@ internal sealed class GuestRunner : IDisposable
         Task first;
         using (DeviceHost host = DeviceHost.Attach(domain, devices))
         {
+            if (_config.OnlineVcpus is int online)
+            {
+                host.SetOnlineProcessors(online);
+            }
+
             domain.Vcpus[0].Start();
             HangWatch? watch = HangWatch.Start(domain, host, _options.HangAfter, _errors);
             first = await Task.WhenAny(domain.Stopped, timeout, _leave.Task).ConfigureAwait(false);

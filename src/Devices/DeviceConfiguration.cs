@@ -30,8 +30,8 @@ public sealed record DiskConfiguration(string Path, VirtualDevice Device, bool R
     /// <summary>Whether the image is raw even if it begins as one of another format would; it is refused otherwise.</summary>
     public bool IsSurelyRaw { get; init; }
 
-    /// <summary>Whether persistent grants are offered.</summary>
-    public bool PersistentGrants { get; init; }
+    /// <summary>Whether persistent grants are offered: the guest copies to and from pages that it grants once.</summary>
+    public bool PersistentGrants { get; init; } = true;
 }
 
 /// <summary>A domain's devices, for <see cref="DeviceHost.Attach"/>.</summary>

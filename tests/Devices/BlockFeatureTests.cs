@@ -117,11 +117,15 @@ public sealed class BlockFeatureTests
     [Fact]
     public void PersistentGrantsAreKeptOnlyWhereBothSidesWant()
     {
-        using var driver = new BlockDriver(new FakeDisk(64), configure: static disk => disk with { PersistentGrants = true });
-        Assert.Equal("1", driver.Guest.Read(BlockDriver.Back + "/feature-persistent"));
-        driver.Connect();
-        Assert.Equal(0, driver.Do(Read, 0, (driver.Buffer().Reference, 0, 0)));
-        Assert.Equal(1, driver.Frontend.Mapped);
+        foreach ((bool back, string front) in (ReadOnlySpan<(bool, string)>)[(true, "0"), (false, "1")])
+        {
+            using var driver = new BlockDriver(new FakeDisk(64), configure: disk => disk with { PersistentGrants = back });
+            Assert.Equal(back ? "1" : "0", driver.Guest.Read(BlockDriver.Back + "/feature-persistent"));
+            driver.Guest.Write(BlockDriver.Front + "/feature-persistent", front);
+            driver.Connect();
+            Assert.Equal(0, driver.Do(Read, 0, (driver.Buffer().Reference, 0, 0)));
+            Assert.Equal(1, driver.Frontend.Mapped);
+        }
     }
 
     [Fact]
@@ -173,7 +177,7 @@ public sealed class BlockFeatureTests
 
     private static BlockDriver Persistent(FakeDisk disk)
     {
-        var driver = new BlockDriver(disk, configure: static disk => disk with { PersistentGrants = true });
+        var driver = new BlockDriver(disk);
         driver.Guest.Write(BlockDriver.Front + "/feature-persistent", "1");
         driver.Connect();
         return driver;

@@ -16,7 +16,7 @@ internal sealed class DiskSpecification
 
     private readonly ConfigPosition _position;
     private string? _target, _format, _vdev, _access;
-    private bool _prefixed, _cdrom, _discard = true, _persistent;
+    private bool _prefixed, _cdrom, _discard = true, _persistent = true;
     private int? _sectorSize;
 
     private DiskSpecification(ConfigPosition position) => _position = position;

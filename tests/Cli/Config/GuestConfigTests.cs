@@ -101,9 +101,9 @@ public sealed class GuestConfigTests : IDisposable
     public void DisksHaveSettings()
     {
         DiskConfiguration plain = Assert.Single(Read("kernel='kernel'\ndisk=['disk.img,,xvda,w']").Disks);
-        Assert.Equal((null, true, false, false), (plain.SectorSize, plain.Discard, plain.PersistentGrants, plain.IsSurelyRaw));
-        DiskConfiguration set = Assert.Single(Read("kernel='kernel'\ndisk=['disk.img,raw,xvda,w,no-discard,sector-size=4096,persistent-grants=1']").Disks);
-        Assert.Equal((4096, false, true, true), (set.SectorSize, set.Discard, set.PersistentGrants, set.IsSurelyRaw));
+        Assert.Equal((null, true, true, false), (plain.SectorSize, plain.Discard, plain.PersistentGrants, plain.IsSurelyRaw));
+        DiskConfiguration set = Assert.Single(Read("kernel='kernel'\ndisk=['disk.img,raw,xvda,w,no-discard,sector-size=4096,persistent-grants=0']").Disks);
+        Assert.Equal((4096, false, false, true), (set.SectorSize, set.Discard, set.PersistentGrants, set.IsSurelyRaw));
     }
 
     [Fact]

@@ -14,10 +14,8 @@ public sealed class DurabilityTests(ITestOutputHelper output) : IDisposable
         mount -t ext4 /dev/xvda /mnt || exit
         n=1
         while true; do
-            yes $n | head -c 50001 >/mnt/f$n
-            fsync /mnt/f$n
-            echo "line $n" >>/mnt/log
-            fsync /mnt/log
+            yes $n | head -c 50001 | dd of=/mnt/f$n conv=fsync 2>/dev/null || exit
+            echo "line $n" | dd of=/mnt/log oflag=append conv=notrunc,fsync 2>/dev/null || exit
             echo "durable $n"
             n=$((n + 1))
             [ $n -gt 400 ] && rm /mnt/f$((n - 400))

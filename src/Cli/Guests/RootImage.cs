@@ -10,7 +10,7 @@ namespace Dbt.Cli.Guests;
 /// </summary>
 internal static class RootImage
 {
-    private const int RegularType = 0x8000, DirectoryType = 0x4000;
+    private const int RegularType = 0x8000, DirectoryType = 0x4000, CharacterDeviceType = 0x2000;
 
     /// <summary>Makes the image, sparse.</summary>
     /// <param name="tree">What it holds.</param>
@@ -54,9 +54,9 @@ internal static class RootImage
 
             Add($"set_inode_field {quoted} uid {entry.User}");
             Add($"set_inode_field {quoted} gid {entry.Group}");
-            if (entry.LinkTarget is null && entry.Device is null)
+            if (entry.LinkTarget is null)
             {
-                int mode = (entry.IsDirectory ? DirectoryType : RegularType) | (int)entry.Mode;
+                int mode = (entry.IsDirectory ? DirectoryType : entry.Device is null ? RegularType : CharacterDeviceType) | (int)entry.Mode;
                 Add($"set_inode_field {quoted} mode 0{Convert.ToString(mode, 8)}");
             }
         }

@@ -46,9 +46,9 @@ internal sealed partial class AptSource(string folder, string architecture)
     {
         Prepare();
         ToolResult result = Run(progress, cancellation, "-qq", "update");
-        if (result.Status == 0)
+        if (result.Status == 0 && !result.Errors.Contains("Failed to fetch", StringComparison.Ordinal))
         {
-            return null;
+            return null; // it also ends with 0, and warnings, where there is no network
         }
 
         bool usable = Directory.Exists(Lists) && Directory.EnumerateFiles(Lists).Any(file => file.Contains("_Packages", StringComparison.Ordinal));

@@ -108,6 +108,7 @@ internal sealed record ToolResult(int Status, string Output, string Errors)
 {
     /// <summary>The line that says what went wrong, as well as that can be told.</summary>
     public string Complaint => Errors.Split('\n').FirstOrDefault(line => line.StartsWith("E:", StringComparison.Ordinal))?.Trim()
+        ?? Errors.Split('\n').FirstOrDefault(line => line.StartsWith("W: Failed", StringComparison.Ordinal))?.Trim()
         ?? Errors.Trim().Split('\n')[^1].Trim();
 }
 

@@ -1,8 +1,10 @@
 using System.Text;
 using Dbt.Devices;
 using Dbt.Devices.Block;
+using Dbt.Devices.Network;
 using Dbt.Devices.Store;
 using Dbt.Runtime;
+using Dbt.Tests.Devices.Network;
 using Dbt.Tests.Xen.Memory;
 using Dbt.Xen;
 
@@ -135,6 +137,36 @@ public sealed class DeviceHostTests : IDisposable
         Assert.True(told.Wait(0)); // the first call, at once
         Domain.Shutdown(ShutdownReason.Poweroff);
         Assert.True(told.Wait(TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
+    public void NetworkCardsComeAndGo()
+    {
+        var cable = new FakeCable();
+        var card = new NetworkConfiguration(1, TestFrames.A, () => cable);
+        string back = $"/local/domain/0/backend/vif/{Domain.Id}/1";
+        using (DeviceHost host = Attach())
+        {
+            host.AttachNetwork(card);
+            Assert.Equal("2", _store.Read(back + "/state"));
+            Assert.Equal("00:16:3e:00:00:0a", _store.Read(Home + "/device/vif/1/mac"));
+            Assert.Equal([card], host.Networks.Select(static network => network.Card));
+            Assert.Contains("already", Assert.Throws<HostException>(() => host.AttachNetwork(card)).Message, StringComparison.Ordinal);
+            Assert.Contains("the guest has 1 (00:16:3e:00:00:0a)", Assert.Throws<HostException>(() => host.DetachNetwork("0", false)).Message, StringComparison.Ordinal);
+            host.AnnounceNetworks();
+            Assert.Single(cable.Frames);
+
+            // No frontend has it, so it goes at once.
+            host.DetachNetwork("00:16:3E:00:00:0A", false);
+            Assert.True(cable.IsDisposed);
+            Assert.Empty(host.Networks);
+            Assert.False(_store.Exists(back));
+            Assert.Contains("has none", Assert.Throws<HostException>(() => host.DetachNetwork("1", false)).Message, StringComparison.Ordinal);
+            host.AttachNetwork(card with { Handle = 0 });
+        }
+
+        Assert.Empty(_store.List("/local/domain/0/backend/vif") ?? []);
+        Assert.False(_store.Exists(Home));
     }
 
     private DeviceHost Attach(params DiskConfiguration[] disks) =>

@@ -33,11 +33,11 @@ public sealed class RootTreeTests : IDisposable
         RootImage.Make(tree, image, 64, _folder, CancellationToken.None);
 
         Tool.Filter("e2fsck", $"-fn {image}", []); // which ends with 0
-        Assert.Equal("4755 0 5 2", Stat(image, "/usr/bin/su"));
-        Assert.Equal("4755 0 5 2", Stat(image, "/usr/bin/other"));
-        Assert.Equal("0000 7 8 1", Stat(image, "/secret"));
-        Assert.Equal("0755 0 0", Stat(image, "/")[..8]);
-        Assert.Equal("0600 0 0 1", Stat(image, "/dev/console"));
+        Assert.Equal("04755 0 5 2", Stat(image, "/usr/bin/su"));
+        Assert.Equal("04755 0 5 2", Stat(image, "/usr/bin/other"));
+        Assert.Equal("00000 7 8 1", Stat(image, "/secret"));
+        Assert.Equal("00755 0 0", Stat(image, "/")[..9]);
+        Assert.Equal("00600 0 0 1", Stat(image, "/dev/console"));
         Assert.Equal("quoted", Encoding.UTF8.GetString(Tool.Filter("debugfs", $"-R \"cat \\\"/a \\\"\\\"name\\\"\\\"\\\"\" {image}", [])));
         Assert.Contains("Fast link dest: \"usr/bin\"", Debug(image, "/bin"), StringComparison.Ordinal);
     }
@@ -82,7 +82,9 @@ public sealed class RootTreeTests : IDisposable
     public void AnImageThatIsTooSmallSaysSo()
     {
         RootTree tree = NewTree();
-        tree.AddFile("large", new byte[70 << 20]);
+        byte[] large = new byte[70 << 20]; // zeros would be holes
+        Array.Fill(large, (byte)1);
+        tree.AddFile("large", large);
         PackageException refusal = Assert.Throws<PackageException>(() => RootImage.Make(tree, Path.Combine(_folder, "image"), 64, _folder, CancellationToken.None));
         Assert.Contains("give a larger --size", refusal.Message, StringComparison.Ordinal);
     }

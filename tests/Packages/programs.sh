@@ -1,6 +1,8 @@
 #!/bin/bash
 # Real programs on data that they make themselves. For each a line "CHECK name checksum status seconds": the checksum of its output, the
 # processor time of user and system. Natively and in a guest all but the seconds must be the same.
+# A host's FMA, which a guest doesn't have, rounds differently.
+export GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA
 export LC_ALL=C TZ=UTC PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PYTHONHASHSEED=0
 only=${1:-.}
 work=$(mktemp -d /var/tmp/programs.XXXXXX)
@@ -23,9 +25,10 @@ check() {
 }
 
 # Text and noise, the same everywhere.
-seq 1 60000 | gawk '{ print $1, ($1 * 7919) % 10007, sin($1), "line " ($1 % 97) }' > text
-openssl enc -aes-128-ctr -K 000102030405060708090a0b0c0d0e0f -iv 0 -in <(head -c 1000000 /dev/zero) > noise 2> /dev/null
-cat text noise | head -c 3000000 > mixed
+[[ -e /dev/fd ]] || ln -s /proc/self/fd /dev/fd
+seq 1 20000 | gawk '{ print $1, ($1 * 7919) % 10007, sin($1), "line " ($1 % 97) }' > text
+head -c 400000 /dev/zero | openssl enc -aes-128-ctr -K 000102030405060708090a0b0c0d0e0f -iv 00 > noise 2> /dev/null
+cat text noise > mixed
 check inputs 'sha256sum text noise mixed'
 
 check bzip2 'bzip2 -9 < mixed | tee z | sha1sum; bunzip2 < z | sha1sum'
@@ -63,13 +66,13 @@ class A:
     def __lt__(s, o): return s.v < o.v
 print([a.v for a in sorted(A((i * 37) % 101) for i in range(100))][:10])
 "'
-check sqlite 'sqlite3 t.db "pragma journal_mode = wal; create table t(a integer primary key, b integer, c text, d real); with recursive n(i) as (values(1) union all select i + 1 from n where i < 12000) insert into t select i, (i * 7919) % 10007, printf(\"%08x-%s\", i * 2654435761 % 4294967296, char(65 + i % 26)), i / 7.0 from n; create index x on t(c, b); select count(*), sum(b), avg(d), total(d), max(c), min(c) from t; select c, b, d from t where c like \"%a-%\" order by b desc, d limit 5; select b % 10, count(*), round(sum(d), 6), group_concat(substr(c, 1, 2)) from t where a < 200 group by 1; delete from t where b % 3 = 0; update t set d = d * d, c = upper(c); vacuum; pragma integrity_check; select sum(d), length(group_concat(c)), hex(randomblob(0)) from t; select json_extract(json_group_array(b), \"\$[5]\"), strftime(\"%F\", 1e9, \"unixepoch\"), round(pow(2, .5), 12), sqrt(2) from t"; sha1sum < t.db | cut -c 1-3 > /dev/null'
+check sqlite 'sqlite3 t.db "pragma journal_mode = wal; create table t(a integer primary key, b integer, c text, d real); with recursive n(i) as (values(1) union all select i + 1 from n where i < 12000) insert into t select i, (i * 7919) % 10007, printf(\"%08x-%s\", i * 2654435761 % 4294967296, char(65 + i % 26)), i / 7.0 from n; create index x on t(c, b); select count(*), sum(b), avg(d), total(d), max(c), min(c) from t; select c, b, d from t where c like \"%a-%\" order by b desc, d limit 5; select b % 10, count(*), round(sum(d), 6), group_concat(substr(c, 1, 2)) from t where a < 200 group by 1; delete from t where b % 3 = 0; update t set d = d * d, c = upper(c); vacuum; pragma integrity_check; select sum(d), length(group_concat(c)), hex(zeroblob(3)) from t; select json_extract(json_group_array(b), \"\$[5]\"), strftime(\"%F\", 1e9, \"unixepoch\"), round(pow(2, .5), 12), sqrt(2) from t"; sha1sum < t.db | cut -c 1-3 > /dev/null'
 check dash 'dash -c "i=0; s=0; while [ \$i -lt 15000 ]; do s=\$(((s * 31 + i) % 65521)); i=\$((i + 1)); done; echo \$s; for f in /etc/p*; do echo \${f##*/}; done; echo hello | while read x; do echo \${x%l*} \$((0x7fffffff + 1)); done"'
 check bash 'declare -A m; for ((i = 0; i < 12000; i++)); do m[$((i * 7919 % 1009))]+=$((i % 10)); done; echo "${#m[@]} ${m[5]} ${m[1008]}"; printf "%s\n" {a..e}{1..3} | rev | tr -d "\n"; x=abcabc; echo ${x//b/--} ${x^^} ${x:2:3} $((2**62)) $((-7 / 2)) $(echo a | cat); [[ foo123 =~ ([a-z]+)([0-9]+) ]] && echo ${BASH_REMATCH[2]}; coproc cat; echo through >&${COPROC[1]}; read -r y <&${COPROC[0]}; echo $y; kill %1; wait 2> /dev/null'
 check processes 'for i in $(seq 1 150); do (exit $((i % 7))); s=$((s + $?)); done; echo $s; for i in $(seq 1 60); do /bin/true; done; seq 1 20000 | cat | cat | cat | cat | tail -n 1; mkfifo f; (seq 1 5000 > f &); wc < f; trap "echo got" USR1; kill -USR1 $$; ulimit -S -v 65536; python3 -c "x = bytearray(1 << 30)" 2>&1 | tail -n 1'
 check files 'mkdir -p a/b/c; for i in $(seq 1 300); do echo $i > a/b/f$i; done; ln -s b/f7 a/l; ln a/b/f7 a/h; cat a/l a/h; find a -type f | sort | sha1sum; stat -c "%h %s %F" a/h a/l a/b; chmod 4751 a/h; stat -c %a a/h; truncate -s 5M a/sparse; dd if=noise of=a/sparse bs=1000 seek=3000 count=9 conv=notrunc status=none; sha1sum a/sparse; touch -d @1234567890.123456789 a/h; stat -c %y a/h; rm -r a/b; ls -A a; cp -a a d && diff -r a d && echo same; tar --version | head -n 1; tar cf - --sort=name --mtime=@0 --owner=0 --group=0 -C a h l | sha1sum'
 for method in ackermann bitops crc16 double euler explog fft fibonacci float gamma gray hamming hanoi hyperbolic idct int64 int32 jmp longdouble loop matrixprod omega parity phi pi prime psi queens rand sieve sqrt trig union zeta; do
-    check "stress-$method" "stress-ng --quiet --oomable --cpu 1 --cpu-method $method --cpu-ops ${STRESS_OPS:-3} --verify --timeout 600 2>&1 | sed 's/\[[0-9]*\]//'; echo \${PIPESTATUS[0]}"
+    check "stress-$method" "stress-ng --quiet --oomable --cpu 1 --cpu-method $method --cpu-ops ${STRESS_OPS:-2} --verify --timeout 600 2>&1 | sed 's/\[[0-9]*\]//'; echo \${PIPESTATUS[0]}"
 done
 cd / && rm -rf "$work"
 echo "CHECKS DONE"

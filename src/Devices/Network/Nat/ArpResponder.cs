@@ -13,7 +13,7 @@ internal sealed class ArpResponder(GuestLink link)
     /// <summary>Takes an ARP packet.</summary>
     /// <param name="data">Behind the Ethernet header.</param>
     /// <param name="from">The Ethernet header's source.</param>
-    public void Input(ReadOnlySpan<byte> data, ulong from)
+    public void Input(ReadOnlySpan<byte> data, MacAddress from)
     {
         // Ethernet and IPv4, with their lengths.
         if (data.Length < Size || BinaryPrimitives.ReadUInt64BigEndian(data) >> 16 != 0x0001_0800_0604)

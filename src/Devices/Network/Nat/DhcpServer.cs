@@ -26,7 +26,7 @@ internal sealed class DhcpServer(GuestLink link, NatAddresses addresses, UserNet
     /// <summary>Takes a request.</summary>
     /// <param name="data">Behind the UDP header, at least the fixed part and the cookie.</param>
     /// <param name="from">The client's card.</param>
-    public void Input(ReadOnlySpan<byte> data, ulong from)
+    public void Input(ReadOnlySpan<byte> data, MacAddress from)
     {
         if (data[0] != BootRequest || data[1] != 1 || data[2] != 6 || BinaryPrimitives.ReadUInt32BigEndian(data[FixedSize..]) != Cookie)
         {
@@ -84,7 +84,7 @@ internal sealed class DhcpServer(GuestLink link, NatAddresses addresses, UserNet
         return default;
     }
 
-    private void Answer(ReadOnlySpan<byte> request, ulong client, DhcpV4MessageType type, IpAddress given)
+    private void Answer(ReadOnlySpan<byte> request, MacAddress client, DhcpV4MessageType type, IpAddress given)
     {
         bool refused = type == DhcpV4MessageType.Nak;
         var answer = new DhcpV4Packet(new ByteArraySegment(new byte[FixedSize + 4]), null)
@@ -98,7 +98,7 @@ internal sealed class DhcpServer(GuestLink link, NatAddresses addresses, UserNet
             YourAddress = given.ToIPAddress(),
             ServerAddress = NatAddresses.Gateway.ToIPAddress(),
             GatewayAddress = IPAddress.Any,
-            ClientHardwareAddress = Ethernet.ToPhysical(Ethernet.ReadAddress(request[28..])),
+            ClientHardwareAddress = Ethernet.ToPhysical(MacAddress.Read(request[28..])),
             MagicNumber = Cookie,
         };
         answer.SetOptions(refused ? Refusal() : Settings(type, lease: given.Bits != 0));

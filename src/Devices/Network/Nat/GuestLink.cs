@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Dbt.Devices.Network.Offload;
 
 namespace Dbt.Devices.Network.Nat;
 
@@ -16,7 +17,7 @@ internal sealed class GuestLink
 
     private const byte HopLimit = 64;
     private readonly NatAddresses _addresses;
-    private readonly ulong[] _neighbours = new ulong[256];
+    private readonly MacAddress[] _neighbours = new MacAddress[256];
     private INetworkEnd? _guest;
     private ushort _identification;
 
@@ -48,9 +49,9 @@ internal sealed class GuestLink
     public void Unblock() => IsBlocked = false;
 
     /// <summary>Remembers who has an address. The guest's network has 256 of them: a table that can't grow.</summary>
-    public void Learn(IpAddress address, ulong mac)
+    public void Learn(IpAddress address, MacAddress mac)
     {
-        if (_addresses.IsGuest(address) && !Ethernet.IsGroup(mac) && mac != 0)
+        if (_addresses.IsGuest(address) && !mac.IsMulticast && mac.Value != 0)
         {
             _neighbours[(byte)address.Bits] = mac;
         }
@@ -120,9 +121,9 @@ internal sealed class GuestLink
         BinaryPrimitives.WriteUInt16BigEndian(datagram[4..], (ushort)size);
         datagram[6..8].Clear();
         bool blank = Features.ChecksumBlank && size + (source.IsV4 ? 20 : 40) <= Mtu;
-        ulong sum = InternetChecksum.PseudoHeader(source, destination, IpProtocol.Udp, size);
-        ushort checksum = blank ? InternetChecksum.Fold(sum) : InternetChecksum.Finish(InternetChecksum.Add(sum, datagram));
-        InternetChecksum.Store(datagram[6..], checksum == 0 ? (ushort)0xFFFF : checksum);
+        ushort sum = PseudoHeader.Sum(source, destination, IpProtocol.Udp, size);
+        ushort checksum = blank ? sum : (ushort)~InternetChecksum.Sum(datagram, sum);
+        BinaryPrimitives.WriteUInt16BigEndian(datagram[6..], checksum == 0 ? (ushort)0xFFFF : checksum);
         SendFragmented(Buffer, PayloadOffset, size, source, destination, IpProtocol.Udp, new FrameOffload(ChecksumBlank: blank, DataValidated: true));
     }
 
@@ -140,7 +141,7 @@ internal sealed class GuestLink
             header[10..12].Clear();
             source.Write(header[12..16]);
             destination.Write(header[16..20]);
-            InternetChecksum.Store(header[10..], InternetChecksum.Finish(InternetChecksum.Add(0, header)));
+            PseudoHeader.Store(header[10..], header);
             Ethernet.WriteHeader(buffer.AsSpan(offset - 34), MacOf(destination), NatAddresses.GatewayMac, Ethernet.Ipv4);
             return 34;
         }
@@ -156,8 +157,8 @@ internal sealed class GuestLink
         return 54;
     }
 
-    private ulong MacOf(IpAddress address) =>
+    private MacAddress MacOf(IpAddress address) =>
         address.IsV4
-            ? address.Bits == uint.MaxValue ? Ethernet.Broadcast : _neighbours[(byte)address.Bits]
-            : address.High >> 56 == 0xFF ? 0x3333_0000_0000ul | (uint)address.Low : _neighbours[(byte)_addresses.Guest.Bits];
+            ? address.Bits == uint.MaxValue ? MacAddress.Broadcast : _neighbours[(byte)address.Bits]
+            : address.High >> 56 == 0xFF ? new MacAddress(0x3333_0000_0000ul | (uint)address.Low) : _neighbours[(byte)_addresses.Guest.Bits];
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net.Sockets;
+using Dbt.Devices.Network.Offload;
 
 namespace Dbt.Devices.Network.Nat;
 
@@ -37,7 +38,7 @@ internal sealed class IcmpTable(NatStack stack) : IDisposable
     public void Input(in IpPacket packet)
     {
         ReadOnlySpan<byte> message = packet.Payload;
-        if (message.Length < HeaderSize || message[0] != EchoRequest || message[1] != 0 || !InternetChecksum.IsValid(InternetChecksum.Add(0, message)))
+        if (message.Length < HeaderSize || message[0] != EchoRequest || message[1] != 0 || InternetChecksum.Sum(message) != 0xFFFF)
         {
             return;
         }
@@ -70,7 +71,7 @@ internal sealed class IcmpTable(NatStack stack) : IDisposable
         message[0] = EchoReply;
         message[1] = 0;
         message[2..4].Clear();
-        InternetChecksum.Store(message[2..], InternetChecksum.Finish(InternetChecksum.Add(0, message)));
+        PseudoHeader.Store(message[2..], message);
         stack.Link.SendFragmented(stack.Link.Buffer, GuestLink.PayloadOffset, length, from, to, IpProtocol.Icmp, new FrameOffload(DataValidated: true));
     }
 
@@ -92,7 +93,7 @@ internal sealed class IcmpTable(NatStack stack) : IDisposable
         packet[9] = protocol;
         key.Guest.Write(packet[12..16]);
         key.Remote.Write(packet[16..20]);
-        InternetChecksum.Store(packet[10..], InternetChecksum.Finish(InternetChecksum.Add(0, packet[..20])));
+        PseudoHeader.Store(packet[10..], packet[..20]);
         BinaryPrimitives.WriteUInt16BigEndian(packet[20..], key.GuestPort);
         BinaryPrimitives.WriteUInt16BigEndian(packet[22..], key.RemotePort);
         BinaryPrimitives.WriteUInt32BigEndian(packet[24..], sequence);
@@ -143,7 +144,7 @@ internal sealed class IcmpTable(NatStack stack) : IDisposable
         message[0] = Unreachable;
         message[1] = code;
         quoted.CopyTo(message[HeaderSize..]);
-        InternetChecksum.Store(message[2..], InternetChecksum.Finish(InternetChecksum.Add(0, message)));
+        PseudoHeader.Store(message[2..], message);
         IpAddress from = code == PortUnreachable ? remote : NatAddresses.Gateway;
         stack.Link.SendIp(stack.Link.Buffer, GuestLink.PayloadOffset, message.Length, from, guest, IpProtocol.Icmp, new FrameOffload(DataValidated: true));
     }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Dbt.Devices.Network.Offload;
 
 namespace Dbt.Devices.Network.Nat;
 
@@ -52,7 +53,7 @@ internal readonly ref struct IpPacket
         }
 
         int headerSize = (data[0] & 15) * 4, length = BinaryPrimitives.ReadUInt16BigEndian(data[2..]);
-        if (headerSize < 20 || length < headerSize || length > data.Length || !InternetChecksum.IsValid(InternetChecksum.Add(0, data[..headerSize])))
+        if (headerSize < 20 || length < headerSize || length > data.Length || InternetChecksum.Sum(data[..headerSize]) != 0xFFFF)
         {
             return false;
         }
@@ -126,5 +127,5 @@ internal readonly ref struct IpPacket
 
     /// <summary>Whether the checksum over the payload and the pseudo header is right.</summary>
     public bool HasValidChecksum() =>
-        InternetChecksum.IsValid(InternetChecksum.Add(InternetChecksum.PseudoHeader(Source, Destination, Protocol, Payload.Length), Payload));
+        InternetChecksum.Sum(Payload, PseudoHeader.Sum(Source, Destination, Protocol, Payload.Length)) == 0xFFFF;
 }

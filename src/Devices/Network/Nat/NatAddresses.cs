@@ -1,5 +1,3 @@
-using System.Net;
-
 namespace Dbt.Devices.Network.Nat;
 
 /// <summary>
@@ -15,7 +13,7 @@ internal sealed class NatAddresses(UserNetworkConfiguration configuration)
     public const uint Mask = 0xFFFF_FF00;
 
     /// <summary>The address of our card.</summary>
-    public const ulong GatewayMac = 0x5255_0A00_0202;
+    public static readonly MacAddress GatewayMac = new(0x5255_0A00_0202);
 
     /// <summary>The router, and the host.</summary>
     public static readonly IpAddress Gateway = IpAddress.V4(Network + 2);
@@ -30,7 +28,7 @@ internal sealed class NatAddresses(UserNetworkConfiguration configuration)
     public IpAddress Guest { get; } = IpAddress.From(configuration.GuestAddress);
 
     /// <summary>The guest's card.</summary>
-    public ulong GuestMac { get; } = Ethernet.ReadAddress(configuration.GuestMac.GetAddressBytes());
+    public MacAddress GuestMac { get; } = configuration.GuestMac;
 
     /// <summary>Whether an address may be the guest's: any of its network but ours, as it may be set by hand.</summary>
     public bool IsGuest(IpAddress address) =>
@@ -60,7 +58,4 @@ internal sealed class NatAddresses(UserNetworkConfiguration configuration)
 
     /// <summary>The port of DNS.</summary>
     public const ushort DnsPort = 53;
-
-    /// <summary>The same as .NET's address.</summary>
-    public IPAddress GuestAddress => Guest.ToIPAddress();
 }

@@ -94,8 +94,8 @@ internal sealed class NatStack : IDisposable
             return;
         }
 
-        ulong to = Ethernet.ReadAddress(frame), from = Ethernet.ReadAddress(frame[6..]);
-        if ((to != NatAddresses.GatewayMac && !Ethernet.IsGroup(to)) || Ethernet.IsGroup(from))
+        MacAddress to = MacAddress.Read(frame), from = MacAddress.Read(frame[6..]);
+        if ((to != NatAddresses.GatewayMac && !to.IsMulticast) || from.IsMulticast)
         {
             return;
         }
@@ -209,7 +209,7 @@ internal sealed class NatStack : IDisposable
         Poller.Dispose();
     }
 
-    private void InputV4(IpPacket packet, ulong from, bool trusted)
+    private void InputV4(IpPacket packet, MacAddress from, bool trusted)
     {
         bool isGuest = Addresses.IsGuest(packet.Source);
         if (!isGuest && packet.Source.Bits != 0)

@@ -157,10 +157,16 @@ internal sealed partial class TcpConnection
 
         int size = headerSize + length;
         LinkFeatures features = _link.Features;
-        ulong sum = InternetChecksum.PseudoHeader(Key.Remote, Key.Guest, IpProtocol.Tcp, size);
-        InternetChecksum.Store(header[16..], features.ChecksumBlank
-            ? InternetChecksum.Fold(sum)
-            : InternetChecksum.Finish(InternetChecksum.Add(sum, buffer.AsSpan(place - headerSize, size))));
+        ushort sum = PseudoHeader.Sum(Key.Remote, Key.Guest, IpProtocol.Tcp, size);
+        if (features.ChecksumBlank)
+        {
+            BinaryPrimitives.WriteUInt16BigEndian(header[16..], sum);
+        }
+        else
+        {
+            PseudoHeader.Store(header[16..], buffer.AsSpan(place - headerSize, size), sum);
+        }
+
         bool cut = length > _mss;
         SegmentationKind kind = !cut ? SegmentationKind.None : Key.Guest.IsV4 ? SegmentationKind.TcpV4 : SegmentationKind.TcpV6;
         var offload = new FrameOffload(features.ChecksumBlank, DataValidated: true, kind, cut ? (ushort)_mss : (ushort)0);

@@ -16,8 +16,7 @@ internal static class TcpReset
         BinaryPrimitives.WriteUInt32BigEndian(header[8..], acknowledgement);
         header[12] = TcpSegment.HeaderSize / 4 << 4;
         header[13] = (byte)flags;
-        ulong sum = InternetChecksum.PseudoHeader(key.Remote, key.Guest, IpProtocol.Tcp, header.Length);
-        InternetChecksum.Store(header[16..], InternetChecksum.Finish(InternetChecksum.Add(sum, header)));
+        PseudoHeader.Store(header[16..], header, PseudoHeader.Sum(key.Remote, key.Guest, IpProtocol.Tcp, header.Length));
         link.SendIp(link.Buffer, GuestLink.PayloadOffset, header.Length, key.Remote, key.Guest, IpProtocol.Tcp, new FrameOffload(DataValidated: true));
     }
 }

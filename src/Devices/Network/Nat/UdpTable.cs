@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Dbt.Devices.Network.Offload;
 
 namespace Dbt.Devices.Network.Nat;
 
@@ -30,8 +31,7 @@ internal sealed class UdpTable(NatStack stack) : IDisposable
 
         data = data[..length];
         bool summed = BinaryPrimitives.ReadUInt16BigEndian(data[6..]) != 0;
-        ulong sum = InternetChecksum.PseudoHeader(packet.Source, packet.Destination, IpProtocol.Udp, length);
-        if (!trusted && summed && !InternetChecksum.IsValid(InternetChecksum.Add(sum, data)))
+        if (!trusted && summed && InternetChecksum.Sum(data, PseudoHeader.Sum(packet.Source, packet.Destination, IpProtocol.Udp, length)) != 0xFFFF)
         {
             return;
         }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.NetworkInformation;
 
 namespace Dbt.Devices.Network.Nat;
 
@@ -28,7 +27,7 @@ public sealed record PortForward(ForwardProtocol Protocol, IPAddress HostAddress
 public sealed record UserNetworkConfiguration
 {
     /// <summary>The guest's card.</summary>
-    public required PhysicalAddress GuestMac { get; init; }
+    public required MacAddress GuestMac { get; init; }
 
     /// <summary>The guest's address by DHCP, and the target of forwards: one of 10.0.2.4 to 10.0.2.254.</summary>
     public IPAddress GuestAddress { get; init; } = new([10, 0, 2, 15]);

@@ -31,8 +31,9 @@ public sealed class NatForwardTests
         bench.Run(() => guest.ReceivedLength == data.Length && write.IsCompleted, "the guest's part");
         guest.Finish();
         bench.Run(() => read.IsCompleted, "the host's part");
+        byte[] got = await read;
         Assert.True(data.AsSpan().SequenceEqual(guest.Received));
-        Assert.True(data.AsSpan().SequenceEqual(await read));
+        Assert.True(data.AsSpan().SequenceEqual(got));
         client.Client.Shutdown(SocketShutdown.Send);
         bench.Run(() => guest.HasEnded, "the end");
     }

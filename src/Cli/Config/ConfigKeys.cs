@@ -7,14 +7,14 @@ internal static class ConfigKeys
     public static readonly IReadOnlySet<string> Used = new HashSet<string>
     {
         "name", "type", "builder", "uuid", "vcpus", "maxvcpus", "memory", "maxmem", "kernel", "ramdisk", "cmdline", "root", "extra", "disk",
-        "cpuid",
+        "cpuid", "vif",
         "on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset",
     };
 
     /// <summary>Keys whose effect is yet to come.</summary>
     public static readonly IReadOnlySet<string> NotYet = new HashSet<string>
     {
-        "vif", "channel", "vfb", "vkb", "p9", "bootloader", "bootloader_args", "firmware", "loader",
+        "channel", "vfb", "vkb", "p9", "bootloader", "bootloader_args", "firmware", "loader",
         "max_grant_frames", "max_maptrack_frames", "max_grant_version", "max_event_channels", "tsc_mode", "rtc_timeoffset", "localtime",
         "cpus", "cap", "cpu_weight",
     };

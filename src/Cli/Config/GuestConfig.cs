@@ -1,4 +1,5 @@
 using Dbt.Devices;
+using Dbt.Devices.Network;
 using Dbt.Xen.Builder;
 using Dbt.Xen.Processor;
 
@@ -39,6 +40,9 @@ internal sealed record GuestConfig
 
     /// <summary>disk=, in its order.</summary>
     public IReadOnlyList<DiskConfiguration> Disks { get; init; } = [];
+
+    /// <summary>vif=, in its order.</summary>
+    public IReadOnlyList<NetworkConfiguration> Networks { get; init; } = [];
 
     /// <summary>cpuid=, in its order.</summary>
     public IReadOnlyList<CpuidChange> Cpuid { get; init; } = [];

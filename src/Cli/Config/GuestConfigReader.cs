@@ -92,10 +92,12 @@ internal sealed class GuestConfigReader
                 : "bootloader= is not supported yet; name the kernel itself (kernel=\"PATH\")");
         }
 
+        string name = CheckedName(Text("name") ?? _defaultName);
+        Guid? uuid = Uuid();
         return new GuestConfig
         {
-            Name = CheckedName(Text("name") ?? _defaultName),
-            Uuid = Uuid(),
+            Name = name,
+            Uuid = uuid,
             Type = type,
             MemoryMiB = memory,
             MaxMemoryMiB = maxMemory,
@@ -105,6 +107,7 @@ internal sealed class GuestConfigReader
             RamdiskPath = Text("ramdisk") is { Length: > 0 } ramdisk ? Existing("ramdisk", ramdisk) : null,
             CommandLine = CommandLine(),
             Disks = Disks(),
+            Networks = _file["vif"] is ConfigValue vif ? VifSpecification.Parse(vif, name, uuid, _warnings.Add) : [],
             Actions = Actions(),
             Cpuid = _file["cpuid"] is ConfigValue cpuid ? CpuidSpecification.Parse(cpuid, _warnings.Add) : [],
             Warnings = _warnings,

@@ -105,7 +105,7 @@ internal sealed class GuestRunner : IDisposable
     private async Task<int?> RunOnceAsync(Domain domain, InputPump input, Task timeout)
     {
         using Stream reader = input.OpenReader();
-        var devices = new DeviceConfiguration { ConsoleInput = reader, PaceInput = !input.IsTyped, ConsoleOutput = _output, Disks = _config.Disks };
+        var devices = new DeviceConfiguration { ConsoleInput = reader, PaceInput = !input.IsTyped, ConsoleOutput = _output, Disks = _config.Disks, Networks = _config.Networks };
         Task first;
         using (DeviceHost host = DeviceHost.Attach(domain, devices))
         {

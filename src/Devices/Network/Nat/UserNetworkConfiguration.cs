@@ -32,6 +32,9 @@ public sealed record UserNetworkConfiguration
     /// <summary>The guest's address by DHCP, and the target of forwards: one of 10.0.2.4 to 10.0.2.254.</summary>
     public IPAddress GuestAddress { get; init; } = new([10, 0, 2, 15]);
 
+    /// <summary>Whether an address may be <see cref="GuestAddress"/>.</summary>
+    public static bool IsGuestAddress(IPAddress address) => IpAddress.From(address) is { IsV4: true, Bits: > NatAddresses.Network + 3 and < NatAddresses.Network + 255 };
+
     /// <summary>Largest IP packet, bytes: 576 to 65,535.</summary>
     public int Mtu { get; init; } = 1500;
 

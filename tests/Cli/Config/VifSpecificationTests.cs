@@ -65,7 +65,7 @@ public sealed class VifSpecificationTests
     [InlineData("['user']", "command line:1:6: vif: 'user' is not key=value")]
     [InlineData("['mac=1:2:3']", "vif: mac=1:2:3 is not an Ethernet address, such as 00:16:3e:12:34:56")]
     [InlineData("['mac=01:16:3e:00:00:01']", "vif: mac=01:16:3e:00:00:01 is a group's address")]
-    [InlineData("['mac=02:00:00:00:00:01','mac=02:00:00:00:00:01']", "command line:1:32: vif: mac=02:00:00:00:00:01 is another card's")]
+    [InlineData("['mac=02:00:00:00:00:01','mac=02:00:00:00:00:01']", "command line:1:30: vif: mac=02:00:00:00:00:01 is another card's")]
     [InlineData("['devid=1','']", "vif: devid=1 is another card's")]
     [InlineData("['mtu=10']", "vif: mtu=10 is not a number from 576 to 65521")]
     [InlineData("['mtu=1500,mtu=1400']", "vif: mtu is given twice")]

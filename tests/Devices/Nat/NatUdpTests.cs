@@ -264,6 +264,7 @@ public sealed class NatUdpTests : IDisposable
             FragmentOffset = start / 8,
             FragmentFlags = (ushort)(end < datagram.Length ? 1 : 0),
         };
+        _ = ip.Bytes; // makes the length, which is summed too
         ip.UpdateIPChecksum();
         bench.Transmit(new EthernetPacket(NatBench.GuestMac, NatBench.GatewayMac, EthernetType.IPv4) { PayloadPacket = ip }.Bytes);
     }

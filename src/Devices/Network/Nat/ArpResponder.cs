@@ -1,7 +1,4 @@
 using System.Buffers.Binary;
-using System.Net;
-using System.Net.NetworkInformation;
-using PacketDotNet;
 
 namespace Dbt.Devices.Network.Nat;
 
@@ -9,6 +6,7 @@ namespace Dbt.Devices.Network.Nat;
 internal sealed class ArpResponder(GuestLink link)
 {
     private const int Size = 28;
+    private const ushort Request = 1, Reply = 2;
 
     /// <summary>Takes an ARP packet.</summary>
     /// <param name="data">Behind the Ethernet header.</param>
@@ -23,17 +21,20 @@ internal sealed class ArpResponder(GuestLink link)
 
         IpAddress sender = IpAddress.Read(data.Slice(14, 4)), target = IpAddress.Read(data.Slice(24, 4));
         link.Learn(sender, from);
-        if (BinaryPrimitives.ReadUInt16BigEndian(data[6..]) != (ushort)ArpOperation.Request || !NatAddresses.IsOurs(target))
+        if (BinaryPrimitives.ReadUInt16BigEndian(data[6..]) != Request || !NatAddresses.IsOurs(target))
         {
             return;
         }
 
-        PhysicalAddress ours = Ethernet.ToPhysical(NatAddresses.GatewayMac), asker = Ethernet.ToPhysical(from);
-        IPAddress askerAddress = sender.ToIPAddress();
-        var answer = new EthernetPacket(ours, asker, EthernetType.Arp)
-        {
-            PayloadPacket = new ArpPacket(ArpOperation.Response, asker, askerAddress, ours, target.ToIPAddress()),
-        };
-        link.SendFrame(answer.Bytes);
+        // The question, its halves exchanged.
+        Span<byte> frame = stackalloc byte[Ethernet.HeaderSize + Size];
+        Ethernet.WriteHeader(frame, from, NatAddresses.GatewayMac, Ethernet.Arp);
+        Span<byte> answer = frame[Ethernet.HeaderSize..];
+        data[..Size].CopyTo(answer);
+        BinaryPrimitives.WriteUInt16BigEndian(answer[6..], Reply);
+        NatAddresses.GatewayMac.Write(answer[8..]);
+        target.Write(answer[14..18]);
+        data.Slice(8, 10).CopyTo(answer[18..]);
+        link.SendFrame(frame);
     }
 }

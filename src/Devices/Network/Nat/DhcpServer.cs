@@ -1,21 +1,20 @@
 using System.Buffers.Binary;
-using System.Net;
-using PacketDotNet;
-using PacketDotNet.DhcpV4;
-using PacketDotNet.Utils;
+using System.Text;
 
 namespace Dbt.Devices.Network.Nat;
 
 /// <summary>
-/// Gives the guest its one address (RFC 2131, 2132). Requests are read here with their bounds checked, as the library throws for what is
-/// malformed; answers are made with it.
+/// Gives the guest its one address (RFC 2131, 2132). Written and read here: PacketDotNet throws for what is malformed, and its setter of options
+/// sets none.
 /// </summary>
 internal sealed class DhcpServer(GuestLink link, NatAddresses addresses, UserNetworkConfiguration configuration)
 {
     private const ushort ServerPort = 67, ClientPort = 68;
     private const uint Cookie = 0x6382_5363, LeaseSeconds = 86_400;
-    private const int FixedSize = 236, LeastSize = 300;
-    private const byte BootRequest = 1, OptionPad = 0, OptionEnd = 255, OptionRequestedAddress = 50, OptionMessageType = 53, OptionServer = 54;
+    private const int FixedSize = 236, LeastSize = 300, MostSize = 548;
+    private const byte BootRequest = 1, BootReply = 2, Discover = 1, Offer = 2, Request = 3, Ack = 5, Nak = 6, Inform = 8;
+    private const byte OptionPad = 0, OptionMask = 1, OptionRouter = 3, OptionNameServer = 6, OptionHostName = 12, OptionMtu = 26, OptionBroadcast = 28,
+        OptionRequestedAddress = 50, OptionLease = 51, OptionMessageType = 53, OptionServer = 54, OptionEnd = 255;
 
     /// <summary>Whether a packet is a DHCP client's: to a broadcast address, or to us.</summary>
     public static bool IsRequest(in IpPacket packet) =>
@@ -37,17 +36,17 @@ internal sealed class DhcpServer(GuestLink link, NatAddresses addresses, UserNet
         IpAddress requested = ReadAddress(data, OptionRequestedAddress) ?? client;
         bool ours = (ReadAddress(data, OptionServer) ?? NatAddresses.Gateway) == NatAddresses.Gateway;
         ReadOnlySpan<byte> type = Find(data, OptionMessageType);
-        switch (type.Length == 1 ? (DhcpV4MessageType)type[0] : 0)
+        switch (type.Length == 1 ? type[0] : 0)
         {
-            case DhcpV4MessageType.Discover:
-                Answer(data, from, DhcpV4MessageType.Offer, addresses.Guest);
+            case Discover:
+                Answer(data, from, Offer, addresses.Guest);
                 break;
-            case DhcpV4MessageType.Request when ours:
+            case Request when ours:
                 bool right = requested == addresses.Guest;
-                Answer(data, from, right ? DhcpV4MessageType.Ack : DhcpV4MessageType.Nak, right ? addresses.Guest : any);
+                Answer(data, from, right ? Ack : Nak, right ? addresses.Guest : any);
                 break;
-            case DhcpV4MessageType.Inform:
-                Answer(data, from, DhcpV4MessageType.Ack, any);
+            case Inform:
+                Answer(data, from, Ack, any);
                 break;
             default:
                 break; // the address is the guest's, released or not
@@ -84,64 +83,77 @@ internal sealed class DhcpServer(GuestLink link, NatAddresses addresses, UserNet
         return default;
     }
 
-    private void Answer(ReadOnlySpan<byte> request, MacAddress client, DhcpV4MessageType type, IpAddress given)
+    private void Answer(ReadOnlySpan<byte> request, MacAddress client, byte type, IpAddress given)
     {
-        bool refused = type == DhcpV4MessageType.Nak;
-        var answer = new DhcpV4Packet(new ByteArraySegment(new byte[FixedSize + 4]), null)
+        bool refused = type == Nak;
+        Span<byte> answer = link.Buffer.AsSpan(UdpFlow.DataOffset, MostSize);
+        answer.Clear();
+        request[..FixedSize].CopyTo(answer);
+        answer[0] = BootReply;
+        answer[3] = 0;
+        answer[8..10].Clear();
+        if (refused)
         {
-            Operation = DhcpV4Operation.BootReply,
-            HardwareType = DhcpV4HardwareType.Ethernet,
-            HardwareLength = 6,
-            TransactionId = BinaryPrimitives.ReadUInt32BigEndian(request[4..]),
-            Flags = BinaryPrimitives.ReadUInt16BigEndian(request[10..]),
-            ClientAddress = new IPAddress(refused ? [0, 0, 0, 0] : request.Slice(12, 4)),
-            YourAddress = given.ToIPAddress(),
-            ServerAddress = NatAddresses.Gateway.ToIPAddress(),
-            GatewayAddress = IPAddress.Any,
-            ClientHardwareAddress = Ethernet.ToPhysical(MacAddress.Read(request[28..])),
-            MagicNumber = Cookie,
-        };
-        answer.SetOptions(refused ? Refusal() : Settings(type, lease: given.Bits != 0));
-        byte[] bytes = answer.Bytes;
-        Span<byte> target = link.Buffer.AsSpan(UdpFlow.DataOffset, Math.Max(bytes.Length + 1, LeastSize));
-        target.Clear();
-        bytes.CopyTo(target);
-        target[bytes.Length] = OptionEnd;
+            answer[12..16].Clear();
+        }
+
+        given.Write(answer[16..20]);
+        NatAddresses.Gateway.Write(answer[20..24]);
+        answer[24..28].Clear();
+        answer[44..FixedSize].Clear();
+        BinaryPrimitives.WriteUInt32BigEndian(answer[FixedSize..], Cookie);
+        int end = FixedSize + 4;
+        Add(answer, ref end, OptionMessageType, [type]);
+        Add(answer, ref end, OptionServer, NatAddresses.Gateway);
+        if (!refused)
+        {
+            AddSettings(answer, ref end, lease: given.Bits != 0);
+        }
+
+        answer[end++] = OptionEnd;
 
         // A client without an address can't be asked for its card; the card is known from the frame, unless it wants a broadcast.
-        bool broadcast = refused || (request[10] & 0x80) != 0 || given.Bits == 0;
         link.Learn(addresses.Guest, client);
         IpAddress current = IpAddress.Read(request.Slice(12, 4));
+        bool broadcast = refused || (request[10] & 0x80) != 0 || given.Bits == 0;
         IpAddress to = addresses.IsGuest(current) && !refused ? current : broadcast ? NatAddresses.Broadcast : given;
-        link.SendUdp(target.Length, NatAddresses.Gateway, ServerPort, to, ClientPort);
+        link.SendUdp(Math.Max(end, LeastSize), NatAddresses.Gateway, ServerPort, to, ClientPort);
     }
 
-    private static List<DhcpV4Option> Refusal() =>
-        [new MessageTypeOption(DhcpV4MessageType.Nak), new ServerIdOption(NatAddresses.Gateway.ToIPAddress())];
+    private void AddSettings(Span<byte> answer, ref int end, bool lease)
+    {
+        if (lease)
+        {
+            Add(answer, ref end, OptionLease, IpAddress.V4(LeaseSeconds));
+        }
+
+        Add(answer, ref end, OptionMask, IpAddress.V4(NatAddresses.Mask));
+        Add(answer, ref end, OptionRouter, NatAddresses.Gateway);
+        Add(answer, ref end, OptionNameServer, NatAddresses.NameServer);
+        Add(answer, ref end, OptionBroadcast, IpAddress.V4(NatAddresses.Network | ~NatAddresses.Mask));
+        Add(answer, ref end, OptionMtu, [(byte)(link.Mtu >> 8), (byte)link.Mtu]);
+        if (HostName() is { Length: > 0 } name)
+        {
+            Add(answer, ref end, OptionHostName, Encoding.ASCII.GetBytes(name));
+        }
+    }
+
+    private static void Add(Span<byte> answer, ref int end, byte option, IpAddress value)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        value.Write(bytes);
+        Add(answer, ref end, option, bytes);
+    }
+
+    private static void Add(Span<byte> answer, ref int end, byte option, ReadOnlySpan<byte> value)
+    {
+        answer[end++] = option;
+        answer[end++] = (byte)value.Length;
+        value.CopyTo(answer[end..]);
+        end += value.Length;
+    }
 
     // RFC 1123: letters, digits and hyphens, at most 63.
     private string? HostName() => configuration.HostName is not string name ? null
         : string.Concat(name.Where(c => char.IsAsciiLetterOrDigit(c) || c == '-').Take(63)).Trim('-');
-
-    private List<DhcpV4Option> Settings(DhcpV4MessageType type, bool lease)
-    {
-        IPAddress gateway = NatAddresses.Gateway.ToIPAddress();
-        var options = new List<DhcpV4Option> { new MessageTypeOption(type), new ServerIdOption(gateway) };
-        if (lease)
-        {
-            options.Add(new AddressTimeOption(TimeSpan.FromSeconds(LeaseSeconds)));
-        }
-
-        options.Add(new SubnetMaskOption(IpAddress.V4(NatAddresses.Mask).ToIPAddress()));
-        options.Add(new RouterOption(gateway));
-        options.Add(new DomainNameServerOption(NatAddresses.NameServer.ToIPAddress()));
-        options.Add(new BroadcastAddressOption(IpAddress.V4(NatAddresses.Network | ~NatAddresses.Mask).ToIPAddress()));
-        options.Add(new MtuInterfaceOption((ushort)link.Mtu));
-        if (HostName() is { Length: > 0 } name)
-        {
-            options.Add(new HostNameOption(name));
-        }
-
-        return options;
-    }
 }

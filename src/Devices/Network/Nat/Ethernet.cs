@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Net.NetworkInformation;
 
 namespace Dbt.Devices.Network.Nat;
 
@@ -18,13 +17,5 @@ internal static class Ethernet
         destination.Write(frame);
         source.Write(frame[MacAddress.Length..]);
         BinaryPrimitives.WriteUInt16BigEndian(frame[12..], type);
-    }
-
-    /// <summary>The same address in PacketDotNet's form.</summary>
-    public static PhysicalAddress ToPhysical(MacAddress address)
-    {
-        var bytes = new byte[MacAddress.Length];
-        address.Write(bytes);
-        return new PhysicalAddress(bytes);
     }
 }

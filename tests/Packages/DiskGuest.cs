@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using Dbt.Cli.Guests;
 using Dbt.Tests.Xen.Builder;
 
 namespace Dbt.Tests.Packages;
@@ -7,11 +8,6 @@ namespace Dbt.Tests.Packages;
 /// <summary>Debian's own kernel with its modules for disks and ext4, a script of ours as its init, in a process of its own that can be killed.</summary>
 internal sealed class DiskGuest : IDisposable
 {
-    private static readonly string[] Modules =
-    [
-        "lib/crc16.ko", "crypto/crc32c_generic.ko", "fs/mbcache.ko", "fs/jbd2/jbd2.ko", "fs/ext4/ext4.ko", "drivers/block/xen-blkfront.ko",
-    ];
-
     private readonly Process _process;
     private readonly StringBuilder _seen = new();
 
@@ -131,20 +127,27 @@ internal sealed class DiskGuest : IDisposable
         string kernel = DebianFiles.PathOf(Kernel);
         string version = Path.GetFileName(kernel)["vmlinuz-".Length..];
         string folder = Path.Combine(Path.GetDirectoryName(kernel)!, "..", "lib", "modules", version, "kernel");
-        Initramfs archive = new Initramfs().AddDirectory("proc").AddDirectory("sys").AddDirectory("dev").AddDirectory("mnt").AddDirectory("bin").AddDirectory("lib")
-            .AddFile("bin/busybox", File.ReadAllBytes(DebianFiles.PathOf(Busybox)))
-            .AddLink("bin/sh", "busybox");
-        var load = new StringBuilder();
-        foreach (string module in Modules)
+        const int executable = 0x1ED;
+        var archive = new CpioArchive();
+        foreach (string name in new[] { "proc", "sys", "dev", "mnt" })
         {
-            string name = Path.GetFileName(module);
-            archive.AddFile("lib/" + name, File.ReadAllBytes(Path.Combine(folder, module)));
-            load.Append("insmod /lib/").Append(name).Append('\n');
+            archive.AddDirectory(name);
+        }
+
+        archive.AddFile("bin/busybox", File.ReadAllBytes(DebianFiles.PathOf(Busybox)), executable);
+        archive.AddLink("bin/sh", "busybox");
+        var load = new StringBuilder();
+        var tree = new ModuleTree(folder);
+        foreach (KernelModule module in tree.Closure(["xen-blkfront", "ext4"]))
+        {
+            archive.AddFile($"lib/{module.Name}.ko", module.Slim(), executable);
+            load.Append("insmod /lib/").Append(module.Name).Append(".ko\n");
         }
 
         string init = "#!/bin/sh\nb=/bin/busybox\n$b mount -t proc proc /proc\n$b mount -t sysfs sys /sys\n$b mount -t devtmpfs dev /dev\n$b --install -s /bin\n"
             + load + script + "\npoweroff -f\n";
-        return archive.AddFile("init", Encoding.ASCII.GetBytes(init.Replace("\r", "", StringComparison.Ordinal))).ToArray();
+        archive.AddFile("init", Encoding.ASCII.GetBytes(init.Replace("\r", "", StringComparison.Ordinal)), executable);
+        return archive.ToArray();
     }
 
     private void Remember(string? line)

@@ -32,6 +32,7 @@ internal static class KnownGuests
         Set("memory", new ConfigNumber(position, MemoryMiB));
         Set("cmdline", Text(CommandLine));
         Set("disk", new ConfigList(position, [Text($"format=raw,vdev=xvda,access=rw,target={Path.Combine(folder, GuestStore.Disk)}")]));
+        Set("vif", new ConfigList(position, [Text("")]));
         return file;
 
         ConfigString Text(string text) => new(position, text);

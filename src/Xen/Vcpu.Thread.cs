@@ -289,12 +289,21 @@ public sealed unsafe partial class Vcpu
             Timers.NotRunning();
             RunState.Enter(RunStateKind.Blocked);
             Leave();
-            do
+            KeepTimers();
+            while (true)
             {
-                _wake.Wait(poll?.Remaining(Domain.Clock) ?? -1);
+                long left = TakeDueTimers();
+                if (IsWakeDue(poll))
+                {
+                    break;
+                }
+
+                left = poll?.Remaining(Domain.Clock) is long time and >= 0 ? Math.Min(left, time) : left;
+                _wake.Wait(left == long.MaxValue ? -1 : Math.Max(left, 0));
                 Hold();
             }
-            while (!IsWakeDue(poll));
+
+            GiveBackTimers();
             Return();
             Timers.Running();
             RunState.Enter(RunStateKind.Running);
@@ -304,6 +313,21 @@ public sealed unsafe partial class Vcpu
         _poll = null;
         _blockRequested = false;
     }
+
+    // A processor that waits looks at its own timers: one thread wakes for a tick, and not two.
+    private void KeepTimers()
+    {
+        Timers.SingleshotTimer.Keep(_wake);
+        Hvm?.Timer.Keep(_wake);
+    }
+
+    private void GiveBackTimers()
+    {
+        Timers.SingleshotTimer.GiveBack();
+        Hvm?.Timer.GiveBack();
+    }
+
+    private long TakeDueTimers() => Math.Min(Timers.SingleshotTimer.TakeDue(), Hvm?.Timer.TakeDue() ?? long.MaxValue);
 
     private bool IsWakeDue(PollRequest? poll) =>
         Domain.IsStopped || (Hvm?.IsWakeDue ?? (UpcallIsDue || (IsNmiDue && !Callbacks.InNmi))) || (poll is not null && poll.IsDone(Domain));

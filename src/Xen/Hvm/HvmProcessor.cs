@@ -50,6 +50,9 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
     /// <summary>Its interrupt controller.</summary>
     public LocalApic Apic { get; }
 
+    /// <summary>The host's timer behind the APIC's.</summary>
+    public HostTimer Timer => _timer;
+
     /// <summary>Vector by which the APIC delivers upcalls (HVMOP_set_evtchn_upcall_vector); 0 for none.</summary>
     public byte UpcallVector { get; set; }
 

@@ -2,35 +2,18 @@ using Dbt.Runtime.HostTime;
 
 namespace Dbt.Xen.Time;
 
-/// <summary>A one-shot timer of <see cref="HostTimers"/>; its action runs on the timer thread and must be short.</summary>
-internal sealed class HostTimer(HostTimers owner, Action fired)
-{
-    internal Action Fired { get; } = fired;
-
-    /// <summary>Host time (see <see cref="HostClock"/>) at which it fires; <see cref="long.MaxValue"/> where it is off.</summary>
-    internal long Deadline = long.MaxValue;
-
-    internal bool Listed;
-
-    /// <summary>Sets it, replacing what was set before.</summary>
-    public void Set(long hostDeadline) => owner.Set(this, hostDeadline);
-
-    /// <summary>Turns it off. An action that has begun still ends.</summary>
-    public void Cancel() => owner.Set(this, long.MaxValue);
-}
-
 /// <summary>
-/// The machine's timers: one thread that sleeps until the earliest deadline. A timer that is turned off or moved later does not wake
-/// it, so a guest that sets and stops timers all the time costs little.
+/// The machine's timers: one thread that sleeps until the earliest deadline. It is woken by nothing else: a timer that is set moves its
+/// alarm, and one that is turned off or moved later doesn't even that, so a guest that sets and stops timers all the time costs little.
 /// </summary>
 internal sealed class HostTimers : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly List<HostTimer> _timers = [];
-    private readonly HostEvent _changed = new();
+    private readonly HostAlarm _alarm = new();
     private readonly Thread _thread;
     private long _sleepingUntil = long.MaxValue;
-    private bool _stopping;
+    private volatile bool _stopping;
 
     public HostTimers()
     {
@@ -43,44 +26,107 @@ internal sealed class HostTimers : IDisposable
 
     internal void Set(HostTimer timer, long hostDeadline)
     {
-        bool wake;
+        HostEvent? keeper;
         lock (_lock)
         {
             timer.Deadline = hostDeadline;
-            if (hostDeadline == long.MaxValue)
+            keeper = timer.Keeper;
+            if (keeper is null)
+            {
+                List(timer);
+            }
+        }
+
+        keeper?.Set();
+    }
+
+    internal void Keep(HostTimer timer, HostEvent keeper)
+    {
+        lock (_lock)
+        {
+            timer.Keeper = keeper;
+            if (!timer.Listed)
             {
                 return;
             }
 
-            if (!timer.Listed)
+            timer.Listed = false;
+            _timers.Remove(timer);
+            if (timer.Deadline <= _sleepingUntil)
             {
-                timer.Listed = true;
-                _timers.Add(timer);
+                long next = long.MaxValue;
+                foreach (HostTimer other in _timers)
+                {
+                    next = Math.Min(next, other.Deadline);
+                }
+
+                SleepUntil(next);
+            }
+        }
+    }
+
+    internal void GiveBack(HostTimer timer)
+    {
+        lock (_lock)
+        {
+            timer.Keeper = null;
+            List(timer);
+        }
+    }
+
+    internal long TakeDue(HostTimer timer)
+    {
+        lock (_lock)
+        {
+            if (timer.Deadline == long.MaxValue)
+            {
+                return long.MaxValue;
             }
 
-            wake = hostDeadline < _sleepingUntil;
+            long left = timer.Deadline - HostClock.Now;
+            if (left <= 0)
+            {
+                timer.Deadline = long.MaxValue;
+            }
+
+            return left;
+        }
+    }
+
+    private void List(HostTimer timer)
+    {
+        if (timer.Deadline == long.MaxValue)
+        {
+            return;
         }
 
-        if (wake)
+        if (!timer.Listed)
         {
-            _changed.Set();
+            timer.Listed = true;
+            _timers.Add(timer);
         }
+
+        if (timer.Deadline < _sleepingUntil)
+        {
+            SleepUntil(timer.Deadline);
+        }
+    }
+
+    private void SleepUntil(long deadline)
+    {
+        _sleepingUntil = deadline;
+        _alarm.Set(deadline);
     }
 
     private void Run()
     {
         var due = new List<HostTimer>();
-        while (true)
+        while (!_stopping)
         {
-            long wait = CollectDue(due);
-            if (_stopping)
-            {
-                return;
-            }
-
+            CollectDue(due);
             if (due.Count == 0)
             {
-                _changed.Wait(wait);
+                _alarm.Wait();
                 continue;
             }
 
@@ -93,8 +139,8 @@ internal sealed class HostTimers : IDisposable
         }
     }
 
-    /// <summary>Takes what is due off the list; returns nanoseconds to the next deadline, -1 for none.</summary>
-    private long CollectDue(List<HostTimer> due)
+    /// <summary>Takes what is due off the list, and sets the alarm for the rest.</summary>
+    private void CollectDue(List<HostTimer> due)
     {
         lock (_lock)
         {
@@ -118,17 +164,23 @@ internal sealed class HostTimers : IDisposable
                 _timers.RemoveAt(i);
             }
 
-            _sleepingUntil = next;
-            return next == long.MaxValue ? -1 : next - now;
+            if (!_stopping)
+            {
+                SleepUntil(next);
+            }
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _stopping = true;
-        _changed.Set();
+        lock (_lock)
+        {
+            _stopping = true;
+            _alarm.Set(1);
+        }
+
         _thread.Join();
-        _changed.Dispose();
+        _alarm.Dispose();
     }
 }

@@ -29,6 +29,9 @@ internal sealed class VcpuTimers
         _periodicTimer = vcpu.Domain.Hypervisor.Timers.Create(PeriodicFired);
     }
 
+    /// <summary>The host's timer behind the single-shot one.</summary>
+    internal HostTimer SingleshotTimer => _singleshotTimer;
+
     /// <summary>Deadline of the single-shot timer; 0 where it is off.</summary>
     public long Singleshot
     {

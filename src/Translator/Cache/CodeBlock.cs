@@ -42,7 +42,7 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
             _executions = value;
             if (_decoded is { } decoded && decoded.Code != null)
             {
-                decoded.Code->Executions = 0;
+                decoded.Code->Granted = decoded.Code->Left;
             }
         }
     }

@@ -18,7 +18,6 @@ internal sealed unsafe class Dispatcher : IDisposable
     private const int RecentMask = 0x3FFF;
     private const int MaxPendingWrites = 4096;
     private const int RemapsUntilDrop = 64;
-    private const uint RecheckEvery = 64;
     private const int InstructionsPerBlock = 5;
 
     private readonly Platform _platform;
@@ -206,11 +205,6 @@ internal sealed unsafe class Dispatcher : IDisposable
         if (decoded.Code == null)
         {
             block.Executions++;
-        }
-        else if (decoded.Code->Executions >= decoded.Code->Limit)
-        {
-            // It may not be time for its translation yet: it comes back for it.
-            decoded.Code->Limit = decoded.Code->Executions + RecheckEvery;
         }
 
         ulong before = cpu->RetiredInterpreted;

@@ -20,7 +20,7 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Dec, "DEC", TestClass.Alu, &UnaryOperations.Execute<DecOperation>, emit: EmitArithmetic.Dec, threaded: &UnaryOps.Pick<DecOperation>),
         new(Mnemonic.Neg, "NEG", TestClass.Alu, &UnaryOperations.Execute<NegOperation>, emit: EmitArithmetic.Neg, threaded: &UnaryOps.Pick<NegOperation>),
         new(Mnemonic.Mul, "MUL", TestClass.Alu, &MultiplyOperations.Mul, emit: EmitMultiply.Mul, undefinedFlags: Flags.Sf | Flags.Zf | Flags.Af | Flags.Pf),
-        new(Mnemonic.Imul, "IMUL", TestClass.Alu, &MultiplyOperations.Imul, emit: EmitMultiply.Imul, undefinedFlags: Flags.Sf | Flags.Zf | Flags.Af | Flags.Pf),
+        new(Mnemonic.Imul, "IMUL", TestClass.Alu, &MultiplyOperations.Imul, emit: EmitMultiply.Imul, undefinedFlags: Flags.Sf | Flags.Zf | Flags.Af | Flags.Pf, threaded: &MultiplyOps.PickImul),
         new(Mnemonic.Div, "DIV", TestClass.Divide, &MultiplyOperations.Div, emit: EmitMultiply.Div, undefinedFlags: Flags.Status),
         new(Mnemonic.Idiv, "IDIV", TestClass.Divide, &MultiplyOperations.Idiv, emit: EmitMultiply.Idiv, undefinedFlags: Flags.Status),
         new(Mnemonic.Daa, "DAA", TestClass.Alu, &DecimalOperations.Daa, undefinedFlags: Flags.Of),

@@ -9,7 +9,7 @@ namespace Dbt.Translator.Interpretation;
 /// </summary>
 internal sealed unsafe class BlockCache : IDisposable
 {
-    private const int Buckets = 1 << 14;
+    private const int Buckets = 1 << 16;
 
     /// <summary>A guest that keeps making new code makes the cache start afresh at this many blocks.</summary>
     private const int MaxBlocks = 1 << 17;

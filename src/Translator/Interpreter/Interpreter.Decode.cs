@@ -125,7 +125,7 @@ internal sealed unsafe partial class Interpreter
         ThreadedBlock* code = null;
         if (!alone)
         {
-            code = _code.Add(cpu->Eip, cpu->Mode, host, ChainLimit, CollectionsMarshal.AsSpan(_decoded), CollectionsMarshal.AsSpan(_rows));
+            code = _code.Add(cpu->Eip, cpu->Mode, host, Math.Max(1, ChainLimit), CollectionsMarshal.AsSpan(_decoded), CollectionsMarshal.AsSpan(_rows));
             Jumps = _code.Jumps;
         }
 

@@ -28,12 +28,15 @@ internal sealed unsafe partial class Interpreter : IDisposable
     public const int HoldsTraps = 2;
 
     /// <summary>Entries of the table by which computed jumps find their blocks.</summary>
-    public const int JumpEntries = 1 << 14;
+    public const int JumpEntries = 1 << 15;
+
+    // Executions of a block that has used up its own, until the engine sees it again.
+    private const uint RegrantedExecutions = 64;
 
     /// <summary>Blocks by EIP, for computed jumps; null before the first.</summary>
     internal ThreadedBlock** Jumps;
 
-    /// <summary>The link by which the last block was left, where it could not be followed; else null.</summary>
+    /// <summary>The link by which the last block was left; null where it was left otherwise.</summary>
     internal ThreadedBlock** OpenLink;
 
     private const uint DebugSingleStep = 1u << 14;
@@ -75,7 +78,7 @@ internal sealed unsafe partial class Interpreter : IDisposable
 
     internal InstructionDecoder Decoder { get; }
 
-    /// <summary>Executions at which a block returns to the engine, before it is run.</summary>
+    /// <summary>Executions of a block before the engine wants to see it.</summary>
     internal uint ChainLimit { get; set; } = uint.MaxValue;
 
     /// <summary>Whether the blocks take so much memory that it is time to forget them.</summary>
@@ -85,7 +88,10 @@ internal sealed unsafe partial class Interpreter : IDisposable
     public Outcome ExecuteBlock(CpuState* cpu, DecodedBlock block) =>
         block.Code != null ? Execute(cpu, block.Code) : ExecuteAlone(cpu, in block.Single[0]);
 
-    /// <summary>The block of the jump table for EIP and mode; null where there is none, or its page is mapped differently now.</summary>
+    /// <summary>
+    /// The block for EIP and mode that the last one is linked to, or that the jump table has; null where there is none, or its page is
+    /// mapped differently now.
+    /// </summary>
     public ThreadedBlock* FindBlock(CpuState* cpu)
     {
         if (Jumps == null)
@@ -93,15 +99,25 @@ internal sealed unsafe partial class Interpreter : IDisposable
             return null;
         }
 
+        if (OpenLink != null && IsAt(cpu, *OpenLink))
+        {
+            return *OpenLink;
+        }
+
         ThreadedBlock* block = Jumps[Threaded.Chain.JumpIndex(cpu->Eip)];
-        return block->Eip == cpu->Eip && block->Mode == cpu->Mode && block->ExecuteEntry == Threaded.Chain.ExecuteEntry(cpu, cpu->Eip) ? block : null;
+        return IsAt(cpu, block) ? block : null;
     }
 
     /// <summary>Executes threaded code.</summary>
     public Outcome Execute(CpuState* cpu, ThreadedBlock* block)
     {
         cpu->InterruptShadow = 0;
-        block->Executions++;
+        if (block->Left == 0)
+        {
+            block->Grant(RegrantedExecutions);
+        }
+
+        block->Left--;
         if (block->ExecuteEntry != ThreadedBlock.Never)
         {
             Jumps[Threaded.Chain.JumpIndex(block->Eip)] = block;
@@ -112,9 +128,10 @@ internal sealed unsafe partial class Interpreter : IDisposable
         }
 
         OpenLink = null;
-        cpu->ChainEnd = cpu->RetiredInterpreted + Threaded.Chain.MaxInstructions;
+        cpu->ChainLeft = Threaded.Chain.MaxInstructions;
         Op* first = ThreadedBlock.First(block);
         var outcome = (Outcome)first->Routine(this, cpu, first);
+        cpu->RetiredInterpreted += (uint)(Threaded.Chain.MaxInstructions - cpu->ChainLeft);
         (_openEip, _openMode) = (cpu->Eip, cpu->Mode);
         return outcome == Outcome.Completed ? Ended() : outcome;
     }
@@ -144,6 +161,9 @@ internal sealed unsafe partial class Interpreter : IDisposable
 
         return Ended();
     }
+
+    private static bool IsAt(CpuState* cpu, ThreadedBlock* block) =>
+        block->Eip == cpu->Eip && block->Mode == cpu->Mode && block->ExecuteEntry == Threaded.Chain.ExecuteEntry(cpu, cpu->Eip);
 
     private Outcome Ended()
     {

@@ -129,8 +129,8 @@ public unsafe struct CpuState
     /// <summary>Its data: offset, and the segment register's <see cref="SegmentIndex"/> in bits 32 to 39, bit 63 set. 0: none.</summary>
     public ulong X87Data;
 
-    /// <summary>Value of <see cref="RetiredInterpreted"/> from which on the interpreter's chained blocks return to the engine.</summary>
-    public ulong ChainEnd;
+    /// <summary>Instructions that the interpreter's chained blocks may still execute before they return to the engine.</summary>
+    public int ChainLeft;
 
     /// <summary>The current CPL and mode bits from the segment registers and EFLAGS; also selects the TLB half.</summary>
     public void RefreshMode()

@@ -114,5 +114,5 @@ public struct SegmentFile
 
     /// <summary>The register <paramref name="index"/>.</summary>
     [UnscopedRef]
-    public ref Segment this[SegmentIndex index] => ref this[(int)index];
+    public ref Segment this[SegmentIndex index] => ref Unsafe.Add(ref _first, (int)index);
 }

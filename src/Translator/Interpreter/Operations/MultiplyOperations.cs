@@ -150,7 +150,7 @@ internal static unsafe class MultiplyOperations
         LazyFlags.SetStatus(cpu, (LazyFlags.Status(cpu) & (Flags.Cf | Flags.Of)) | Flags.Af);
     }
 
-    private static void SetOverflow(CpuState* cpu, bool overflow)
+    internal static void SetOverflow(CpuState* cpu, bool overflow)
     {
         // SF, ZF, AF and PF are undefined by the manual; Zen keeps them.
         uint kept = LazyFlags.Status(cpu) & ~(Flags.Cf | Flags.Of);

@@ -67,27 +67,27 @@ internal static unsafe class Addresses
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* At(CpuState* cpu, byte offset) => (byte*)cpu + offset;
 
-    /// <summary>Host address of a memory operand that lies in one page, which is in the software TLB; null for all others.</summary>
+    /// <summary>Linear address of the memory operand.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static byte* Open<TAddress, TWidth>(CpuState* cpu, Op* op, MemoryAccess access)
+    public static uint Linear<TAddress>(CpuState* cpu, Op* op)
+        where TAddress : struct, IAddress =>
+        TAddress.HasSegment ? TAddress.Offset(cpu, op) + *(uint*)((byte*)cpu + op->Segment) : TAddress.Offset(cpu, op);
+
+    /// <summary>What the software TLB has for an address: host address less linear address, or 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static long Entry(CpuState* cpu, uint linear, MemoryAccess access) =>
+        Volatile.Read(ref *(long*)(cpu->Tlb + ((nint)access * SoftwareTlb.TableBytes) + (nint)((nuint)(linear >> 12) * 8)));
+
+    /// <summary>Whether an operand is the general routine's: not in the software TLB, across pages, or with an offset near 4 GiB.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsSlow<TAddress, TWidth>(CpuState* cpu, Op* op, uint linear, long entry)
         where TAddress : struct, IAddress
-        where TWidth : struct, IWidth
-    {
-        uint offset = TAddress.Offset(cpu, op);
-        if (!TAddress.HasSegment)
-        {
-            return Open(cpu, offset, TWidth.Size, access);
-        }
+        where TWidth : struct, IWidth =>
+        entry == 0
+        || (TWidth.Size != 1 && (linear & 0xFFF) > (uint)(4096 - TWidth.Size))
+        || (TAddress.HasSegment && linear - *(uint*)((byte*)cpu + op->Segment) > LastOffset);
 
-        // An operand that begins below 4 GiB and ends above faults.
-        return offset <= LastOffset ? Open(cpu, offset + *(uint*)((byte*)cpu + op->Segment), TWidth.Size, access) : null;
-    }
-
-    /// <summary>The same of a linear address.</summary>
+    /// <summary>The same for four bytes of a flat stack.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static byte* Open(CpuState* cpu, uint linear, int size, MemoryAccess access)
-    {
-        long entry = Volatile.Read(ref *(long*)(cpu->Tlb + ((nint)access * SoftwareTlb.TableBytes) + (nint)((nuint)(linear >> 12) * 8)));
-        return entry != 0 && (size == 1 || (linear & 0xFFF) <= (uint)(4096 - size)) ? (byte*)(entry + linear) : null;
-    }
+    public static bool IsSlow(uint linear, long entry) => entry == 0 || (linear & 0xFFF) > 4092;
 }

@@ -72,12 +72,14 @@ internal static unsafe class AluOps
         where TWidth : struct, IWidth
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, TWidth>(cpu, op, MemoryAccess.Read);
-        if (memory == null)
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
+        if (Addresses.IsSlow<TAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         Apply<TOperation, TWidth>(cpu, Addresses.At(cpu, op->Register0), Interpreter.Load(memory, TWidth.Size));
         return Chain.Next(interpreter, cpu, op);
     }
@@ -88,12 +90,14 @@ internal static unsafe class AluOps
         where TWidth : struct, IWidth
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, TWidth>(cpu, op, TOperation.Writes ? MemoryAccess.Write : MemoryAccess.Read);
-        if (memory == null)
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, TOperation.Writes ? MemoryAccess.Write : MemoryAccess.Read);
+        if (Addresses.IsSlow<TAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         Apply<TOperation, TWidth>(cpu, memory, Interpreter.Load(Addresses.At(cpu, op->Register1), TWidth.Size));
         return Chain.Next(interpreter, cpu, op);
     }
@@ -104,12 +108,14 @@ internal static unsafe class AluOps
         where TWidth : struct, IWidth
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, TWidth>(cpu, op, TOperation.Writes ? MemoryAccess.Write : MemoryAccess.Read);
-        if (memory == null)
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, TOperation.Writes ? MemoryAccess.Write : MemoryAccess.Read);
+        if (Addresses.IsSlow<TAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         Apply<TOperation, TWidth>(cpu, memory, op->Immediate);
         return Chain.Next(interpreter, cpu, op);
     }

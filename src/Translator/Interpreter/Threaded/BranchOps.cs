@@ -129,12 +129,14 @@ internal static unsafe class BranchOps
         where TCondition : struct, ICondition
         where TWidth : struct, IWidth
     {
-        byte* memory = Addresses.Open<BaseAddress, TWidth>(cpu, op, MemoryAccess.Read);
-        if (memory == null)
+        uint linear = Addresses.Linear<BaseAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
+        if (Addresses.IsSlow<BaseAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         uint a = Interpreter.Load(Addresses.At(cpu, op->Register0), TWidth.Size);
         return Both<TOperation, TCondition, TWidth>(interpreter, cpu, op, a, Interpreter.Load(memory, TWidth.Size));
     }
@@ -145,12 +147,14 @@ internal static unsafe class BranchOps
         where TCondition : struct, ICondition
         where TWidth : struct, IWidth
     {
-        byte* memory = Addresses.Open<BaseAddress, TWidth>(cpu, op, MemoryAccess.Read);
-        if (memory == null)
+        uint linear = Addresses.Linear<BaseAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
+        if (Addresses.IsSlow<BaseAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         uint b = Interpreter.Load(Addresses.At(cpu, op->Register1), TWidth.Size);
         return Both<TOperation, TCondition, TWidth>(interpreter, cpu, op, Interpreter.Load(memory, TWidth.Size), b);
     }
@@ -161,12 +165,14 @@ internal static unsafe class BranchOps
         where TCondition : struct, ICondition
         where TWidth : struct, IWidth
     {
-        byte* memory = Addresses.Open<BaseAddress, TWidth>(cpu, op, MemoryAccess.Read);
-        if (memory == null)
+        uint linear = Addresses.Linear<BaseAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
+        if (Addresses.IsSlow<BaseAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         return Both<TOperation, TCondition, TWidth>(interpreter, cpu, op, Interpreter.Load(memory, TWidth.Size), op->Immediate);
     }
 

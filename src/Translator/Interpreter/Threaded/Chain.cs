@@ -26,19 +26,19 @@ internal static unsafe class Chain
 
     /// <summary>Ends a block whose last op was carried out, and goes on to a block at a constant EIP where it is linked and may be run.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int Go(Interpreter interpreter, CpuState* cpu, Op* op, uint eip, ThreadedBlock** link, uint carriedOut = 1)
+    public static int Go(Interpreter interpreter, CpuState* cpu, Op* op, uint eip, ThreadedBlock** link, int carriedOut = 1)
     {
+        interpreter.OpenLink = link;
         cpu->Eip = eip;
-        ulong retired = cpu->RetiredInterpreted + op->Number + carriedOut;
-        cpu->RetiredInterpreted = retired;
+        int left = cpu->ChainLeft - op->Number - carriedOut;
+        cpu->ChainLeft = left;
         ThreadedBlock* next = *link;
-        if (next->ExecuteEntry == ExecuteEntry(cpu, eip) && cpu->Attention == 0 && retired < cpu->ChainEnd && ++next->Executions < next->Limit)
+        if (next->ExecuteEntry == ExecuteEntry(cpu, eip) && cpu->Attention == 0 && left > 0 && --next->Left != 0)
         {
             Op* first = ThreadedBlock.First(next);
             return first->Routine(interpreter, cpu, first);
         }
 
-        interpreter.OpenLink = link;
         return (int)Outcome.Completed;
     }
 
@@ -46,12 +46,13 @@ internal static unsafe class Chain
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int GoIndirect(Interpreter interpreter, CpuState* cpu, Op* op, uint eip)
     {
+        interpreter.OpenLink = null;
         cpu->Eip = eip;
-        ulong retired = cpu->RetiredInterpreted + op->Number + 1;
-        cpu->RetiredInterpreted = retired;
+        int left = cpu->ChainLeft - op->Number - 1;
+        cpu->ChainLeft = left;
         ThreadedBlock* next = interpreter.Jumps[JumpIndex(eip)];
         if (next->Eip == eip && next->Mode == cpu->Mode && next->ExecuteEntry == ExecuteEntry(cpu, eip)
-            && cpu->Attention == 0 && retired < cpu->ChainEnd && ++next->Executions < next->Limit)
+            && cpu->Attention == 0 && left > 0 && --next->Left != 0)
         {
             Op* first = ThreadedBlock.First(next);
             return first->Routine(interpreter, cpu, first);

@@ -66,22 +66,24 @@ internal static unsafe class FlowOps
     private static int JumpMemory<TAddress>(Interpreter interpreter, CpuState* cpu, Op* op)
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, Byte4>(cpu, op, MemoryAccess.Read);
-        return memory == null
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
+        return Addresses.IsSlow<TAddress, Byte4>(cpu, op, linear, entry)
             ? GeneralOps.EndSetsEip(interpreter, cpu, op)
-            : Chain.GoIndirect(interpreter, cpu, op, Interpreter.Load(memory, 4));
+            : Chain.GoIndirect(interpreter, cpu, op, Interpreter.Load((byte*)(entry + linear), 4));
     }
 
     [MethodImpl(Chain.Hot)]
     private static int Call(Interpreter interpreter, CpuState* cpu, Op* op)
     {
         uint top = cpu->Gpr[(int)Gpr.Esp] - 4;
-        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Write);
-        if (stack == null)
+        long entry = Addresses.Entry(cpu, top, MemoryAccess.Write);
+        if (Addresses.IsSlow(top, entry))
         {
             return GeneralOps.EndSetsEip(interpreter, cpu, op);
         }
 
+        byte* stack = (byte*)(entry + top);
         Interpreter.Store(stack, 4, op->Displacement);
         cpu->Gpr[(int)Gpr.Esp] = top;
         return Chain.Go(interpreter, cpu, op, op->Immediate, Op.Links(op));
@@ -92,12 +94,13 @@ internal static unsafe class FlowOps
     {
         uint target = *(uint*)Addresses.At(cpu, op->Register0);
         uint top = cpu->Gpr[(int)Gpr.Esp] - 4;
-        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Write);
-        if (stack == null)
+        long entry = Addresses.Entry(cpu, top, MemoryAccess.Write);
+        if (Addresses.IsSlow(top, entry))
         {
             return GeneralOps.EndSetsEip(interpreter, cpu, op);
         }
 
+        byte* stack = (byte*)(entry + top);
         Interpreter.Store(stack, 4, op->General->NextEip);
         cpu->Gpr[(int)Gpr.Esp] = top;
         return Chain.GoIndirect(interpreter, cpu, op, target);
@@ -107,17 +110,18 @@ internal static unsafe class FlowOps
     private static int CallMemory<TAddress>(Interpreter interpreter, CpuState* cpu, Op* op)
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, Byte4>(cpu, op, MemoryAccess.Read);
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
         uint top = cpu->Gpr[(int)Gpr.Esp] - 4;
-        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Write);
-        if (memory == null || stack == null)
+        long stack = Addresses.Entry(cpu, top, MemoryAccess.Write);
+        if (Addresses.IsSlow<TAddress, Byte4>(cpu, op, linear, entry) || Addresses.IsSlow(top, stack))
         {
             return GeneralOps.EndSetsEip(interpreter, cpu, op);
         }
 
         // Read before the push: the operand may lie where the return address goes.
-        uint target = Interpreter.Load(memory, 4);
-        Interpreter.Store(stack, 4, op->General->NextEip);
+        uint target = Interpreter.Load((byte*)(entry + linear), 4);
+        Interpreter.Store((byte*)(stack + top), 4, op->General->NextEip);
         cpu->Gpr[(int)Gpr.Esp] = top;
         return Chain.GoIndirect(interpreter, cpu, op, target);
     }
@@ -126,12 +130,13 @@ internal static unsafe class FlowOps
     private static int Ret(Interpreter interpreter, CpuState* cpu, Op* op)
     {
         uint top = cpu->Gpr[(int)Gpr.Esp];
-        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Read);
-        if (stack == null)
+        long entry = Addresses.Entry(cpu, top, MemoryAccess.Read);
+        if (Addresses.IsSlow(top, entry))
         {
             return GeneralOps.EndSetsEip(interpreter, cpu, op);
         }
 
+        byte* stack = (byte*)(entry + top);
         cpu->Gpr[(int)Gpr.Esp] = top + 4 + op->Immediate;
         return Chain.GoIndirect(interpreter, cpu, op, Interpreter.Load(stack, 4));
     }

@@ -18,7 +18,7 @@ internal static unsafe class GeneralOps
             return Fault(interpreter, cpu, op);
         }
 
-        return cpu->CodeChanged == 0 ? Chain.Next(interpreter, cpu, op) : Stop(cpu, op, d->NextEip);
+        return cpu->CodeChanged == 0 ? Chain.Next(interpreter, cpu, op) : Stop(interpreter, cpu, op, d->NextEip);
     }
 
     /// <summary>An instruction within a block that sets EIP itself, and stays where it was for the time being (REP).</summary>
@@ -31,7 +31,7 @@ internal static unsafe class GeneralOps
             return Fault(interpreter, cpu, op);
         }
 
-        return cpu->CodeChanged == 0 && cpu->Eip == d->NextEip ? Chain.Next(interpreter, cpu, op) : Stop(cpu, op, cpu->Eip);
+        return cpu->CodeChanged == 0 && cpu->Eip == d->NextEip ? Chain.Next(interpreter, cpu, op) : Stop(interpreter, cpu, op, cpu->Eip);
     }
 
     /// <summary>The last instruction of a block that sets EIP itself.</summary>
@@ -39,7 +39,7 @@ internal static unsafe class GeneralOps
     {
         DecodedInstruction* d = op->General;
         cpu->Eip = d->NextEip - d->Length;
-        return d->Handler(interpreter, cpu, in *d) ? Stop(cpu, op, cpu->Eip) : Fault(interpreter, cpu, op);
+        return d->Handler(interpreter, cpu, in *d) ? Stop(interpreter, cpu, op, cpu->Eip) : Fault(interpreter, cpu, op);
     }
 
     /// <summary>The last instruction of a block, where it does not.</summary>
@@ -47,7 +47,7 @@ internal static unsafe class GeneralOps
     {
         DecodedInstruction* d = op->General;
         cpu->Eip = d->NextEip - d->Length;
-        return d->Handler(interpreter, cpu, in *d) ? Stop(cpu, op, d->NextEip) : Fault(interpreter, cpu, op);
+        return d->Handler(interpreter, cpu, in *d) ? Stop(interpreter, cpu, op, d->NextEip) : Fault(interpreter, cpu, op);
     }
 
     /// <summary>Stands behind the last instruction of a block that has no end of its own (a page's end, a full block), where blocks are linked.</summary>
@@ -58,21 +58,25 @@ internal static unsafe class GeneralOps
     public static int FallOut(Interpreter interpreter, CpuState* cpu, Op* op)
     {
         cpu->Eip = op->Immediate;
-        cpu->RetiredInterpreted += op->Number;
-        return (int)Outcome.Completed;
+        return Leave(interpreter, cpu, op, 0, Outcome.Completed);
     }
 
-    private static int Stop(CpuState* cpu, Op* op, uint eip)
+    private static int Stop(Interpreter interpreter, CpuState* cpu, Op* op, uint eip)
     {
         cpu->Eip = eip;
-        cpu->RetiredInterpreted += op->Number + 1u;
-        return (int)Outcome.Completed;
+        return Leave(interpreter, cpu, op, 1, Outcome.Completed);
     }
 
     private static int Fault(Interpreter interpreter, CpuState* cpu, Op* op)
     {
-        cpu->RetiredInterpreted += op->Number;
         interpreter.AbandonWrite();
-        return (int)Outcome.Faulted;
+        return Leave(interpreter, cpu, op, 0, Outcome.Faulted);
+    }
+
+    private static int Leave(Interpreter interpreter, CpuState* cpu, Op* op, int carriedOut, Outcome outcome)
+    {
+        interpreter.OpenLink = null;
+        cpu->ChainLeft -= op->Number + carriedOut;
+        return (int)outcome;
     }
 }

@@ -103,12 +103,14 @@ internal static unsafe class MoveOps
         where TWidth : struct, IWidth
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, TWidth>(cpu, op, MemoryAccess.Read);
-        if (memory == null)
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
+        if (Addresses.IsSlow<TAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         Interpreter.Store(Addresses.At(cpu, op->Register0), TWidth.Size, Interpreter.Load(memory, TWidth.Size));
         return Chain.Next(interpreter, cpu, op);
     }
@@ -118,12 +120,14 @@ internal static unsafe class MoveOps
         where TWidth : struct, IWidth
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, TWidth>(cpu, op, MemoryAccess.Write);
-        if (memory == null)
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Write);
+        if (Addresses.IsSlow<TAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         Interpreter.Store(memory, TWidth.Size, Interpreter.Load(Addresses.At(cpu, op->Register1), TWidth.Size));
         return Chain.Next(interpreter, cpu, op);
     }
@@ -133,12 +137,14 @@ internal static unsafe class MoveOps
         where TWidth : struct, IWidth
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, TWidth>(cpu, op, MemoryAccess.Write);
-        if (memory == null)
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Write);
+        if (Addresses.IsSlow<TAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         Interpreter.Store(memory, TWidth.Size, op->Immediate);
         return Chain.Next(interpreter, cpu, op);
     }
@@ -159,12 +165,14 @@ internal static unsafe class MoveOps
         where TWidth : struct, IWidth
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, TWidth>(cpu, op, MemoryAccess.Read);
-        if (memory == null)
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
+        if (Addresses.IsSlow<TAddress, TWidth>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         *(uint*)Addresses.At(cpu, op->Register0) = TSign.Extend(Interpreter.Load(memory, TWidth.Size), TWidth.Size);
         return Chain.Next(interpreter, cpu, op);
     }

@@ -63,11 +63,18 @@ internal unsafe struct ThreadedBlock
     /// <summary>The mode it was made for.</summary>
     public State.CpuMode Mode;
 
-    /// <summary>Executions so far.</summary>
-    public uint Executions;
+    /// <summary>Executions granted so far, and how many of them are left; at the last the engine wants to see it.</summary>
+    public uint Granted, Left;
 
-    /// <summary>Executions at which the engine wants to see it.</summary>
-    public uint Limit;
+    /// <summary>Executions so far.</summary>
+    public readonly uint Executions => Granted - Left;
+
+    /// <summary>Grants more executions before the engine sees it again.</summary>
+    public void Grant(uint executions)
+    {
+        Granted += executions;
+        Left += executions;
+    }
 
     /// <summary>Its first op.</summary>
     /// <param name="block">The block.</param>

@@ -41,12 +41,13 @@ internal static unsafe class StackOps
     private static int PushRegister(Interpreter interpreter, CpuState* cpu, Op* op)
     {
         uint top = cpu->Gpr[(int)Gpr.Esp] - 4;
-        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Write);
-        if (stack == null)
+        long entry = Addresses.Entry(cpu, top, MemoryAccess.Write);
+        if (Addresses.IsSlow(top, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* stack = (byte*)(entry + top);
         Interpreter.Store(stack, 4, *(uint*)Addresses.At(cpu, op->Register0));
         cpu->Gpr[(int)Gpr.Esp] = top;
         return Chain.Next(interpreter, cpu, op);
@@ -56,12 +57,13 @@ internal static unsafe class StackOps
     private static int PushImmediate(Interpreter interpreter, CpuState* cpu, Op* op)
     {
         uint top = cpu->Gpr[(int)Gpr.Esp] - 4;
-        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Write);
-        if (stack == null)
+        long entry = Addresses.Entry(cpu, top, MemoryAccess.Write);
+        if (Addresses.IsSlow(top, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* stack = (byte*)(entry + top);
         Interpreter.Store(stack, 4, op->Immediate);
         cpu->Gpr[(int)Gpr.Esp] = top;
         return Chain.Next(interpreter, cpu, op);
@@ -71,15 +73,16 @@ internal static unsafe class StackOps
     private static int PushMemory<TAddress>(Interpreter interpreter, CpuState* cpu, Op* op)
         where TAddress : struct, IAddress
     {
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
         uint top = cpu->Gpr[(int)Gpr.Esp] - 4;
-        byte* memory = Addresses.Open<TAddress, Byte4>(cpu, op, MemoryAccess.Read);
-        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Write);
-        if (memory == null || stack == null)
+        long stack = Addresses.Entry(cpu, top, MemoryAccess.Write);
+        if (Addresses.IsSlow<TAddress, Byte4>(cpu, op, linear, entry) || Addresses.IsSlow(top, stack))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
-        Interpreter.Store(stack, 4, Interpreter.Load(memory, 4));
+        Interpreter.Store((byte*)(stack + top), 4, Interpreter.Load((byte*)(entry + linear), 4));
         cpu->Gpr[(int)Gpr.Esp] = top;
         return Chain.Next(interpreter, cpu, op);
     }
@@ -88,12 +91,13 @@ internal static unsafe class StackOps
     private static int PopRegister(Interpreter interpreter, CpuState* cpu, Op* op)
     {
         uint top = cpu->Gpr[(int)Gpr.Esp];
-        byte* stack = Addresses.Open(cpu, top, 4, MemoryAccess.Read);
-        if (stack == null)
+        long entry = Addresses.Entry(cpu, top, MemoryAccess.Read);
+        if (Addresses.IsSlow(top, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* stack = (byte*)(entry + top);
         // In this order: POP ESP leaves what was popped.
         cpu->Gpr[(int)Gpr.Esp] = top + 4;
         *(uint*)Addresses.At(cpu, op->Register0) = Interpreter.Load(stack, 4);
@@ -104,12 +108,13 @@ internal static unsafe class StackOps
     private static int Leave(Interpreter interpreter, CpuState* cpu, Op* op)
     {
         uint frame = cpu->Gpr[(int)Gpr.Ebp];
-        byte* stack = Addresses.Open(cpu, frame, 4, MemoryAccess.Read);
-        if (stack == null)
+        long entry = Addresses.Entry(cpu, frame, MemoryAccess.Read);
+        if (Addresses.IsSlow(frame, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* stack = (byte*)(entry + frame);
         cpu->Gpr[(int)Gpr.Ebp] = Interpreter.Load(stack, 4);
         cpu->Gpr[(int)Gpr.Esp] = frame + 4;
         return Chain.Next(interpreter, cpu, op);

@@ -28,7 +28,7 @@ internal sealed unsafe class ThreadedCode : IDisposable
     /// <param name="eip">EIP of its first instruction.</param>
     /// <param name="mode">Its mode.</param>
     /// <param name="host">Host address of its first byte.</param>
-    /// <param name="limit">Executions at which the engine wants to see it.</param>
+    /// <param name="limit">Executions before the engine wants to see it; at least 1.</param>
     /// <param name="instructions">Its instructions.</param>
     /// <param name="rows">Their rows; null for what is only a fault.</param>
     public ThreadedBlock* Add(uint eip, CpuMode mode, byte* host, uint limit, ReadOnlySpan<DecodedInstruction> instructions, ReadOnlySpan<InstructionRow?> rows)
@@ -47,7 +47,8 @@ internal sealed unsafe class ThreadedCode : IDisposable
             ExecuteEntry = linked ? (long)host - eip : ThreadedBlock.Never,
             Eip = eip,
             Mode = mode,
-            Limit = limit,
+            Granted = limit,
+            Left = limit,
         };
         Op* op = ThreadedBlock.First(block);
         for (int i = 0; i < instructions.Length; i++)

@@ -35,6 +35,11 @@ internal static unsafe class UnaryOps
         : (d.Immediate & 31) != 0 ? &Shift<TShift>
         : null;
 
+    /// <summary>The routine of a rotate by an immediate, which leaves all flags but CF and OF.</summary>
+    public static ThreadedRoutine PickRotate<TShift>(in DecodedInstruction d)
+        where TShift : struct, IShift =>
+        d.Size == 4 && d.Kind0 == OperandKind.Register && d.Kind1 == OperandKind.Immediate && (d.Immediate & 31) != 0 ? &Rotate<TShift> : null;
+
     [MethodImpl(Chain.Hot)]
     private static int Register<TOperation>(Interpreter interpreter, CpuState* cpu, Op* op)
         where TOperation : struct, IUnary
@@ -48,12 +53,14 @@ internal static unsafe class UnaryOps
         where TOperation : struct, IUnary
         where TAddress : struct, IAddress
     {
-        byte* memory = Addresses.Open<TAddress, Byte4>(cpu, op, MemoryAccess.Write);
-        if (memory == null)
+        uint linear = Addresses.Linear<TAddress>(cpu, op);
+        long entry = Addresses.Entry(cpu, linear, MemoryAccess.Write);
+        if (Addresses.IsSlow<TAddress, Byte4>(cpu, op, linear, entry))
         {
             return GeneralOps.Plain(interpreter, cpu, op);
         }
 
+        byte* memory = (byte*)(entry + linear);
         Apply<TOperation>(cpu, memory);
         return Chain.Next(interpreter, cpu, op);
     }
@@ -76,6 +83,17 @@ internal static unsafe class UnaryOps
             Shift<TShift>(cpu, Addresses.At(cpu, op->Register0), count);
         }
 
+        return Chain.Next(interpreter, cpu, op);
+    }
+
+    [MethodImpl(Chain.Hot)]
+    private static int Rotate<TShift>(Interpreter interpreter, CpuState* cpu, Op* op)
+        where TShift : struct, IShift
+    {
+        bool carry = false;
+        uint* operand = (uint*)Addresses.At(cpu, op->Register0);
+        *operand = TShift.Compute(*operand, (int)op->Immediate & 31, 32, ref carry, out bool overflow);
+        LazyFlags.SetStatus(cpu, (LazyFlags.Status(cpu) & ~(Flags.Cf | Flags.Of)) | (carry ? Flags.Cf : 0) | (overflow ? Flags.Of : 0));
         return Chain.Next(interpreter, cpu, op);
     }
 

@@ -18,12 +18,14 @@ internal static class DebianFiles
     public const string Kernel = "newest-kernel:linux-image-686-pae:i386";
 
     private const string KernelScheme = "newest-kernel:";
-    private const string ToolScheme = "tool:";
+    private const string ToolScheme = "tool:", VariableScheme = "variable:";
 
     private static readonly ConcurrentDictionary<string, Lazy<(string? Path, string? Reason)>> Found = new();
 
-    /// <summary>Why a file, or a program of the host written tool:NAME, can't be had; null where it can.</summary>
-    public static string? WhyNot(string reference) => !reference.StartsWith(ToolScheme, StringComparison.Ordinal) ? Get(reference).Reason
+    /// <summary>Why a file, or a program of the host written tool:NAME, can't be had, or that variable:NAME isn't set; null where it can.</summary>
+    public static string? WhyNot(string reference) => reference.StartsWith(VariableScheme, StringComparison.Ordinal)
+        ? string.IsNullOrEmpty(Environment.GetEnvironmentVariable(reference[VariableScheme.Length..])) ? $"takes long: set {reference[VariableScheme.Length..]}" : null
+        : !reference.StartsWith(ToolScheme, StringComparison.Ordinal) ? Get(reference).Reason
         : Tool.Find(reference[ToolScheme.Length..]) is null ? $"this machine has no {reference[ToolScheme.Length..]}"
         : null;
 

@@ -11,6 +11,9 @@ internal static class DebianGuest
     /// <summary>What the user calls it.</summary>
     public const string Name = "debian";
 
+    /// <summary>Changes when the same packages would make another guest.</summary>
+    public const int Recipe = 1;
+
     private const string Architecture = "i386", KernelPackage = "linux-image-686-pae", VersionedKernel = "linux-image-";
     private const int UsualMiB = 1024, RoomMiB = 512;
 

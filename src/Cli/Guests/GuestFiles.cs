@@ -3,7 +3,8 @@ namespace Dbt.Cli.Guests;
 /// <summary>The files of ours that go into guests; they lie in the folder Files beside this one.</summary>
 internal static class GuestFiles
 {
-    private const string Prefix = "guest-files/";
+    /// <summary>Their names as resources begin with it.</summary>
+    public const string Prefix = "guest-files/";
 
     /// <summary>A file's text.</summary>
     public static string Text(string name)

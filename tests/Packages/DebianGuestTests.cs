@@ -1,0 +1,42 @@
+using System.Text;
+using Dbt.Cli;
+using Dbt.Cli.Config;
+using Dbt.Tests.Xen.Builder;
+using Dbt.Translator;
+
+namespace Dbt.Tests.Packages;
+
+/// <summary>What <c>dbt run debian</c> runs: a shell on ext4 on a disk, whose files stay.</summary>
+public sealed class DebianGuestTests : IDisposable
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(8);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("dbt-guest").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [RequiresDebianGuestFact]
+    public async Task FilesStayFromBootToBoot()
+    {
+        string image = TestGuest.Small.CopyImage(_folder);
+        string first = await Boot(image, "echo kept > /root/note; uname -sm; cat /proc/mounts; network-wait; ip -o -4 addr show eth0\npoweroff\n");
+        Assert.Contains("Booting kernel on Xen PVH", first, StringComparison.Ordinal);
+        Assert.Contains("\nLinux i686\n", first, StringComparison.Ordinal);
+        Assert.Contains("\n/dev/xvda / ext4 rw,", first, StringComparison.Ordinal);
+        Assert.Contains("inet 10.0.2.15/24", first, StringComparison.Ordinal);
+        Assert.Contains("reboot: System halted", first, StringComparison.Ordinal);
+        Tool.Filter("e2fsck", $"-fn {image}", []); // which ends with 0 where nothing is amiss
+        Assert.Equal("kept\n", Encoding.ASCII.GetString(Tool.Filter("debugfs", $"-R \"cat /root/note\" {image}", [])));
+
+        string second = await Boot(image, "echo it was $(cat /root/note); poweroff -f\n");
+        Assert.Contains("\nit was kept\n", second, StringComparison.Ordinal);
+    }
+
+    private static async Task<string> Boot(string image, string commands)
+    {
+        GuestConfig config = TestGuest.Small.Configuration(image, "memory=128");
+        (int status, string console, string errors) = await GuestRun.RunAsync(config, EngineKind.Interpreter, commands, Limit);
+        Assert.True(status == ExitStatus.Success, $"status {status}: {errors}\n{console}");
+        return console;
+    }
+}

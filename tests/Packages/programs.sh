@@ -72,7 +72,7 @@ check bash 'declare -A m; for ((i = 0; i < 12000; i++)); do m[$((i * 7919 % 1009
 check processes 'for i in $(seq 1 150); do (exit $((i % 7))); s=$((s + $?)); done; echo $s; for i in $(seq 1 60); do /bin/true; done; seq 1 20000 | cat | cat | cat | cat | tail -n 1; mkfifo f; (seq 1 5000 > f &); wc < f; trap "echo got" USR1; kill -USR1 $$; ulimit -S -v 65536; python3 -c "x = bytearray(1 << 30)" 2>&1 | tail -n 1'
 check files 'mkdir -p a/b/c; for i in $(seq 1 300); do echo $i > a/b/f$i; done; ln -s b/f7 a/l; ln a/b/f7 a/h; cat a/l a/h; find a -type f | sort | sha1sum; stat -c "%h %s %F" a/h a/l a/b; chmod 4751 a/h; stat -c %a a/h; truncate -s 5M a/sparse; dd if=noise of=a/sparse bs=1000 seek=3000 count=9 conv=notrunc status=none; sha1sum a/sparse; touch -d @1234567890.123456789 a/h; stat -c %y a/h; rm -r a/b; ls -A a; cp -a a d && diff -r a d && echo same; tar --version | head -n 1; tar cf - --sort=name --mtime=@0 --owner=0 --group=0 -C a h l | sha1sum'
 for method in ackermann bitops crc16 double euler explog fft fibonacci float gamma gray hamming hanoi hyperbolic idct int64 int32 jmp longdouble loop matrixprod omega parity phi pi prime psi queens rand sieve sqrt trig union zeta; do
-    check "stress-$method" "stress-ng --quiet --oomable --cpu 1 --cpu-method $method --cpu-ops ${STRESS_OPS:-2} --verify --timeout 600 2>&1 | sed 's/\[[0-9]*\]//'; echo \${PIPESTATUS[0]}"
+    check "stress-$method" "stress-ng --quiet --oomable --cache-level 1 --cpu 1 --cpu-method $method --cpu-ops ${STRESS_OPS:-2} --verify --timeout 600 2>&1 | sed 's/\[[0-9]*\]//'; echo \${PIPESTATUS[0]}"
 done
 cd / && rm -rf "$work"
 echo "CHECKS DONE"

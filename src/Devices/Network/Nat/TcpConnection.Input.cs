@@ -5,14 +5,19 @@ namespace Dbt.Devices.Network.Nat;
 /// <content>From the guest: acknowledgements, data, the end of it.</content>
 internal sealed partial class TcpConnection
 {
-    private const int MostWindow = 512 << 10, WindowScale = 4, MostRanges = 8;
+    private const int MostWindow = 512 << 10, WindowScale = 4, MostRanges = 8, AcknowledgeDelay = 10;
+
+    // A sender's congestion window begins small, and grows with each acknowledgement: none of the first is held back.
+    private const uint QuickBytes = 16 << 10;
 
     private readonly ByteRing _receive;
 
     // What came ahead of its turn is in the ring behind the gap that these tell of: first byte and end, in order.
     private readonly List<(uint Start, uint End)> _ahead = [];
 
-    private uint _rcvNxt, _rcvEdge;
+    private readonly NatTimer _delayed;
+
+    private uint _rcvNxt, _rcvEdge, _rcvFirst, _acknowledged;
     private bool _scaling, _acknowledge, _guestEnded, _hostShut;
     private uint? _finAt;
 
@@ -23,7 +28,7 @@ internal sealed partial class TcpConnection
         _mss = Math.Clamp(segmentSize < 0 ? 536 : segmentSize, Math.Min(88, most), most);
         _scaling = scale >= 0;
         _sndScale = Math.Max(scale, 0);
-        _rcvNxt = _rcvEdge = syn.Sequence + 1;
+        _rcvNxt = _rcvEdge = _rcvFirst = _acknowledged = syn.Sequence + 1;
         _sndWnd = _largestWindow = syn.Window;
         _sndWl1 = syn.Sequence;
     }
@@ -292,11 +297,7 @@ internal sealed partial class TcpConnection
             _finAt = end;
         }
 
-        if (segment.Length > 0)
-        {
-            _acknowledge = true;
-        }
-
+        uint expected = _rcvNxt;
         if (Sequence.Before(start, _rcvNxt))
         {
             data = data[(int)Math.Min(_rcvNxt - start, (uint)data.Length)..];
@@ -325,6 +326,31 @@ internal sealed partial class TcpConnection
             _guestEnded = true;
             PumpToHost();
         }
+
+        if (segment.Length > 0 && State == TcpState.Established)
+        {
+            OweForData(inOrder: segment.Sequence == expected && segment.Length == _rcvNxt - expected);
+        }
+    }
+
+    // RFC 9293, 3.8.6.3, with a shorter time: two full segments are acknowledged at once, less waits for more, or for an answer to go with. A
+    // program that writes little at a time then makes full segments of it, as its TCP sends those without waiting.
+    private void OweForData(bool inOrder)
+    {
+        if (!inOrder || _guestEnded || _ahead.Count > 0 || _rcvNxt - _acknowledged >= 2u * (uint)_mss || _acknowledged - _rcvFirst < QuickBytes)
+        {
+            _acknowledge = true;
+        }
+        else if (_delayed.Due == long.MaxValue)
+        {
+            _timers.Set(_delayed, _stack.Now + AcknowledgeDelay);
+        }
+    }
+
+    private void DelayExpired()
+    {
+        _acknowledge = _rcvNxt != _acknowledged;
+        SendPendingAcknowledgement();
     }
 
     private void TakeInOrder(ReadOnlySpan<byte> data)

@@ -176,7 +176,13 @@ internal sealed partial class TcpConnection
             return false;
         }
 
-        _acknowledge &= !acknowledges;
+        if (acknowledges)
+        {
+            _acknowledge = false;
+            _acknowledged = _rcvNxt;
+            _delayed.Due = long.MaxValue; // the heap finds out
+        }
+
         return true;
     }
 

@@ -60,6 +60,7 @@ internal sealed partial class TcpConnection : PollSource
         _receive = new ByteRing(_stack.Pool);
         _retransmit = new NatTimer(RetransmitExpired);
         _idle = new NatTimer(IdleExpired);
+        _delayed = new NatTimer(DelayExpired);
         _sndUna = _sndNxt = _sndMax = (uint)Random.Shared.NextInt64();
         _heard = _stack.Now;
         _timers.Set(_idle, _heard + KeepAliveIdle);
@@ -117,6 +118,7 @@ internal sealed partial class TcpConnection : PollSource
         _receive.Clear();
         _timers.Cancel(_retransmit);
         _timers.Cancel(_idle);
+        _timers.Cancel(_delayed);
         _table.Remove(this);
     }
 
@@ -145,6 +147,9 @@ internal sealed partial class TcpConnection : PollSource
         _send.Clear();
         _receive.Clear();
         _timers.Cancel(_retransmit);
+        _timers.Cancel(_delayed);
+        _acknowledge = true;
+        _stack.Later(this);
         _timers.Set(_idle, _stack.Now + TimeWaitLength);
     }
 

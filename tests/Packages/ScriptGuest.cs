@@ -14,12 +14,13 @@ internal class ScriptGuest : IDisposable
     /// <param name="script">What busybox' shell does, the modules being there; the guest powers off behind it.</param>
     /// <param name="modules">Names of the kernel's modules; what they depend on comes with them.</param>
     /// <param name="settings">Words of the command line behind <c>dbt run</c>.</param>
-    public ScriptGuest(string folder, string script, IEnumerable<string> modules, IEnumerable<string> settings)
+    /// <param name="timeout">Seconds that the guest has.</param>
+    public ScriptGuest(string folder, string script, IEnumerable<string> modules, IEnumerable<string> settings, int timeout = 300)
     {
         string ramdisk = Path.Combine(folder, "initramfs");
         File.WriteAllBytes(ramdisk, Ramdisk(script, modules));
         _process = Process.Start(new ProcessStartInfo("dotnet",
-            [typeof(Dbt.Cli.CommandLine).Assembly.Location, "run", "--timeout", "300", $"kernel={DebianFiles.PathOf(DebianFiles.Kernel)}", $"ramdisk={ramdisk}",
+            [typeof(Dbt.Cli.CommandLine).Assembly.Location, "run", "--timeout", $"{timeout}", $"kernel={DebianFiles.PathOf(DebianFiles.Kernel)}", $"ramdisk={ramdisk}",
                 "cmdline=console=hvc0 quiet mitigations=off noisapnp cryptomgr.notests", .. settings])
         {
             RedirectStandardOutput = true,
@@ -67,6 +68,13 @@ internal class ScriptGuest : IDisposable
 
         Assert.Fail($"the guest ended without saying '{start}':\n{Seen}");
         return "";
+    }
+
+    /// <summary>Types a line.</summary>
+    public void WriteLine(string line)
+    {
+        _process.StandardInput.WriteLine(line);
+        _process.StandardInput.Flush();
     }
 
     /// <summary>Ends the hypervisor with SIGKILL.</summary>

@@ -8,7 +8,7 @@ namespace Dbt.Tests.Devices.Nat;
 public sealed class NatPartsTests
 {
     [Fact]
-    public void TimersExpireInOrderAndOnce() => Gen.Select(Gen.Int[0, 15], Gen.Int[0, 100], Gen.Int[0, 9]).Array[1, 200].Sample(
+    public void TimersExpireInOrderAndOnce() => Gen.Select(Gen.Int[0, 15], Gen.Int[0, 100], Gen.Int[0, 9]).Array[1, 200].Repeat(
         steps =>
         {
             var queue = new TimerQueue();
@@ -42,10 +42,10 @@ public sealed class NatPartsTests
                 Assert.True(queue.Next <= (due.Min() ?? long.MaxValue));
             }
         },
-        iter: 500, seed: "0N0XIzNsQ0O2", threads: 1);
+        iterations: 500);
 
     [Fact]
-    public void ARingKeepsItsBytes() => Gen.Select(Gen.Int[0, 3], Gen.Int[1, 40_000], Gen.Int[0, 20_000]).Array[1, 60].Sample(
+    public void ARingKeepsItsBytes() => Gen.Select(Gen.Int[0, 3], Gen.Int[1, 40_000], Gen.Int[0, 20_000]).Array[1, 60].Repeat(
         steps =>
         {
             var pool = new BufferPool(4 << 20);
@@ -114,7 +114,7 @@ public sealed class NatPartsTests
             ring.Clear();
             Assert.Equal(0, pool.Used);
         },
-        iter: 60, seed: "0N0XIzNsQ0O2", threads: 1);
+        iterations: 60);
 
     [Fact]
     public void LargeBuffersAreBounded()
@@ -128,7 +128,7 @@ public sealed class NatPartsTests
     }
 
     [Fact]
-    public void FramesComeOutAsTheyWentIn() => Gen.Select(Gen.Bool, Gen.Int[0, 3000], Gen.UShort).Array[1, 300].Sample(
+    public void FramesComeOutAsTheyWentIn() => Gen.Select(Gen.Bool, Gen.Int[0, 3000], Gen.UShort).Array[1, 300].Repeat(
         steps =>
         {
             var queue = new FrameQueue(16 << 10);
@@ -170,5 +170,5 @@ public sealed class NatPartsTests
             Assert.Equal(refused, queue.HasRoomAgain());
             Assert.False(queue.HasRoomAgain());
         },
-        iter: 200, seed: "0N0XIzNsQ0O2", threads: 1);
+        iterations: 200);
 }

@@ -59,8 +59,10 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
     /// <summary>Forgets the interpreter's form of a block.</summary>
     public void ForgetDecoded(CodeBlock block)
     {
-        if (block.Decoded is not null)
+        if (block.Decoded is { } decoded)
         {
+            // Other blocks may lead to it, and nobody would tell it of a write any more.
+            decoded.Valid = false;
             block.Decoded = null;
             Hold(FrameOf(block.Host)).Remove(block);
         }

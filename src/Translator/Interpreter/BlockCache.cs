@@ -70,6 +70,8 @@ internal sealed unsafe class BlockCache : IDisposable
     {
         if (!_frames.TryGetValue(Frame(block.Host), out List<DecodedBlock>? blocks))
         {
+            // Nobody will tell it of writes, so no other block may lead to it.
+            block.Valid = false;
             return;
         }
 

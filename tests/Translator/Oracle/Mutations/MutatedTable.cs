@@ -23,7 +23,7 @@ internal sealed unsafe class MutatedTable : IDisposable
         Original = _right.Execute;
         Put(new InstructionRow(
             _right.Mnemonic, _right.Manual, _right.TestClass, mutation.Execute != null ? mutation.Execute : _right.Execute,
-            mutation.Emit ?? _right.Emit, _right.UndefinedFlags, _right.Form, _right.Traits));
+            mutation.Emit ?? _right.Emit, _right.UndefinedFlags, _right.Form, _right.Traits, mutation.Threaded));
     }
 
     /// <summary>The interpreter's right routine of the row that is replaced.</summary>

@@ -3,6 +3,11 @@ using Dbt.Translator.Instructions;
 using Dbt.Translator.Interpretation;
 using Dbt.Translator.State;
 using Iced.Intel;
+using unsafe ThreadedRoutine = delegate*<
+    Dbt.Translator.Interpretation.Interpreter,
+    Dbt.Translator.State.CpuState*,
+    Dbt.Translator.Interpretation.Threaded.Op*,
+    int>;
 
 namespace Dbt.Tests.Translator.Oracle.Mutations;
 
@@ -23,6 +28,9 @@ internal sealed unsafe class Mutation
 
     /// <summary>The interpreter's broken routine; null keeps the right one.</summary>
     public delegate*<Interpreter, CpuState*, in DecodedInstruction, bool> Execute { get; init; }
+
+    /// <summary>Picks the interpreter's broken routine for a form of operands; null: the general routine runs for all.</summary>
+    public delegate*<in DecodedInstruction, ThreadedRoutine> Threaded { get; init; }
 
     /// <summary>The translator's broken routine; null keeps the right one.</summary>
     public EmitRoutine? Emit { get; init; }

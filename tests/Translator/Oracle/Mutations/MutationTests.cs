@@ -1,4 +1,6 @@
 using Dbt.Translator.Instructions;
+using Dbt.Translator.Interpretation.Operations;
+using Dbt.Translator.Interpretation.Threaded;
 using Iced.Intel;
 
 namespace Dbt.Tests.Translator.Oracle.Mutations;
@@ -75,6 +77,9 @@ public sealed unsafe class MutationTests
             Scenario = "MMX and SSE",
         },
         new() { Name = "PCMPISTRI: flags", Breaks = "OF stays clear", Mnemonic = Mnemonic.Pcmpistri, Execute = &BrokenRoutines.NoOverflow, Scenario = "MMX and SSE" },
+        new() { Name = "Threaded ADD", Breaks = "subtracts", Mnemonic = Mnemonic.Add, Threaded = &AluOps.Pick<SubOperation> },
+        new() { Name = "Threaded MOVZX", Breaks = "extends the sign", Mnemonic = Mnemonic.Movzx, Threaded = &MoveOps.PickMovsx },
+        new() { Name = "Threaded SHR", Breaks = "shifts in the sign", Mnemonic = Mnemonic.Shr, Threaded = &UnaryOps.PickShift<SarShift> },
         new() { Name = "Translated SBB", Breaks = "the borrow is lost", Mnemonic = Mnemonic.Sbb, Emit = BrokenEmission.BorrowIgnored },
         new() { Name = "Translated ADC", Breaks = "the carry is lost", Mnemonic = Mnemonic.Adc, Emit = BrokenEmission.CarryIgnored },
         new() { Name = "Translated CMP", Breaks = "lazy flags of another operation", Mnemonic = Mnemonic.Cmp, Emit = BrokenEmission.CompareWithoutCarry },

@@ -1,6 +1,10 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Dbt.Cli;
+using Dbt.Cli.Config;
+using Dbt.Cli.Running;
+using Dbt.Cli.Terminal;
+using Dbt.Tests.Cli;
 using Dbt.Translator;
 
 namespace Dbt.Tests.Guests;
@@ -48,6 +52,30 @@ public sealed partial class OwnGuestTests(OwnGuestRuns runs) : IClassFixture<Own
         Assert.All(expected, line => Assert.Contains(line, output, StringComparison.Ordinal));
         Assert.DoesNotContain("WRONG", output, StringComparison.Ordinal);
         Assert.Equal(10, output.Split(" ok\n").Length - 1);
+    }
+
+    /// <summary>
+    /// Boots in a row, each with two more processors that start, fail over, are brought down and shot at. <c>DBT_GUEST_BOOTS=200</c> for a
+    /// long run.
+    /// </summary>
+    [Fact]
+    public async Task BootsInARow()
+    {
+        int boots = int.Parse(Environment.GetEnvironmentVariable("DBT_GUEST_BOOTS") ?? "2", CultureInfo.InvariantCulture);
+        string[] groups = ["processors", "failsafe", "nmi", "poll", "processor_timers", "shootdown", "suspend"];
+        string commands = string.Join(';', groups.Select(group => $"selftest {group}"));
+        GuestConfig config = GuestConfigReader.Read(null, [$"extra='run={commands};halt'", "memory=16", "vcpus=3"]);
+        for (int boot = 0; boot < boots; boot++)
+        {
+            using var output = new ConsoleTranscript();
+            using var errors = new StringWriter();
+            var options = new RunOptions { Engine = (boot & 1) == 0 ? EngineKind.Tiered : EngineKind.Interpreter, Timeout = TimeSpan.FromMinutes(2) };
+            using var runner = new GuestRunner(config, options, output, errors, leave => new InputPump(Stream.Null, leave));
+            int status = await runner.RunAsync();
+            Assert.True(status == ExitStatus.Success, $"boot {boot}: {status}\n{output.Text}\n{errors}");
+            Assert.DoesNotContain("FAIL", output.Text, StringComparison.Ordinal);
+            Assert.Equal(groups.Length, Summary().Count(output.Text.Replace("\r", "", StringComparison.Ordinal)));
+        }
     }
 
     [Theory]

@@ -33,8 +33,8 @@ internal static class BootCommand
         };
         root.SetAction(result => Compare(new BootSettings
         {
-            Kernel = result.GetValue(kernel) ?? throw new BootFailure("--kernel FILE is needed."),
-            Ramdisk = result.GetValue(ramdisk) ?? throw new BootFailure("--initrd FILE is needed."),
+            Kernel = result.GetValue(kernel) ?? throw new BootFailure("--kernel FILE is needed: an i386 kernel with a PVH entry, say /boot/vmlinuz of Debian's linux-image-686-pae (apt-get download, dpkg-deb -x)."),
+            Ramdisk = result.GetValue(ramdisk) ?? throw new BootFailure("--initrd FILE is needed: an initial RAM disk that comes to a shell prompt without a disk, say busybox with an /init that starts sh."),
             CommandLine = result.GetValue(commandLine)!,
             Engines = result.GetValue(engines)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
             Packed = result.GetValue(packed),

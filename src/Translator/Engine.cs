@@ -5,7 +5,7 @@ namespace Dbt.Translator;
 /// <summary>How guest code is executed.</summary>
 public enum EngineKind
 {
-    /// <summary>Interpreter, then quick, then optimised translations, as code gets hot.</summary>
+    /// <summary>Interpreter, then optimised translations, as code gets hot; quick ones in between where that is asked for.</summary>
     Tiered,
 
     /// <summary>One instruction at a time from decoded blocks; no translation.</summary>
@@ -24,8 +24,17 @@ public sealed record EngineOptions
     /// <summary>Which tiers run.</summary>
     public EngineKind Kind { get; init; } = EngineKind.Tiered;
 
-    /// <summary>Executions of a block in the interpreter before the quick translation.</summary>
-    public int QuickThreshold { get; init; } = 500;
+    /// <summary>
+    /// With <see cref="EngineKind.Tiered"/>, executions of a block in the interpreter before its region is optimised. A boot runs most of its
+    /// code a few thousand times at most, and compiling that costs more than it saves.
+    /// </summary>
+    public int RegionThreshold { get; init; } = 60_000;
+
+    /// <summary>
+    /// With <see cref="EngineKind.Tiered"/>, executions of a block in the interpreter before a quick translation. int.MaxValue leaves that tier
+    /// out: it is too little faster than the interpreter for what it costs.
+    /// </summary>
+    public int QuickThreshold { get; init; } = int.MaxValue;
 
     /// <summary>Executions of a quick block before its region is optimised.</summary>
     public int OptimizeThreshold { get; init; } = 8000;
@@ -41,12 +50,6 @@ public sealed record EngineOptions
 
     /// <summary>Optimised regions are compiled on a background thread in the tiered engine.</summary>
     public bool BackgroundCompile { get; init; } = true;
-
-    /// <summary>
-    /// With background compilation: code is compiled at the thresholds above only in proportion to what the guest has executed, so that a
-    /// guest that boots does not spend its time in the compiler; beyond that, at ten times the thresholds.
-    /// </summary>
-    public bool RationCompilation { get; init; } = true;
 
     /// <summary>
     /// Times that code in a frame is overwritten before the frame is interpreted for a while, because translations there do not

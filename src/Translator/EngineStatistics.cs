@@ -24,7 +24,7 @@ public sealed class EngineStatistics
     /// <summary>Blocks and regions thrown away because their code was written.</summary>
     public long Invalidations { get; set; }
 
-    /// <summary>Milliseconds spent building IL and in RyuJIT, all threads.</summary>
+    /// <summary>Milliseconds of processor time spent building IL and in RyuJIT, all threads.</summary>
     public double CompileMilliseconds { get; set; }
 
     /// <summary>Bytes of IL emitted.</summary>

@@ -13,7 +13,7 @@ public sealed unsafe class EngineExecutionTests
 
     public static TheoryData<string> Engines => [.. EngineUnderTest.Names, "interpreter"];
 
-    public static TheoryData<string> Translating => ["quick", "optimized", "tiered", "tiered-background"];
+    public static TheoryData<string> Translating => ["quick", "optimized", "tiered", "tiered-background", "tiered-direct", "tiered-direct-background"];
 
     [Theory]
     [MemberData(nameof(Engines))]

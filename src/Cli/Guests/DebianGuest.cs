@@ -1,4 +1,5 @@
 using Dbt.Cli.Packages;
+using Dbt.Xen.Builder;
 
 namespace Dbt.Cli.Guests;
 
@@ -47,7 +48,7 @@ internal static class DebianGuest
         string version = kernelPackage.Name[VersionedKernel.Length..];
         string modulesFolder = new[] { $"usr/lib/modules/{version}", $"lib/modules/{version}" }.FirstOrDefault(kernel.Exists)
             ?? throw new PackageException($"package {kernelPackage.Name} has no modules");
-        File.Copy(kernel.HostPath($"boot/vmlinuz-{version}"), Path.Combine(folder, GuestStore.Kernel));
+        File.WriteAllBytes(Path.Combine(folder, GuestStore.Kernel), DomainBuilder.UnpackKernel(File.ReadAllBytes(kernel.HostPath($"boot/vmlinuz-{version}"))));
         var modules = new ModuleTree(kernel.HostPath(modulesFolder));
 
         progress.Step("root file system");

@@ -62,9 +62,6 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>Times that its region found its pages mapped differently.</summary>
     public int Remaps { get; set; }
 
-    /// <summary>Times that its quick translation counted down and its region had to wait for a ration.</summary>
-    public int TimesHot { get; set; }
-
     /// <summary>The best function there is, 0 for none.</summary>
     public nint Function { get; private set; }
 

@@ -145,13 +145,14 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
             jumps.Remove(block);
         }
 
-        if (translation.Function != 0)
+        // One that is not installed yet is with the compiler, or behind it in the queue: it is freed when it comes from there, and once only.
+        if (translation.Entries.Count != 0)
         {
             Free(translation);
         }
     }
 
-    /// <summary>Gives back what a dropped translation took. One that was dropped while it was being compiled comes here when that is done.</summary>
+    /// <summary>Gives back what a dropped translation took. One that was dropped on its way to the compiler and back comes here when it arrives.</summary>
     public void Free(Translation translation)
     {
         foreach (Link link in translation.Links)

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation;
@@ -31,7 +30,6 @@ internal sealed unsafe class Dispatcher : IDisposable
     private readonly CodeCache _cache;
     private readonly RegionCompiler _compiler;
     private readonly CompileQueue? _queue;
-    private readonly CompileBudget? _budget;
     private readonly CodeBlock?[] _recent = new CodeBlock?[RecentMask + 1];
     private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _foreignWrites = new();
     private volatile Thread? _thread;
@@ -44,7 +42,6 @@ internal sealed unsafe class Dispatcher : IDisposable
         _interpreter = new Interpreter(platform, policy.PortableFloatingPoint) { ChainLimit = (uint)policy.FirstThreshold };
         _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
         _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps);
-        _budget = policy.Ration ? new CompileBudget(cpu) : null;
         _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
         platform.CodeMap.CodeWritten += OnCodeWritten;
     }
@@ -63,7 +60,7 @@ internal sealed unsafe class Dispatcher : IDisposable
                 BlocksCompiled = _compiler.BlocksCompiled,
                 RegionsCompiled = _compiler.RegionsCompiled,
                 Invalidations = _cache.Invalidations,
-                CompileMilliseconds = _compiler.Ticks * 1000.0 / Stopwatch.Frequency,
+                CompileMilliseconds = _compiler.Nanoseconds / 1e6,
                 IlBytes = _compiler.IlBytes,
             };
             _counters.CopyTo(statistics.SideExits);
@@ -317,8 +314,7 @@ internal sealed unsafe class Dispatcher : IDisposable
     /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
     private void Promote(CodeBlock block)
     {
-        if (block.Executions < _policy.FirstThreshold
-            || (_budget is not null && block.Executions / CompileBudget.PatientFactor < _policy.FirstThreshold && !_budget.AllowsQuick))
+        if (block.Executions < _policy.FirstThreshold || block.RegionPending)
         {
             return;
         }
@@ -331,7 +327,7 @@ internal sealed unsafe class Dispatcher : IDisposable
 
         if (!_policy.Quick)
         {
-            Optimize(block, background: false);
+            Optimize(block, background: _queue is not null);
             return;
         }
 
@@ -341,7 +337,6 @@ internal sealed unsafe class Dispatcher : IDisposable
             return;
         }
 
-        _budget?.TakeQuick();
         _compiler.Compile(translation);
         Install(translation);
     }
@@ -367,6 +362,7 @@ internal sealed unsafe class Dispatcher : IDisposable
         {
             // Full: the block asks again after as many executions.
             _cache.Drop(translation);
+            _cache.Free(translation);
             _compiler.Recount(block);
         }
     }
@@ -378,13 +374,6 @@ internal sealed unsafe class Dispatcher : IDisposable
             return;
         }
 
-        if (_budget is not null && ++block.TimesHot < CompileBudget.PatientFactor && !_budget.AllowsRegion)
-        {
-            _compiler.Recount(block);
-            return;
-        }
-
-        _budget?.TakeRegion();
         Optimize(block, _queue is not null);
     }
 
@@ -434,6 +423,7 @@ internal sealed unsafe class Dispatcher : IDisposable
     {
         if (translation.Dropped)
         {
+            _compiler.Abandon(translation);
             _cache.Free(translation);
             return;
         }

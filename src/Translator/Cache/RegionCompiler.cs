@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.Memory;
@@ -9,11 +8,14 @@ namespace Dbt.Translator.Cache;
 /// <summary>Makes translations: finds their code on the processor's thread, emits and compiles them on any.</summary>
 internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, CodeCache cache, ExitTable exits, LinkPool links, JumpTable jumps)
 {
-    private readonly RegionBuilder _builder = new(cpu, cache.Protect, !policy.PortableFloatingPoint && LiveUnits.IsSupported);
-    private long _ticks, _ilBytes, _blocks, _regions;
+    // A block that runs once for so many executions of the entry stays outside.
+    private const int RarelyTaken = 32;
 
-    /// <summary>Stopwatch ticks spent, all threads.</summary>
-    public long Ticks => Interlocked.Read(ref _ticks);
+    private readonly RegionBuilder _builder = new(cpu, cache.Protect, !policy.PortableFloatingPoint && LiveUnits.IsSupported);
+    private long _nanoseconds, _ilBytes, _blocks, _regions;
+
+    /// <summary>Processor time spent, all threads, in nanoseconds.</summary>
+    public long Nanoseconds => Interlocked.Read(ref _nanoseconds);
 
     /// <summary>IL emitted.</summary>
     public long IlBytes => Interlocked.Read(ref _ilBytes);
@@ -29,7 +31,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     public Translation? Build(CodeBlock block, bool optimize)
     {
         Region? region = optimize
-            ? _builder.BuildRegion(block.Eip, block.Mode, policy.MaxRegionInstructions, (eip, isCall) => IsWorthIt(eip, block.Mode, isCall))
+            ? _builder.BuildRegion(block.Eip, block.Mode, policy.MaxRegionInstructions, Follow(block))
             : _builder.BuildBlock(block.Eip, block.Mode);
         if (region is null)
         {
@@ -58,11 +60,11 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
             return;
         }
 
-        long start = Stopwatch.GetTimestamp();
+        long start = ThreadTime.Nanoseconds;
         var target = new EmitTarget(translation.Optimized, policy.Link, exits, jumps.Address, translation.CounterAddress, links.Add);
         EmittedRegion emitted = RegionEmitter.Emit(translation.Region!, target);
         translation.Compile(emitted);
-        Interlocked.Add(ref _ticks, Stopwatch.GetTimestamp() - start);
+        Interlocked.Add(ref _nanoseconds, ThreadTime.Nanoseconds - start);
         Interlocked.Add(ref _ilBytes, emitted.IlBytes);
         Interlocked.Increment(ref translation.Optimized ? ref _regions : ref _blocks);
     }
@@ -95,6 +97,17 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         return entries;
     }
 
+    /// <summary>A translation that was dropped before it could be installed: its block may ask for another.</summary>
+    public void Abandon(Translation translation)
+    {
+        Region region = translation.Region!;
+        translation.Region = null;
+        if (cache.Find((nint)(region.Pages[region.Entry >> 12] + region.Entry), region.Entry, region.Mode) is { } block)
+        {
+            block.RegionPending = false;
+        }
+    }
+
     /// <summary>Lets a quick block count down once more.</summary>
     public void Recount(CodeBlock block)
     {
@@ -105,17 +118,23 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     }
 
     /// <summary>
-    /// Only code that has run is taken into a region: the rest would cost compile time for nothing. Where nothing runs before it is
-    /// translated, that holds for functions alone.
+    /// Only code that runs not much more seldom than the entry is taken into a region: the rest would cost compile time for nothing. Where
+    /// nothing runs before it is translated, all is taken but functions that have not run.
     /// </summary>
-    private bool IsWorthIt(uint eip, CpuMode mode, bool isCall)
+    private Func<uint, bool, bool> Follow(CodeBlock entry)
     {
-        if (policy.FirstThreshold == 0 && !policy.Quick && !isCall)
+        bool all = policy.FirstThreshold == 0 && !policy.Quick;
+        int least = policy.Quick ? 0 : entry.Executions / RarelyTaken;
+        CpuMode mode = entry.Mode;
+        return (eip, isCall) =>
         {
-            return true;
-        }
+            if (all && !isCall)
+            {
+                return true;
+            }
 
-        long entry = *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
-        return entry != 0 && cache.Find((nint)(entry + eip), eip, mode) is not null;
+            long page = *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+            return page != 0 && cache.Find((nint)(page + eip), eip, mode) is { } block && (block.Function != 0 || block.Executions >= least);
+        };
     }
 }

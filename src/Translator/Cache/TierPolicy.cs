@@ -9,9 +9,8 @@ namespace Dbt.Translator.Cache;
 /// <param name="Link">Whether translations go on to one another without the dispatcher.</param>
 /// <param name="RewritesUntilCool">Times that a frame's code is overwritten before it is only interpreted for a while.</param>
 /// <param name="PortableFloatingPoint">Whether x87, MMX and SSE are computed in C#.</param>
-/// <param name="Ration">Whether eager compilation is rationed: see <see cref="CompileBudget"/>.</param>
 internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeThreshold, int MaxRegionInstructions, bool Background, bool Link, int RewritesUntilCool,
-    bool PortableFloatingPoint, bool Ration)
+    bool PortableFloatingPoint)
 {
     /// <summary>The policy of an engine.</summary>
     public static TierPolicy Of(EngineOptions options)
@@ -21,10 +20,11 @@ internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeTh
             EngineKind.Interpreter => (int.MaxValue, true, 0),
             EngineKind.Quick => (options.WarmUp, true, 0),
             EngineKind.Optimized => (options.WarmUp, false, 0),
+            _ when options.QuickThreshold == int.MaxValue => (options.RegionThreshold, false, 0),
             _ => (options.QuickThreshold, true, options.OptimizeThreshold),
         };
         bool background = options.Kind == EngineKind.Tiered && options.BackgroundCompile;
         return new TierPolicy(first, quick, optimize, options.MaxRegionInstructions, background, options.LinkBlocks, options.RewritesUntilCool,
-            options.PortableFloatingPoint, background && options.RationCompilation);
+            options.PortableFloatingPoint);
     }
 }

@@ -1,9 +1,7 @@
-using System.Text;
 using System.Text.RegularExpressions;
 using Dbt.Cli;
 using Dbt.Cli.Config;
 using Dbt.Cli.Guests;
-using Dbt.Cli.Running;
 using Dbt.Cli.Terminal;
 using Dbt.Translator;
 

@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using Dbt.Cli;
 using Dbt.Cli.Config;
 using Dbt.Cli.Guests;
-using Dbt.Cli.Terminal;
 using Dbt.Translator;
 
 namespace Dbt.Tests.Packages;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Dbt.Cli.Commands;
 using Dbt.Cli.Config;
+using Dbt.Cli.Control;
 using Dbt.Cli.Packages;
 using Dbt.Runtime;
 using Dbt.Xen.Builder;
@@ -32,6 +33,13 @@ internal static class CommandLine
             Console.Error.WriteLine($"dbt: {exception.Message}");
             return ExitStatus.Usage;
         }
+        catch (ControlException exception)
+        {
+            // xl's own wordings, which scripts look for, stand at the line's start.
+            bool asXl = exception.Error == ControlError.NotFound;
+            Console.Error.WriteLine(asXl ? exception.Message : $"dbt: {exception.Message}");
+            return ExitStatus.Failure;
+        }
         catch (Exception exception) when (exception is HostException or IOException or OutOfMemoryException or UnauthorizedAccessException)
         {
             Console.Error.WriteLine($"dbt: {exception.Message}");
@@ -52,7 +60,7 @@ internal static class CommandLine
             DiskCommand.Create(),
             VersionCommand.Create(),
         };
-        foreach (Command command in UnsupportedCommands.Create())
+        foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. UnsupportedCommands.Create()])
         {
             root.Add(command);
         }

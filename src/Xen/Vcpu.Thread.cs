@@ -32,6 +32,9 @@ public sealed unsafe partial class Vcpu
     /// <summary>Counters of its engine; null before it first ran.</summary>
     public EngineStatistics? EngineStatistics => _engine?.Statistics;
 
+    /// <summary>Time in which it executed guest code, by the domain's clock.</summary>
+    public long RunNanoseconds => RunState.RunNanoseconds;
+
     /// <summary>Whether it waits in SCHEDOP_poll.</summary>
     internal bool Polls => _waitingInPoll;
 

@@ -106,6 +106,7 @@ internal static class RunCommand
                 StatisticsPath = result.GetValue(statistics),
                 LogPath = result.GetValue(log),
                 TerminalSize = Console.IsInputRedirected ? null : TerminalSize.OfStandardOutput(),
+                Controlled = true,
                 Verbose = result.GetValue(global.Verbose),
                 DryRun = result.GetValue(global.DryRun),
             };

@@ -1,4 +1,5 @@
 using Dbt.Cli.Config;
+using Dbt.Cli.Control;
 using Dbt.Cli.Terminal;
 using Dbt.Devices;
 using Dbt.Translator;
@@ -20,6 +21,7 @@ internal sealed class GuestRunner : IDisposable
     private readonly Stream _output;
     private readonly Func<Action, InputPump> _openInput;
     private readonly TextWriter? _log;
+    private readonly ControlledGuest _controlled;
     private readonly TaskCompletionSource<int> _leave = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="config">The guest.</param>
@@ -36,6 +38,7 @@ internal sealed class GuestRunner : IDisposable
         _output = output;
         _errors = errors;
         _openInput = openInput;
+        _controlled = new ControlledGuest(config.Name, () => Leave(ExitStatus.Failure));
         _plan = DomainBuilder.Prepare(new BuildRequest
         {
             Kernel = config.KernelPath is string kernel ? ReadFile(kernel) : EmbeddedGuest.Load(),
@@ -62,6 +65,7 @@ internal sealed class GuestRunner : IDisposable
         using var timer = new CancellationTokenSource();
         Task timeout = _options.Timeout is TimeSpan limit ? Task.Delay(limit, timer.Token) : Task.Delay(Timeout.Infinite, timer.Token);
         InputPump? input = null;
+        ControlServer? control = StartControl();
         try
         {
             while (true)
@@ -87,11 +91,28 @@ internal sealed class GuestRunner : IDisposable
         finally
         {
             await timer.CancelAsync().ConfigureAwait(false);
+            if (control is not null)
+            {
+                await control.DisposeAsync().ConfigureAwait(false);
+            }
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() => _log?.Dispose();
+
+    private ControlServer? StartControl()
+    {
+        try
+        {
+            return _options.Controlled ? ControlServer.Start(_controlled, line => _errors.WriteLine($"dbt: {_config.Name}: {line}")) : null;
+        }
+        catch (IOException exception)
+        {
+            _errors.WriteLine($"dbt: warning: {_config.Name} can't be reached by dbt list and the like: {exception.Message}");
+            return null;
+        }
+    }
 
     private InputPump StartInput()
     {
@@ -115,6 +136,7 @@ internal sealed class GuestRunner : IDisposable
             }
 
             domain.Vcpus[0].Start();
+            _controlled.Attach(domain, host);
             HangWatch? watch = HangWatch.Start(domain, host, _options.HangAfter, _errors);
             first = await Task.WhenAny(domain.Stopped, timeout, _leave.Task).ConfigureAwait(false);
             if (watch is not null)
@@ -122,6 +144,7 @@ internal sealed class GuestRunner : IDisposable
                 await watch.DisposeAsync().ConfigureAwait(false);
             }
 
+            _controlled.Detach();
             if (first != domain.Stopped)
             {
                 domain.Shutdown(ShutdownReason.Poweroff);

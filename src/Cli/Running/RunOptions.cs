@@ -33,6 +33,9 @@ internal sealed record RunOptions
     /// <summary>The terminal's size, which a Linux guest on it is told at its start; null where there is none.</summary>
     public TerminalSize? TerminalSize { get; init; }
 
+    /// <summary>Whether dbt list, mem-set and the like reach the guest.</summary>
+    public bool Controlled { get; init; }
+
     /// <summary>-N: everything is checked, nothing is run.</summary>
     public bool DryRun { get; init; }
 }

@@ -50,6 +50,18 @@ internal sealed class RunState(Vcpu vcpu)
         }
     }
 
+    /// <summary>Nanoseconds in which it executed guest code.</summary>
+    public long RunNanoseconds
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _times[(int)RunStateKind.Running] + (_state == RunStateKind.Running ? vcpu.Domain.Clock.Now - _since : 0);
+            }
+        }
+    }
+
     /// <summary>How often it was blocked.</summary>
     public long Waits => Interlocked.Read(ref _waits);
 

@@ -1,0 +1,129 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Dbt.Cli.Control;
+using Dbt.Cli.Control.Contract;
+using static Dbt.Cli.Commands.GuestCall;
+
+namespace Dbt.Cli.Commands;
+
+/// <summary>Commands on running guests as such: list, shutdown, pause and their kin, in xl's grammar.</summary>
+internal static class DomainCommands
+{
+    /// <summary>Makes them.</summary>
+    public static IEnumerable<Command> Create() =>
+    [
+        List("list", "List running guests.", DomainListing.Header, client => [DomainListing.Row(client.Domain)]),
+        List("vcpu-list", "List the processors of running guests.", DomainListing.VcpuHeader, client => DomainListing.VcpuRows(client.Domain)),
+        List("uptime", "Show for how long guests have run.", DomainListing.UptimeHeader, client => [DomainListing.UptimeRow(client.Domain)]),
+        Dmesg(),
+        Identity("domid", "Show the id of a guest: its process's.", domain => domain.Id.ToString(CultureInfo.InvariantCulture)),
+        Identity("domname", "Show the name of a guest.", domain => domain.Name),
+        Shutdown("shutdown", "Ask a guest to shut down.", "poweroff"),
+        Shutdown("reboot", "Ask a guest to reboot.", "reboot"),
+        OnGuest("destroy", "End a guest at once.", (client, domain, deadline) => client.DestroyAsync(new DomainRequest { Domain = domain }, deadline: deadline)),
+        OnGuest("pause", "Hold a guest's processors.", (client, domain, deadline) => client.PauseAsync(new DomainRequest { Domain = domain }, deadline: deadline)),
+        OnGuest("unpause", "Let a paused guest go on.", (client, domain, deadline) => client.UnpauseAsync(new DomainRequest { Domain = domain }, deadline: deadline)),
+    ];
+
+    private static Command List(string name, string description, string header, Func<ControlClient, IEnumerable<string>> rows)
+    {
+        var domains = new Argument<string[]>("DOMAIN") { Arity = ArgumentArity.ZeroOrMore, Description = "Names or ids; all without." };
+        var command = new Command(name, description) { domains };
+        command.SetAction(async (result, _) =>
+        {
+            IReadOnlyList<ControlClient> clients = await NamedOrAllAsync(result.GetValue(domains) ?? []).ConfigureAwait(false);
+            Console.Out.WriteLine(header);
+            foreach (string row in clients.SelectMany(rows))
+            {
+                Console.Out.WriteLine(row);
+            }
+
+            return ExitStatus.Success;
+        });
+        return command;
+    }
+
+    private static Command Dmesg()
+    {
+        var domains = new Argument<string[]>("DOMAIN") { Arity = ArgumentArity.ZeroOrMore, Description = "Names or ids; all without." };
+        var command = new Command("dmesg", "Show what the hypervisor has to say of guests, and their emergency consoles.") { domains };
+        command.SetAction(async (result, _) =>
+        {
+            IReadOnlyList<ControlClient> clients = await NamedOrAllAsync(result.GetValue(domains) ?? []).ConfigureAwait(false);
+            foreach (ControlClient client in clients)
+            {
+                LogReply log = await client.CallAsync((call, domain, deadline) => call.GetLogAsync(new DomainRequest { Domain = domain }, deadline: deadline)).ConfigureAwait(false);
+                foreach (string line in log.Lines)
+                {
+                    Console.Out.WriteLine(clients.Count > 1 ? $"{client.Domain.Name}: {line}" : line);
+                }
+            }
+
+            return ExitStatus.Success;
+        });
+        return command;
+    }
+
+    private static Command Identity(string name, string description, Func<Domain, string> show)
+    {
+        Argument<string> domain = DomainArgument();
+        var command = new Command(name, description) { domain };
+        command.SetAction(async (result, _) =>
+        {
+            using ControlClient client = await ControlClient.FindAsync(result.GetValue(domain)!).ConfigureAwait(false);
+            Console.Out.WriteLine(show(client.Domain));
+            return ExitStatus.Success;
+        });
+        return command;
+    }
+
+    private static Command Shutdown(string name, string description, string what)
+    {
+        var all = new Option<bool>("-a", "--all") { Description = "All guests." };
+        var wait = new Option<bool>("-w", "--wait") { Description = "Wait until they have ended." };
+        var domains = new Argument<string[]>("DOMAIN") { Arity = ArgumentArity.ZeroOrMore, Description = "Names or ids." };
+        var command = new Command(name, description) { domains, all };
+        if (what == "poweroff")
+        {
+            command.Add(wait);
+        }
+
+        command.SetAction(async (result, _) =>
+        {
+            string[] names = result.GetValue(domains) ?? [];
+            if (names.Length == 0 && !result.GetValue(all))
+            {
+                throw new ControlException(ControlError.Invalid, $"'dbt {name}' requires a domain, or -a");
+            }
+
+            IReadOnlyList<ControlClient> clients = await NamedOrAllAsync(names).ConfigureAwait(false);
+            foreach (ControlClient client in clients)
+            {
+                Console.Out.WriteLine($"{(what == "poweroff" ? "Shutting down" : "Rebooting")} domain {client.Domain.Id}");
+                await client.CallAsync((call, domain, deadline) => call.ShutdownAsync(new ShutdownRequest { Domain = domain, What = what }, deadline: deadline)).ConfigureAwait(false);
+            }
+
+            if (what == "poweroff" && result.GetValue(wait))
+            {
+                await Task.WhenAll(clients.Select(client => EndAsync((int)client.Domain.Id))).ConfigureAwait(false);
+            }
+
+            return ExitStatus.Success;
+        });
+        return command;
+    }
+
+    private static async Task EndAsync(int id)
+    {
+        try
+        {
+            using Process process = Process.GetProcessById(id);
+            await process.WaitForExitAsync().ConfigureAwait(false);
+        }
+        catch (ArgumentException)
+        {
+            // It has ended.
+        }
+    }
+}

@@ -1,0 +1,144 @@
+using System.Globalization;
+using System.Net.Sockets;
+using Dbt.Cli.Control.Contract;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace Dbt.Cli.Control;
+
+/// <summary>A connection to the process that holds a guest, and finding it.</summary>
+internal sealed class ControlClient : IDisposable
+{
+    // A process that is stopped doesn't answer; one that waits for a guest to let go of a device takes up to ten seconds.
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+
+    private readonly GrpcChannel _channel;
+    private readonly DomainControl.DomainControlClient _client;
+
+    private ControlClient(string path, Domain domain, GrpcChannel channel)
+    {
+        Path = path;
+        Domain = domain;
+        _channel = channel;
+        _client = new DomainControl.DomainControlClient(channel);
+    }
+
+    /// <summary>The socket.</summary>
+    public string Path { get; }
+
+    /// <summary>The guest as it was when it was found.</summary>
+    public Domain Domain { get; }
+
+    /// <summary>All guests of this user that run, by name. Those that don't answer are told of.</summary>
+    /// <exception cref="IOException">The folder of sockets can't be used.</exception>
+    public static async Task<IReadOnlyList<ControlClient>> AllAsync(TextWriter errors)
+    {
+        (ControlClient[] Found, string? Trouble)[] answers = await Task.WhenAll(ControlFolder.Open().Sockets().Select(socket => ConnectAsync(socket.Path))).ConfigureAwait(false);
+        foreach (string trouble in answers.Select(answer => answer.Trouble).OfType<string>())
+        {
+            await errors.WriteLineAsync($"dbt: {trouble}").ConfigureAwait(false);
+        }
+
+        return [.. answers.SelectMany(answer => answer.Found).OrderBy(client => client.Domain.Name, StringComparer.Ordinal).ThenBy(client => client.Domain.Id)];
+    }
+
+    /// <summary>The guest of a name or an id.</summary>
+    /// <exception cref="ControlException">There is none, or several have the name, or it doesn't answer.</exception>
+    public static async Task<ControlClient> FindAsync(string domain)
+    {
+        bool isId = uint.TryParse(domain, NumberStyles.None, CultureInfo.InvariantCulture, out uint id);
+        ControlFolder folder = ControlFolder.Open();
+        string plain = System.IO.Path.GetFileName(folder.SocketOf(domain));
+        plain = plain[..plain.IndexOf(FormattableString.Invariant($".{Environment.ProcessId}."), StringComparison.Ordinal)];
+        var sockets = folder.Sockets().Where(socket => (isId && socket.ProcessId == id)
+            || System.IO.Path.GetFileName(socket.Path).StartsWith(plain + ".", StringComparison.Ordinal)).ToList();
+        (ControlClient[] Found, string? Trouble)[] answers = await Task.WhenAll(sockets.Select(socket => ConnectAsync(socket.Path))).ConfigureAwait(false);
+        ControlClient[] all = [.. answers.SelectMany(answer => answer.Found)];
+        ControlClient[] found = [.. all.Where(client => isId && client.Domain.Id == id)];
+        found = found.Length > 0 ? found : [.. all.Where(client => client.Domain.Name == domain)];
+        foreach (ControlClient client in all.Except(found.Length == 1 ? found : []))
+        {
+            client.Dispose();
+        }
+
+        return found.Length switch
+        {
+            1 => found[0],
+            0 when answers.Select(answer => answer.Trouble).OfType<string>().FirstOrDefault() is { } trouble => throw new ControlException(ControlError.Unavailable, trouble),
+            0 when isId => throw new ControlException(ControlError.NotFound, $"Error: Domain '{domain}' does not exist."),
+            0 => throw new ControlException(ControlError.NotFound, $"{domain} is an invalid domain identifier"),
+            _ => throw new ControlException(ControlError.Invalid,
+                $"{found.Length} guests are named {domain}; use an id: {string.Join(", ", found.Select(client => client.Domain.Id))}"),
+        };
+    }
+
+    /// <summary>Calls it.</summary>
+    /// <param name="call">Makes the call, with the domain's id in its request and the deadline given.</param>
+    /// <exception cref="ControlException">It was refused, or the guest is gone.</exception>
+    public async Task<T> CallAsync<T>(Func<DomainControl.DomainControlClient, string, DateTime, AsyncUnaryCall<T>> call)
+    {
+        try
+        {
+            return await call(_client, Domain.Id.ToString(CultureInfo.InvariantCulture), DateTime.UtcNow + Limit).ResponseAsync.ConfigureAwait(false);
+        }
+        catch (RpcException exception)
+        {
+            throw Translate(exception, Domain.Name);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _channel.Dispose();
+
+    private static ControlException Translate(RpcException exception, string name) => exception.StatusCode switch
+    {
+        StatusCode.NotFound => new ControlException(ControlError.NotFound, exception.Status.Detail),
+        StatusCode.InvalidArgument => new ControlException(ControlError.Invalid, exception.Status.Detail),
+        StatusCode.FailedPrecondition => new ControlException(ControlError.Refused, exception.Status.Detail),
+        StatusCode.DeadlineExceeded => new ControlException(ControlError.Unavailable, $"{name} doesn't answer; is its process stopped?"),
+        StatusCode.Unimplemented => new ControlException(ControlError.Refused, $"{name} is run by an older dbt that can't do that"),
+        StatusCode.Unavailable when exception.Status.DebugException is null => new ControlException(ControlError.Unavailable, exception.Status.Detail),
+        StatusCode.Unavailable => new ControlException(ControlError.Unavailable, $"{name} is gone"),
+        _ => new ControlException(ControlError.Unavailable, $"{name}: {exception.Status.Detail}"),
+    };
+
+    /// <summary>A client for each domain behind a socket; none where nobody listens any more.</summary>
+    private static async Task<(ControlClient[] Found, string? Trouble)> ConnectAsync(string path)
+    {
+        GrpcChannel channel = Channel(path);
+        try
+        {
+            ListReply reply = await new DomainControl.DomainControlClient(channel).ListAsync(new ListRequest(), deadline: DateTime.UtcNow + Limit);
+            return ([.. reply.Domains.Select(domain => new ControlClient(path, domain, channel))], null);
+        }
+        catch (RpcException exception)
+        {
+            channel.Dispose();
+            string name = System.IO.Path.GetFileNameWithoutExtension(path);
+            return ([], exception is { StatusCode: StatusCode.Unavailable, Status.DebugException: not null } ? null : Translate(exception, name).Message);
+        }
+    }
+
+    private static GrpcChannel Channel(string path) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+    {
+        DisposeHttpClient = true,
+        HttpHandler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            ConnectCallback = async (_, cancellation) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                try
+                {
+                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
+                    return new NetworkStream(socket, ownsSocket: true);
+                }
+                catch
+                {
+                    socket.Dispose();
+                    throw;
+                }
+            },
+        },
+    });
+}

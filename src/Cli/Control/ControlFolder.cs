@@ -1,0 +1,126 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Dbt.Cli.Control;
+
+/// <summary>
+/// Where running guests are found: <c>$XDG_RUNTIME_DIR/dbt</c>, else <c>/tmp/dbt-UID</c>. The folder is its owner's alone, which is all
+/// the protection that the sockets in it have, so one that isn't is not used. A socket is named <c>NAME.PID.sock</c>.
+/// </summary>
+internal sealed partial class ControlFolder
+{
+    /// <summary>Longest path of a socket (sockaddr_un), its ending zero left out.</summary>
+    public const int LongestPath = 107;
+
+    private const string Suffix = ".sock";
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    private ControlFolder(string path) => Path = path;
+
+    /// <summary>The folder.</summary>
+    public string Path { get; }
+
+    /// <summary>The folder of this user; it is made where it isn't there.</summary>
+    /// <exception cref="IOException">It can't be made, or it isn't this user's alone.</exception>
+    public static ControlFolder Open()
+    {
+        string? runtime = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
+        return Open(string.IsNullOrEmpty(runtime) || !Directory.Exists(runtime)
+            ? string.Create(CultureInfo.InvariantCulture, $"/tmp/dbt-{EffectiveUser()}")
+            : System.IO.Path.Combine(runtime, "dbt"));
+    }
+
+    /// <summary>The same at a place of one's own.</summary>
+    /// <exception cref="IOException">It can't be made, or it isn't this user's alone.</exception>
+    public static ControlFolder Open(string path)
+    {
+        try
+        {
+#pragma warning disable CA1416 // there is no Windows build
+            Directory.CreateDirectory(path, OwnerOnly);
+#pragma warning restore CA1416
+        }
+        catch (UnauthorizedAccessException exception)
+        {
+            throw new IOException(exception.Message, exception);
+        }
+
+        CheckOwner(path);
+        return new ControlFolder(path);
+    }
+
+    /// <summary>The path for a socket of this process.</summary>
+    public string SocketOf(string domain)
+    {
+        string end = string.Create(CultureInfo.InvariantCulture, $".{Environment.ProcessId}{Suffix}");
+        var name = new StringBuilder();
+        int room = LongestPath - Encoding.UTF8.GetByteCount(Path) - 1 - end.Length;
+        foreach (char c in domain.AsSpan(0, Math.Min(domain.Length, Math.Max(room, 0))))
+        {
+            name.Append(IsPlain(c) ? c : '_');
+        }
+
+        return System.IO.Path.Combine(Path, name.Append(end).ToString());
+    }
+
+    /// <summary>The sockets there are, by process. What processes that are gone have left is removed.</summary>
+    public IReadOnlyList<(string Path, int ProcessId)> Sockets()
+    {
+        var sockets = new List<(string, int)>();
+        foreach (string path in Directory.EnumerateFiles(Path, "*" + Suffix).Order(StringComparer.Ordinal))
+        {
+            string stem = path[..^Suffix.Length];
+            if (!int.TryParse(stem[(stem.LastIndexOf('.') + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int process))
+            {
+                continue;
+            }
+
+            if (Directory.Exists(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}")))
+            {
+                sockets.Add((path, process));
+            }
+            else
+            {
+                File.Delete(path);
+            }
+        }
+
+        return sockets;
+    }
+
+    private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '+' or '.';
+
+    private static unsafe void CheckOwner(string path)
+    {
+        // struct statx: mask, ..., uid at 20, gid, mode at 28.
+        const int here = -100, noFollow = 0x100, uidAndMode = 0x0B;
+        byte* info = stackalloc byte[256];
+        new Span<byte>(info, 256).Clear();
+        if (Status(here, path, noFollow, uidAndMode, info) != 0)
+        {
+            throw new IOException($"{path} can't be looked at: error {Marshal.GetLastPInvokeError()}");
+        }
+
+        const int typeMask = 0xF000, directory = 0x4000, others = 0x3F, othersWrite = 0x12;
+        uint owner = *(uint*)(info + 20);
+        int mode = *(ushort*)(info + 28);
+        if ((mode & typeMask) != directory || owner != EffectiveUser() || (mode & othersWrite) != 0)
+        {
+            throw new IOException($"{path} is not this user's alone (owner {owner}, mode {Convert.ToString(mode & 0xFFF, 8)}); remove it, or set XDG_RUNTIME_DIR");
+        }
+
+        if ((mode & others) != 0)
+        {
+#pragma warning disable CA1416 // there is no Windows build
+            File.SetUnixFileMode(path, OwnerOnly);
+#pragma warning restore CA1416
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    private static partial uint EffectiveUser();
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static unsafe partial int Status(int folder, string path, int flags, uint mask, byte* info);
+}

@@ -1,0 +1,109 @@
+using Grpc.AspNetCore.Server;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+
+namespace Dbt.Cli.Control;
+
+/// <summary>
+/// Answers what is asked of a running guest, gRPC over a UNIX socket. The web server behind it is started by the first connection, which
+/// waits in the socket's queue meanwhile.
+/// </summary>
+internal sealed class ControlServer : IAsyncDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly ControlledGuest _guest;
+    private readonly ControlSocket _socket;
+    private readonly Action<string> _log;
+    private Task<WebApplication>? _server;
+    private bool _disposed;
+
+    private ControlServer(ControlledGuest guest, string path, Action<string> log)
+    {
+        _guest = guest;
+        _log = log;
+        _socket = ControlSocket.Listen(path, Serve);
+    }
+
+    /// <summary>Listens for one guest.</summary>
+    /// <param name="guest">What is asked.</param>
+    /// <param name="log">Told what goes wrong with the server itself.</param>
+    /// <exception cref="IOException">There is no folder for the socket that only this user can enter, or the host refuses.</exception>
+    public static ControlServer Start(ControlledGuest guest, Action<string> log) => new(guest, ControlFolder.Open().SocketOf(guest.Name), log);
+
+    /// <summary>Stops; calls that are under way get a moment to end.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Task<WebApplication>? server;
+        lock (_lock)
+        {
+            _disposed = true;
+            server = _server;
+        }
+
+        if (server is not null)
+        {
+            try
+            {
+                WebApplication application = await server.ConfigureAwait(false);
+                using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+                await application.StopAsync(limit.Token).ConfigureAwait(false);
+                await application.DisposeAsync().ConfigureAwait(false);
+            }
+            catch (IOException)
+            {
+                // It did not start, and has said so.
+            }
+        }
+
+        _socket.Dispose();
+    }
+
+    private void Serve()
+    {
+        lock (_lock)
+        {
+            if (!_disposed)
+            {
+                _server = StartAsync();
+            }
+        }
+    }
+
+    private async Task<WebApplication> StartAsync()
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore();
+        builder.WebHost.ConfigureKestrel(options =>
+        {
+            options.AddServerHeader = false;
+            options.ListenHandle((ulong)_socket.Handle, listen => listen.Protocols = HttpProtocols.Http2);
+        });
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.Services.AddSingleton(_guest);
+        builder.Services.AddGrpc(options => options.EnableDetailedErrors = true);
+        WebApplication application = builder.Build();
+        application.MapGrpcService<ControlService>();
+        try
+        {
+            await application.StartAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException or InvalidOperationException)
+        {
+            _log($"control: the guest can't be reached from outside: {exception.Message}");
+            throw new IOException(exception.Message, exception);
+        }
+
+        return application;
+    }
+
+    /// <summary>Signals are the command's business.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,231 @@
+using System.Globalization;
+using Dbt.Cli.Control.Contract;
+using Dbt.Devices;
+using Dbt.Devices.Block;
+using Dbt.Devices.Network;
+using Dbt.Runtime;
+using Dbt.Xen;
+using Dbt.Xen.Diagnostics;
+using Contracts = Dbt.Cli.Control.Contract;
+using Domain = Dbt.Xen.Domain;
+
+namespace Dbt.Cli.Control;
+
+/// <summary>
+/// A guest that runs in this process, for whoever asks something of it from outside: its domain, which is another one after a reboot, and its
+/// devices. Any thread.
+/// </summary>
+/// <param name="name">The guest's name.</param>
+/// <param name="destroy">Ends the run.</param>
+internal sealed class ControlledGuest(string name, Action destroy)
+{
+    // What Xen's toolstack adds to a limit (LIBXL_MAXMEM_CONSTANT).
+    private const ulong SlackKib = 1024, PageKib = 4;
+    private const ulong LeastKib = 1024;
+
+    private readonly Lock _lock = new();
+    private readonly long _started = Environment.TickCount64;
+    private Domain? _domain;
+    private DeviceHost? _devices;
+    private ulong _maximumKib;
+    private bool _paused;
+
+    /// <summary>The guest's name.</summary>
+    public string Name => name;
+
+    /// <summary>Unique on this host, for as long as a process holds one guest.</summary>
+    public static uint Id => (uint)Environment.ProcessId;
+
+    /// <summary>A domain is the guest from now on.</summary>
+    public void Attach(Domain domain, DeviceHost devices)
+    {
+        lock (_lock)
+        {
+            _domain = domain;
+            _devices = devices;
+            _maximumKib = ulong.Parse(devices.Store.Read(devices.Home + "/memory/static-max")!, CultureInfo.InvariantCulture);
+            _paused = false;
+        }
+    }
+
+    /// <summary>The domain is about to go. Calls that are under way have ended when this returns.</summary>
+    public void Detach()
+    {
+        lock (_lock)
+        {
+            if (_paused)
+            {
+                _paused = false;
+                _domain!.Resume();
+            }
+
+            _domain = null;
+            _devices = null;
+        }
+    }
+
+    /// <summary>What there is to tell of it.</summary>
+    public Contracts.Domain Describe() => With((domain, devices) =>
+    {
+        var description = new Contracts.Domain
+        {
+            Name = name,
+            Id = Id,
+            Uuid = domain.Uuid.ToString(),
+            MemoryKib = domain.Memory.PageCount * PageKib,
+            TargetKib = ulong.TryParse(devices.Store.Read(devices.Home + "/memory/target"), CultureInfo.InvariantCulture, out ulong target) ? target : 0,
+            MaximumKib = _maximumKib,
+            Paused = _paused,
+            Stopped = domain.IsStopped ? Letter(domain.Stopped.Result) : "",
+            UpSeconds = (Environment.TickCount64 - _started) / 1000.0,
+        };
+        foreach ((VcpuActivity activity, Xen.Vcpu vcpu) in DomainActivity.Sample(domain).Vcpus.Zip(domain.Vcpus))
+        {
+            description.Vcpus.Add(new Contracts.Vcpu
+            {
+                State = !vcpu.IsUp ? Contracts.Vcpu.Types.State.Down
+                    : activity.Doing == VcpuDoing.Running ? Contracts.Vcpu.Types.State.Running : Contracts.Vcpu.Types.State.Blocked,
+                RunSeconds = vcpu.RunNanoseconds / 1e9,
+            });
+        }
+
+        return description;
+    });
+
+    /// <summary>Its log.</summary>
+    public IReadOnlyList<string> Log() => With((domain, _) => domain.Log.Lines);
+
+    /// <summary>Asks it to end.</summary>
+    public void Shutdown(string what) => With((_, devices) =>
+    {
+        if (what is not ("poweroff" or "reboot" or "halt"))
+        {
+            throw new ControlException(ControlError.Invalid, $"a guest can't be asked for '{what}'");
+        }
+
+        devices.RequestShutdown(what);
+        return true;
+    });
+
+    /// <summary>Ends it.</summary>
+    public void Destroy() => destroy();
+
+    /// <summary>Holds it, or lets it go on.</summary>
+    public void SetPaused(bool paused) => With((domain, _) =>
+    {
+        if (_paused != paused)
+        {
+            _paused = paused;
+            if (paused)
+            {
+                domain.Pause();
+            }
+            else
+            {
+                domain.Resume();
+            }
+        }
+
+        return true;
+    });
+
+    /// <summary>Has its balloon bring it to a size, and limits it to that.</summary>
+    public void SetMemoryTarget(ulong kib) => With((domain, devices) =>
+    {
+        if (kib < LeastKib)
+        {
+            throw new ControlException(ControlError.Invalid, $"{kib} KiB is too little for any guest");
+        }
+
+        if (kib > _maximumKib)
+        {
+            throw new ControlException(ControlError.Refused, $"{kib} KiB is more than its maximum of {_maximumKib} KiB (maxmem in its configuration; dbt mem-max)");
+        }
+
+        domain.Memory.MaxPages = (uint)((kib + SlackKib) / PageKib);
+        devices.Store.Write(devices.Home + "/memory/target", kib.ToString(CultureInfo.InvariantCulture));
+        return true;
+    });
+
+    /// <summary>Changes what <see cref="SetMemoryTarget"/> may give it.</summary>
+    public void SetMaximumMemory(ulong kib) => With((domain, devices) =>
+    {
+        ulong target = ulong.Parse(devices.Store.Read(devices.Home + "/memory/target")!, CultureInfo.InvariantCulture);
+        ulong machine = (ulong)domain.Hypervisor.Machine.FrameCount * PageKib;
+        if (kib < target || kib + SlackKib > machine)
+        {
+            throw new ControlException(ControlError.Refused, kib < target
+                ? $"{kib} KiB is less than what the guest is to have now, {target} KiB (dbt mem-set)"
+                : $"{kib} KiB is more than the machine has, {machine} KiB");
+        }
+
+        _maximumKib = kib;
+        domain.Memory.MaxPages = (uint)((kib + SlackKib) / PageKib);
+        devices.Store.Write(devices.Home + "/memory/static-max", kib.ToString(CultureInfo.InvariantCulture));
+        return true;
+    });
+
+    /// <summary>How many processors are to be online.</summary>
+    public void SetVcpus(uint count) => With((domain, devices) =>
+    {
+        if (count == 0 || count > domain.Vcpus.Count)
+        {
+            throw new ControlException(ControlError.Invalid, $"{count} processors are outside 1 to {domain.Vcpus.Count} (maxvcpus in its configuration)");
+        }
+
+        devices.SetOnlineProcessors((int)count);
+        return true;
+    });
+
+    /// <summary>Gives it a disk.</summary>
+    public void AttachDisk(DiskConfiguration disk) => With((_, devices) =>
+    {
+        devices.AttachDisk(disk);
+        return true;
+    });
+
+    /// <summary>Takes a disk away.</summary>
+    public void DetachDisk(string device, bool force) => Devices().DetachDisk(device, force);
+
+    /// <summary>Its disks.</summary>
+    public IReadOnlyList<DiskStatus> Disks() => With((_, devices) => devices.Disks);
+
+    /// <summary>Takes a network card away.</summary>
+    public void DetachNetwork(string device, bool force) => Devices().DetachNetwork(device, force);
+
+    /// <summary>Its network cards.</summary>
+    public IReadOnlyList<NetworkStatus> Networks() => With((_, devices) => devices.Networks);
+
+    private static string Letter(ShutdownReason reason) => reason switch
+    {
+        ShutdownReason.Poweroff => "p",
+        ShutdownReason.Reboot => "r",
+        ShutdownReason.Suspend => "s",
+        ShutdownReason.Crash => "c",
+        ShutdownReason.Watchdog => "w",
+        _ => "S",
+    };
+
+    // Not under the lock: it waits for the guest, which may be long.
+    private DeviceHost Devices() => With((_, devices) => devices);
+
+    private T With<T>(Func<Domain, DeviceHost, T> action)
+    {
+        lock (_lock)
+        {
+            if (_domain is null || _devices is null)
+            {
+                throw new ControlException(ControlError.Unavailable, $"{name} is starting or ending just now");
+            }
+
+            try
+            {
+                return action(_domain, _devices);
+            }
+            catch (HostException exception)
+            {
+                throw new ControlException(ControlError.Refused, exception.Message);
+            }
+        }
+    }
+}

@@ -36,8 +36,8 @@ internal static class DomainNodes
         store.Write($"{home}/domid", id);
         store.Write($"{home}/control/platform-feature-multiprocessor-suspend", "1");
         store.Write($"{home}/control/platform-feature-xs_reset_watches", "1");
-        store.Write($"{home}/memory/target", Kibibytes(domain.Memory.PageCount));
-        store.Write($"{home}/memory/static-max", Kibibytes(Math.Max(domain.Memory.MaxPages, domain.Memory.PageCount)));
+        store.Write($"{home}/memory/target", Number(domain.ConfiguredKib.Target));
+        store.Write($"{home}/memory/static-max", Number(domain.ConfiguredKib.Maximum));
         store.Write($"{home}/memory/videoram", "0");
         for (int cpu = 0; cpu < domain.Vcpus.Count; cpu++)
         {
@@ -70,9 +70,7 @@ internal static class DomainNodes
 
     private static string Vm(Domain domain) => "/vm/" + domain.Uuid.ToString();
 
-    private static string Number(uint value) => value.ToString(CultureInfo.InvariantCulture);
-
-    private static string Kibibytes(uint pages) => ((ulong)pages * 4).ToString(CultureInfo.InvariantCulture);
+    private static string Number(ulong value) => value.ToString(CultureInfo.InvariantCulture);
 
     private static void Make(XenStore store, string path, StorePermission[] permissions)
     {

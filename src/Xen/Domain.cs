@@ -168,6 +168,12 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>Host address of the shared_info page.</summary>
     public byte* SharedInfo => Hypervisor.Machine.Frame(SharedInfoMfn);
 
+    /// <summary>
+    /// KiB that it is to have (memory=), and that it may be told to have (maxmem=). A PVH domain starts with the latter, of which its balloon
+    /// gives back what is too much: as memory is committed when it is touched, that costs no more than Xen's populate-on-demand.
+    /// </summary>
+    public (ulong Target, ulong Maximum) ConfiguredKib { get; set; }
+
     /// <summary>MFNs and guest ports of the xenstore and console rings, set by the builder for the devices.</summary>
     public uint StoreMfn { get; set; }
 

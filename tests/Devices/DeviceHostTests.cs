@@ -20,6 +20,7 @@ public sealed class DeviceHostTests : IDisposable
 
     public DeviceHostTests()
     {
+        Domain.ConfiguredKib = (65536, 131072);
         Domain.SharedInfoMfn = _fixture.Page();
         Domain.StoreMfn = _fixture.Pages[10];
         Domain.ConsoleMfn = _fixture.Pages[11];
@@ -50,7 +51,8 @@ public sealed class DeviceHostTests : IDisposable
             Assert.Equal($"/vm/{Domain.Uuid}", _store.Read(Home + "/vm"));
             Assert.Equal($"{Domain.Uuid}", _store.Read($"/vm/{Domain.Uuid}/uuid"));
             Assert.Equal($"{Domain.Id}", _store.Read(Home + "/domid"));
-            Assert.Equal($"{Domain.Memory.PageCount * 4}", _store.Read(Home + "/memory/target"));
+            Assert.Equal("65536", _store.Read(Home + "/memory/target"));
+            Assert.Equal("131072", _store.Read(Home + "/memory/static-max"));
             Assert.Equal($"{Domain.StorePort}", _store.Read(Home + "/store/port"));
             Assert.Equal($"{Domain.ConsoleMfn}", _store.Read(Home + "/console/ring-ref"));
             Assert.Equal("online", _store.Read(Home + "/cpu/0/availability"));

@@ -30,6 +30,9 @@ public sealed record BuildRequest
     /// <summary>What it may grow to, in MiB (maxmem=); not below <see cref="MemoryMiB"/>. 0: the same.</summary>
     public int MaxMemoryMiB { get; init; }
 
+    /// <summary>The two in KiB, the maximum at least as large as the other.</summary>
+    internal (ulong Target, ulong Maximum) ConfiguredKib => ((ulong)MemoryMiB << 10, (ulong)Math.Max(MemoryMiB, MaxMemoryMiB) << 10);
+
     /// <summary>Virtual processors, 1 to 32; all but the first wait until the guest brings them up.</summary>
     public int Vcpus { get; init; } = 1;
 }

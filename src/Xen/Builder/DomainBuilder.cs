@@ -54,6 +54,7 @@ public static unsafe class DomainBuilder
     internal static void Build(Domain domain, PvPlan plan)
     {
         (BuildRequest request, KernelImage kernel, StartOfDayLayout layout) = (plan.Request, plan.Kernel, plan.Layout);
+        domain.ConfiguredKib = request.ConfiguredKib;
         GuestFrames frames = AddMemory(domain, layout, Math.Max(request.MemoryMiB, request.MaxMemoryMiB));
         LoadImages(kernel, request.Ramdisk, layout, frames);
         AddSharedInfo(domain);
@@ -76,7 +77,7 @@ public static unsafe class DomainBuilder
 
     private static HvmPlan PreparePvh(BuildRequest request, HvmImage kernel)
     {
-        var layout = HvmLayout.Compute(kernel, request.Ramdisk?.Length ?? 0, request.MemoryMiB);
+        var layout = HvmLayout.Compute(kernel, request.Ramdisk?.Length ?? 0, Math.Max(request.MemoryMiB, request.MaxMemoryMiB));
         return new HvmPlan(request, kernel, layout, EncodeCommandLine(request.CommandLine, HvmStartInfo.CommandLineBytes));
     }
 

@@ -17,12 +17,16 @@ internal static unsafe class HvmBuilder
         (BuildRequest request, HvmImage kernel, HvmLayout layout) = (plan.Request, plan.Kernel, plan.Layout);
         HvmDomain hvm = domain.MakeTranslated();
         hvm.MemoryMap = layout.MemoryMap;
+        domain.ConfiguredKib = request.ConfiguredKib;
         domain.Memory.MaxPages = (uint)(Math.Max(request.MemoryMiB, request.MaxMemoryMiB) + SlackMiB) * PagesPerMiB;
         Populate(domain, 0, layout.LowBytes, request);
         Populate(domain, 1UL << 32, layout.HighBytes, request);
         Populate(domain, HvmLayout.AcpiAddress, HvmLayout.AcpiBytes, request);
         Populate(domain, HvmLayout.StoreGfn << 12, 1 << 12, request);
         Populate(domain, HvmLayout.ConsoleGfn << 12, 1 << 12, request);
+
+        // From here on it gets no more than it is to have, however much it has to give back for that.
+        domain.Memory.MaxPages = (uint)(request.MemoryMiB + SlackMiB) * PagesPerMiB;
         if (!domain.Memory.TryAllocateHypervisorPage(out uint sharedInfo, guestWritable: true))
         {
             throw NoMemory(request);

@@ -34,15 +34,37 @@ public sealed unsafe partial class DomainMemory
         return true;
     }
 
-    /// <summary>XENMEM_decrease_reservation: the frame goes back to the machine when its last user lets go.</summary>
-    /// <returns>False where there is none, or it isn't the domain's to give.</returns>
-    internal bool TryDepopulate(ulong gfn)
+    /// <summary>
+    /// XENMEM_decrease_reservation: frames go back to the machine when their last users let go. Processors are told once for all of them.
+    /// </summary>
+    /// <returns>How many went; the next one isn't there, or isn't the domain's to give.</returns>
+    internal int Depopulate(ReadOnlySpan<uint> gfns)
     {
+        Span<uint> gone = stackalloc uint[DepopulateAtOnce];
+        int count = 0;
         lock (Lock)
         {
-            return gfn < Physmap.Count && Remove((uint)gfn, release: true) == 0;
+            while (count < Math.Min(gfns.Length, gone.Length) && gfns[count] < Physmap.Count && TakeOut(gfns[count], release: true, out gone[count]) == 0)
+            {
+                count++;
+            }
+
+            if (count > 0)
+            {
+                PhysmapChanged();
+            }
+
+            foreach (uint mfn in gone[..count])
+            {
+                LetGo(mfn, release: true);
+            }
         }
+
+        return count;
     }
+
+    /// <summary>Most frames that <see cref="Depopulate"/> takes.</summary>
+    internal const int DepopulateAtOnce = 128;
 
     /// <summary>XENMEM_remove_from_physmap: the frame stays the domain's.</summary>
     internal int RemoveFromPhysmap(uint gfn)
@@ -109,8 +131,21 @@ public sealed unsafe partial class DomainMemory
 
     private int Remove(uint gfn, bool release)
     {
+        int error = TakeOut(gfn, release, out uint mfn);
+        if (error == 0)
+        {
+            PhysmapChanged();
+            LetGo(mfn, release);
+        }
+
+        return error;
+    }
+
+    /// <summary>Clears an entry and takes a reference to its frame; processors are to be told before that is let go.</summary>
+    private int TakeOut(uint gfn, bool release, out uint mfn)
+    {
         Physmap physmap = Domain.Hvm!.Physmap;
-        uint mfn = physmap[gfn];
+        mfn = physmap[gfn];
         if (mfn == 0 || !_frames.TryGet(mfn, Domain.Id))
         {
             return -ENOENT;
@@ -124,7 +159,11 @@ public sealed unsafe partial class DomainMemory
         }
 
         physmap.Clear(gfn);
-        PhysmapChanged();
+        return 0;
+    }
+
+    private void LetGo(uint mfn, bool release)
+    {
         if (release)
         {
             _ = _frames.PutAllocated(mfn);
@@ -132,6 +171,5 @@ public sealed unsafe partial class DomainMemory
 
         // The reference taken here is given back when no other processor can have the frame in hand.
         _grace.Put(mfn, writable: false);
-        return 0;
     }
 }

@@ -112,9 +112,21 @@ internal static unsafe class MemoryOp
                 break;
             }
 
+            if (command == DecreaseReservation && vcpu.Hvm is not null)
+            {
+                uint wanted = Math.Min(reservation.ExtentOrder == 0 ? DomainMemory.DepopulateAtOnce : 1u, reservation.ExtentCount - done);
+                uint gone = Depopulate(vcpu, reservation, done, wanted);
+                done += gone;
+                if (gone < wanted)
+                {
+                    break;
+                }
+
+                continue;
+            }
+
             bool went = command switch
             {
-                DecreaseReservation when vcpu.Hvm is not null => Depopulate(vcpu, reservation, done),
                 PopulatePhysmap when vcpu.Hvm is not null => PopulateTranslated(vcpu, reservation, done),
                 _ when vcpu.Hvm is not null => false,
                 IncreaseReservation => Increase(vcpu, reservation, done),
@@ -177,22 +189,33 @@ internal static unsafe class MemoryOp
         return GuestAccess.TryWrite(vcpu, slot, mfn);
     }
 
-    private static bool Depopulate(Vcpu vcpu, in ReservationArgument reservation, uint index)
+    /// <summary>Gives extents up, several at once where they are single frames.</summary>
+    /// <returns>How many went.</returns>
+    private static uint Depopulate(Vcpu vcpu, in ReservationArgument reservation, uint index, uint count)
     {
-        if (!GuestAccess.TryRead(vcpu, reservation.ExtentStart + (index * 4), out uint gfn))
+        DomainMemory memory = vcpu.Domain.Memory;
+        Span<uint> gfns = stackalloc uint[DomainMemory.DepopulateAtOnce];
+        gfns = gfns[..(int)count];
+        if (!GuestAccess.TryRead(vcpu, reservation.ExtentStart + (index * 4), MemoryMarshal.AsBytes(gfns)))
         {
-            return false;
+            // A list that ends in the middle is done up to there.
+            return count == 1 ? 0 : Depopulate(vcpu, reservation, index, 1);
+        }
+
+        if (reservation.ExtentOrder == 0)
+        {
+            return (uint)memory.Depopulate(gfns);
         }
 
         for (uint i = 0; i < 1u << (int)reservation.ExtentOrder; i++)
         {
-            if (!vcpu.Domain.Memory.TryDepopulate((ulong)gfn + i))
+            if ((ulong)gfns[0] + i > uint.MaxValue || memory.Depopulate([gfns[0] + i]) == 0)
             {
-                return false;
+                return 0;
             }
         }
 
-        return true;
+        return 1;
     }
 
     // The guest sees frames that lie together by their numbers; what machine frames they are is nobody's business.

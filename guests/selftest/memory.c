@@ -105,6 +105,32 @@ static void reservation(void)
     page_free(page);
 }
 
+/* What the domain may have is the limit, to the page; a block that doesn't fit in whole isn't given in part. */
+static void limit(void)
+{
+    uint16_t self = DOMID_SELF;
+    uint32_t *frames = page_alloc(), most = PAGE_SIZE / 4;
+    int before = op(XENMEM_current_reservation, &self), maximum = op(XENMEM_maximum_reservation, &self);
+    if (maximum >= before && (uint32_t)(maximum - before) < most) {     /* else there is no limit, or one out of reach */
+        uint32_t extent = 0, room = maximum - before;
+        struct memory_reservation take = { frames, most, 0, 0, DOMID_SELF, 0 };
+        CHECK("reached", op(XENMEM_increase_reservation, &take), room);
+        CHECK("reached-counted", op(XENMEM_current_reservation, &self), maximum);
+        take = (struct memory_reservation){ &extent, 1, 0, 0, DOMID_SELF, 0 };
+        CHECK("no-increase", op(XENMEM_increase_reservation, &take), 0);
+        CHECK("no-populate", op(XENMEM_populate_physmap, &take), 0);
+        struct memory_reservation give = { frames, room, 0, 0, DOMID_SELF, 0 };
+        CHECK("back", op(XENMEM_decrease_reservation, &give), room);
+        CHECK("back-counted", op(XENMEM_current_reservation, &self), before);
+        if (room < 512) {
+            take = (struct memory_reservation){ &extent, 1, 9, 0, DOMID_SELF, 0 };
+            CHECK("no-part", op(XENMEM_increase_reservation, &take), 0);
+            CHECK("no-part-counted", op(XENMEM_current_reservation, &self), before);
+        }
+    }
+    page_free(frames);
+}
+
 static void exchange(void)
 {
     void *pages[4];
@@ -160,5 +186,5 @@ static void exchange(void)
 }
 
 const struct test memory_tests[] = {
-    { "memory_facts", facts }, { "reservation", reservation }, { "exchange", exchange }, { 0, 0 },
+    { "memory_facts", facts }, { "reservation", reservation }, { "reservation_limit", limit }, { "exchange", exchange }, { 0, 0 },
 };

@@ -90,8 +90,8 @@ public sealed class DeviceHost : IDisposable
     /// <summary>Bytes that the guest wrote to its console so far.</summary>
     public long ConsoleOutputBytes => _console?.OutputBytes ?? 0;
 
-    /// <summary>Whether the console's output ends as if the guest asked for a line.</summary>
-    public bool IsAtPrompt => _console?.IsAtPrompt ?? false;
+    /// <summary>Whether the guest has asked for a line on its console, as far as the output tells.</summary>
+    public bool HasPrompted => _console?.HasPrompted ?? false;
 
     /// <summary>Asks the guest to power off or to reboot, as <c>xl shutdown</c> and <c>xl reboot</c> do.</summary>
     /// <param name="request"><c>poweroff</c>, <c>reboot</c>, <c>halt</c> or <c>suspend</c>.</param>

@@ -8,7 +8,13 @@ public sealed class CommandTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("dbt-command").FullName;
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    private readonly string _runtime = Directory.CreateTempSubdirectory("dbt-runtime").FullName;
+
+    public void Dispose()
+    {
+        Directory.Delete(_folder, recursive: true);
+        Directory.Delete(_runtime, recursive: true);
+    }
 
     private (int Status, string Output, string Errors) Dbt(string input, params string[] words)
     {
@@ -19,6 +25,7 @@ public sealed class CommandTests : IDisposable
             RedirectStandardError = true,
             WorkingDirectory = _folder,
         };
+        start.Environment["XDG_RUNTIME_DIR"] = _runtime;
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);
@@ -75,9 +82,16 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void CommandsOfXlSayWhyTheyAreNotThere()
     {
-        (int status, _, string errors) = Dbt("", "list", "-l");
+        (int status, _, string errors) = Dbt("", "migrate", "-l", "x");
         Assert.Equal(1, status);
-        Assert.StartsWith("dbt: list is not supported: ", errors, StringComparison.Ordinal);
+        Assert.StartsWith("dbt: migrate is not supported: ", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void NoGuestsAreListedAsXlListsThem()
+    {
+        Assert.Equal((0, "Name                                        ID   Mem VCPUs\tState\tTime(s)\n", ""), Dbt("", "list"));
+        Assert.Equal((1, "", "nobody is an invalid domain identifier\n"), Dbt("", "pause", "nobody"));
     }
 
     [Fact]

@@ -19,6 +19,7 @@ internal static class DeviceCommands
         List("block-list", "List a guest's disks.", DomainListing.DiskHeader, async client =>
             (await client.CallAsync((call, id, deadline) => call.ListDisksAsync(new DomainRequest { Domain = id }, deadline: deadline)).ConfigureAwait(false))
                 .Disks.Select(DomainListing.Row)),
+        NetworkAttach(),
         Detach("network-detach", "Take a network card from a guest, when the guest has closed it.", "the card's number or address",
             (client, request, deadline) => client.DetachNetworkAsync(request, deadline: deadline)),
         List("network-list", "List a guest's network cards.", DomainListing.NetworkHeader, async client =>
@@ -48,6 +49,16 @@ internal static class DeviceCommands
                 return client.AttachDiskAsync(request, deadline: deadline);
             });
         });
+        return command;
+    }
+
+    private static Command NetworkAttach()
+    {
+        Argument<string> domain = DomainArgument();
+        var words = new Argument<string[]>("VIF") { Arity = ArgumentArity.ZeroOrMore, Description = "As in a configuration's vif=: bridge=user, mac=... ; none for the defaults." };
+        var command = new Command("network-attach", "Give a running guest a network card.") { domain, words };
+        command.SetAction((result, _) => RunAsync(result.GetValue(domain)!, (client, id, deadline) =>
+            client.AttachNetworkAsync(new AttachNetworkRequest { Domain = id, Card = string.Join(',', result.GetValue(words) ?? []) }, deadline: deadline)));
         return command;
     }
 

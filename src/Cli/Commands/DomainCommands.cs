@@ -71,7 +71,7 @@ internal static class DomainCommands
         var command = new Command(name, description) { domain };
         command.SetAction(async (result, _) =>
         {
-            using ControlClient client = await ControlClient.FindAsync(result.GetValue(domain)!).ConfigureAwait(false);
+            using ControlClient client = await ControlClient.FindAsync(ControlFolder.Open(ControlFolder.DefaultPath), result.GetValue(domain)!).ConfigureAwait(false);
             Console.Out.WriteLine(show(client.Domain));
             return ExitStatus.Success;
         });

@@ -28,7 +28,7 @@ internal static class GuestCall
     /// <exception cref="ControlException">There is no such guest, or it was refused.</exception>
     public static async Task<int> RunAsync(string domain, Call call)
     {
-        using ControlClient client = await ControlClient.FindAsync(domain).ConfigureAwait(false);
+        using ControlClient client = await ControlClient.FindAsync(ControlFolder.Open(ControlFolder.DefaultPath), domain).ConfigureAwait(false);
         await client.CallAsync<Done>((stub, id, deadline) => call(stub, id, deadline)).ConfigureAwait(false);
         return ExitStatus.Success;
     }
@@ -39,13 +39,13 @@ internal static class GuestCall
     {
         if (names.Length == 0)
         {
-            return await ControlClient.AllAsync(Console.Error).ConfigureAwait(false);
+            return await ControlClient.AllAsync(ControlFolder.Open(ControlFolder.DefaultPath), Console.Error).ConfigureAwait(false);
         }
 
         var clients = new List<ControlClient>();
         foreach (string name in names)
         {
-            clients.Add(await ControlClient.FindAsync(name).ConfigureAwait(false));
+            clients.Add(await ControlClient.FindAsync(ControlFolder.Open(ControlFolder.DefaultPath), name).ConfigureAwait(false));
         }
 
         return clients;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Dbt.Cli.Config;
+using Dbt.Cli.Control;
 using Dbt.Cli.Guests;
 using Dbt.Cli.Running;
 using Dbt.Cli.Terminal;
@@ -106,7 +107,7 @@ internal static class RunCommand
                 StatisticsPath = result.GetValue(statistics),
                 LogPath = result.GetValue(log),
                 TerminalSize = Console.IsInputRedirected ? null : TerminalSize.OfStandardOutput(),
-                Controlled = true,
+                ControlPath = ControlFolder.DefaultPath,
                 Verbose = result.GetValue(global.Verbose),
                 DryRun = result.GetValue(global.DryRun),
             };

@@ -15,7 +15,7 @@ internal static class UnsupportedCommands
         (NoDaemon, ["create", "console", "vncviewer", "info", "top", "rename", "vm-list", "debug-keys", "trigger", "sysrq", "dump-core", "config-update",
             "xenstore-ls", "xenstore-read", "xenstore-write", "xenstore-list", "xenstore-rm", "xenstore-watch", "xenstore-chmod", "xenstore-exists", "claims"]),
         (NoSave, ["save", "restore", "migrate", "migrate-receive", "suspend", "resume", "remus"]),
-        (NoChange, ["vcpu-pin", "network-attach", "channel-list", "cd-insert", "cd-eject", "vkb-list", "vkb-attach", "vkb-detach"]),
+        (NoChange, ["vcpu-pin", "channel-list", "cd-insert", "cd-eject", "vkb-list", "vkb-attach", "vkb-detach"]),
         (NoHost, ["sched-credit", "sched-credit2", "sched-rtds", "cpupool-create", "cpupool-destroy", "cpupool-list", "cpupool-rename", "cpupool-cpu-add",
             "cpupool-cpu-remove", "cpupool-migrate", "cpupool-numa-split", "pci-attach", "pci-detach", "pci-list", "pci-assignable-add",
             "pci-assignable-remove", "pci-assignable-list", "usbctrl-attach", "usbctrl-detach", "usbdev-attach", "usbdev-detach", "usb-list",

@@ -30,10 +30,9 @@ internal sealed class ControlClient : IDisposable
     public Domain Domain { get; }
 
     /// <summary>All guests of this user that run, by name. Those that don't answer are told of.</summary>
-    /// <exception cref="IOException">The folder of sockets can't be used.</exception>
-    public static async Task<IReadOnlyList<ControlClient>> AllAsync(TextWriter errors)
+    public static async Task<IReadOnlyList<ControlClient>> AllAsync(ControlFolder folder, TextWriter errors)
     {
-        (ControlClient[] Found, string? Trouble)[] answers = await Task.WhenAll(ControlFolder.Open().Sockets().Select(socket => ConnectAsync(socket.Path))).ConfigureAwait(false);
+        (ControlClient[] Found, string? Trouble)[] answers = await Task.WhenAll(folder.Sockets().Select(socket => ConnectAsync(socket.Path))).ConfigureAwait(false);
         foreach (string trouble in answers.Select(answer => answer.Trouble).OfType<string>())
         {
             await errors.WriteLineAsync($"dbt: {trouble}").ConfigureAwait(false);
@@ -44,10 +43,9 @@ internal sealed class ControlClient : IDisposable
 
     /// <summary>The guest of a name or an id.</summary>
     /// <exception cref="ControlException">There is none, or several have the name, or it doesn't answer.</exception>
-    public static async Task<ControlClient> FindAsync(string domain)
+    public static async Task<ControlClient> FindAsync(ControlFolder folder, string domain)
     {
         bool isId = uint.TryParse(domain, NumberStyles.None, CultureInfo.InvariantCulture, out uint id);
-        ControlFolder folder = ControlFolder.Open();
         string plain = System.IO.Path.GetFileName(folder.SocketOf(domain));
         plain = plain[..plain.IndexOf(FormattableString.Invariant($".{Environment.ProcessId}."), StringComparison.Ordinal)];
         var sockets = folder.Sockets().Where(socket => (isId && socket.ProcessId == id)

@@ -21,17 +21,12 @@ internal sealed partial class ControlFolder
     /// <summary>The folder.</summary>
     public string Path { get; }
 
-    /// <summary>The folder of this user; it is made where it isn't there.</summary>
-    /// <exception cref="IOException">It can't be made, or it isn't this user's alone.</exception>
-    public static ControlFolder Open()
-    {
-        string? runtime = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
-        return Open(string.IsNullOrEmpty(runtime) || !Directory.Exists(runtime)
-            ? string.Create(CultureInfo.InvariantCulture, $"/tmp/dbt-{EffectiveUser()}")
-            : System.IO.Path.Combine(runtime, "dbt"));
-    }
+    /// <summary>Where this user's is.</summary>
+    public static string DefaultPath => Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } runtime && Directory.Exists(runtime)
+        ? System.IO.Path.Combine(runtime, "dbt")
+        : string.Create(CultureInfo.InvariantCulture, $"/tmp/dbt-{EffectiveUser()}");
 
-    /// <summary>The same at a place of one's own.</summary>
+    /// <summary>Opens a folder; it is made where it isn't there.</summary>
     /// <exception cref="IOException">It can't be made, or it isn't this user's alone.</exception>
     public static ControlFolder Open(string path)
     {

@@ -29,9 +29,10 @@ internal sealed class ControlServer : IAsyncDisposable
 
     /// <summary>Listens for one guest.</summary>
     /// <param name="guest">What is asked.</param>
+    /// <param name="folder">Where its socket goes.</param>
     /// <param name="log">Told what goes wrong with the server itself.</param>
-    /// <exception cref="IOException">There is no folder for the socket that only this user can enter, or the host refuses.</exception>
-    public static ControlServer Start(ControlledGuest guest, Action<string> log) => new(guest, ControlFolder.Open().SocketOf(guest.Name), log);
+    /// <exception cref="IOException">The host refuses.</exception>
+    public static ControlServer Start(ControlledGuest guest, ControlFolder folder, Action<string> log) => new(guest, folder.SocketOf(guest.Name), log);
 
     /// <summary>Stops; calls that are under way get a moment to end.</summary>
     public async ValueTask DisposeAsync()

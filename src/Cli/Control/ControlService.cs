@@ -61,6 +61,10 @@ internal sealed class ControlService(ControlledGuest guest) : DomainControl.Doma
         Answer(request.Domain, () => new DiskList { Disks = { guest.Disks().Select(Describe) } });
 
     /// <inheritdoc/>
+    public override Task<Done> AttachNetwork(AttachNetworkRequest request, ServerCallContext context) =>
+        Do(request.Domain, () => guest.AttachNetwork(request.Card));
+
+    /// <inheritdoc/>
     public override Task<Done> DetachNetwork(DetachDeviceRequest request, ServerCallContext context) =>
         Wait(request.Domain, () => guest.DetachNetwork(request.Device, request.Force));
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Dbt.Cli.Config;
 using Dbt.Cli.Control.Contract;
 using Dbt.Devices;
 using Dbt.Devices.Block;
@@ -189,6 +190,36 @@ internal sealed class ControlledGuest(string name, Action destroy)
 
     /// <summary>Its disks.</summary>
     public IReadOnlyList<DiskStatus> Disks() => With((_, devices) => devices.Disks);
+
+    /// <summary>Gives it a network card, with the next number where the specification has none (devid=).</summary>
+    /// <param name="specification">As an element of vif=.</param>
+    public void AttachNetwork(string specification) => With((domain, devices) =>
+    {
+        var element = new ConfigString(new ConfigPosition("vif", 1, 1), specification);
+        NetworkConfiguration card;
+        try
+        {
+            card = VifSpecification.Parse(new ConfigList(element.Position, [element]), name, uuid: null, domain.Log.Add)[0];
+        }
+        catch (ConfigException exception)
+        {
+            throw new ControlException(ControlError.Invalid, exception.Message);
+        }
+
+        if (!specification.Contains("devid=", StringComparison.Ordinal))
+        {
+            uint free = 0;
+            while (devices.Networks.Any(other => other.Card.Handle == free))
+            {
+                free++;
+            }
+
+            card = card with { Handle = free };
+        }
+
+        devices.AttachNetwork(card);
+        return true;
+    });
 
     /// <summary>Takes a network card away.</summary>
     public void DetachNetwork(string device, bool force) => Devices().DetachNetwork(device, force);

@@ -105,7 +105,7 @@ internal sealed class GuestRunner : IDisposable
     {
         try
         {
-            return _options.Controlled ? ControlServer.Start(_controlled, line => _errors.WriteLine($"dbt: {_config.Name}: {line}")) : null;
+            return _options.ControlPath is string path ? ControlServer.Start(_controlled, ControlFolder.Open(path), line => _errors.WriteLine($"dbt: {_config.Name}: {line}")) : null;
         }
         catch (IOException exception)
         {

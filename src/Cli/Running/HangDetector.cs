@@ -5,9 +5,9 @@ namespace Dbt.Cli.Running;
 /// <summary>What is seen of a guest at one moment.</summary>
 /// <param name="Activity">Its processors and events.</param>
 /// <param name="OutputBytes">Console output so far.</param>
-/// <param name="AtPrompt">Whether that ends like a prompt.</param>
+/// <param name="HasPrompted">Whether it ends like a prompt, or somebody has typed at one.</param>
 /// <param name="HostCpu">The host's processor time that this process used so far.</param>
-internal sealed record HangSample(DomainActivity Activity, long OutputBytes, bool AtPrompt, TimeSpan HostCpu);
+internal sealed record HangSample(DomainActivity Activity, long OutputBytes, bool HasPrompted, TimeSpan HostCpu);
 
 /// <summary>
 /// Tells a guest that hangs from one that is idle or at work, by a sample now and then. What is certain is told at any time: all
@@ -27,7 +27,7 @@ internal sealed class HangDetector(int samples, TimeSpan cpu)
     /// <returns>What is wrong, as a clause with the guest as its subject; null where nothing is.</returns>
     public string? Next(HangSample sample)
     {
-        _sawPrompt |= sample.AtPrompt;
+        _sawPrompt |= sample.HasPrompted;
         bool progress = _previous is null || sample.OutputBytes != _previous.OutputBytes || sample.Activity.DeviceEvents != _previous.Activity.DeviceEvents;
         bool spins = _previous is not null && Spins(_previous.Activity, sample.Activity);
         bool asleep = sample.Activity.Vcpus.All(vcpu => vcpu.Doing == VcpuDoing.Waiting || vcpu is { Doing: VcpuDoing.Offline });

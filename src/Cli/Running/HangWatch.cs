@@ -54,7 +54,7 @@ internal sealed class HangWatch : IAsyncDisposable
         {
             while (await timer.WaitForNextTickAsync(_end.Token).ConfigureAwait(false))
             {
-                var sample = new HangSample(DomainActivity.Sample(_domain), _devices.ConsoleOutputBytes, _devices.IsAtPrompt, Environment.CpuUsage.TotalTime);
+                var sample = new HangSample(DomainActivity.Sample(_domain), _devices.ConsoleOutputBytes, _devices.HasPrompted, Environment.CpuUsage.TotalTime);
                 if (!_domain.IsStopped && detector.Next(sample) is { } wrong)
                 {
                     Tell(wrong);

@@ -33,8 +33,8 @@ internal sealed record RunOptions
     /// <summary>The terminal's size, which a Linux guest on it is told at its start; null where there is none.</summary>
     public TerminalSize? TerminalSize { get; init; }
 
-    /// <summary>Whether dbt list, mem-set and the like reach the guest.</summary>
-    public bool Controlled { get; init; }
+    /// <summary>The folder by which dbt list, mem-set and the like reach the guest; null for none.</summary>
+    public string? ControlPath { get; init; }
 
     /// <summary>-N: everything is checked, nothing is run.</summary>
     public bool DryRun { get; init; }

@@ -21,6 +21,7 @@ internal sealed class ConsoleBackend : IDisposable
     private readonly InputPacer? _pacer;
     private readonly PromptWatch _prompt = new();
     private long _outputBytes;
+    private bool _answeredPrompt;
 
     // The reader thread owns the input buffer while this is 0, the console's thread else.
     private int _inputLength;
@@ -54,14 +55,14 @@ internal sealed class ConsoleBackend : IDisposable
     /// <summary>Bytes that the guest wrote so far.</summary>
     public long OutputBytes => Interlocked.Read(ref _outputBytes);
 
-    /// <summary>Whether what it wrote ends like a prompt.</summary>
-    public bool IsAtPrompt
+    /// <summary>Whether it has asked for input: what it wrote ends like a prompt, or got input when it did.</summary>
+    public bool HasPrompted
     {
         get
         {
             lock (_prompt)
             {
-                return _prompt.IsAtPrompt;
+                return _answeredPrompt || _prompt.IsAtPrompt;
             }
         }
     }
@@ -152,6 +153,14 @@ internal sealed class ConsoleBackend : IDisposable
 
         int count = _ring.Offer(waiting);
         _pacer?.Given(waiting[..count], Environment.TickCount64);
+        if (count > 0)
+        {
+            lock (_prompt)
+            {
+                _answeredPrompt |= _prompt.IsAtPrompt;
+            }
+        }
+
         _inputOffset += count;
         if (_inputOffset == length)
         {

@@ -143,6 +143,23 @@ public sealed class SharedSwitchTests : IDisposable
     }
 
     [Fact]
+    public void AFolderThatIsRemovedStallsNobody()
+    {
+        (SharedSwitchPort first, _) = Join();
+        (SharedSwitchPort second, FakeCable b) = Join();
+        second.Send(TestFrames.Plain(MacAddress.Broadcast, TestFrames.B), default);
+        first.Send(TestFrames.Plain(MacAddress.Broadcast, TestFrames.A), default);
+        b.Take();
+        Directory.Delete(Folder, recursive: true);
+        Assert.True(first.Send(TestFrames.Plain(MacAddress.Broadcast, TestFrames.A), default));
+
+        // A port that comes makes it anew.
+        (_, FakeCable c) = Join();
+        first.Send(TestFrames.Plain(MacAddress.Broadcast, TestFrames.A, 70), default);
+        Assert.Equal(70, c.Take().Frame.Length);
+    }
+
+    [Fact]
     public void WhatIsNoneOfOursIsIgnored()
     {
         (SharedSwitchPort first, FakeCable a) = Join();

@@ -29,8 +29,8 @@ internal sealed class VifBackend : INetworkEnd, IDisposable
     private bool _stopping;
     private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    // Read by senders without a lock: 0 while no frontend is connected, whose frames are dropped.
-    private volatile int _active;
+    // Read by senders without a lock.
+    private volatile Live _live = Live.Nobody;
     private volatile FlowSteering _steering = new();
 
     /// <summary>Publishes the card and starts to serve it. What it is plugged into is disposed with this.</summary>
@@ -60,7 +60,7 @@ internal sealed class VifBackend : INetworkEnd, IDisposable
 
     /// <inheritdoc/>
     /// <remarks>While no frontend is connected all is taken, to be dropped.</remarks>
-    public LinkFeatures Features { get; private set; } = new(true, true, true);
+    public LinkFeatures Features => _live.Features;
 
     /// <summary>The card as configured.</summary>
     public NetworkConfiguration Configuration => _card;
@@ -107,8 +107,7 @@ internal sealed class VifBackend : INetworkEnd, IDisposable
     /// <inheritdoc/>
     public bool Send(ReadOnlySpan<byte> frame, FrameOffload offload)
     {
-        int queues = _active;
-        LinkFeatures features = Features;
+        (int queues, LinkFeatures features) = _live;
         bool takes = (!offload.ChecksumBlank || features.ChecksumBlank)
             && (offload.Segmentation != SegmentationKind.TcpV4 || features.SegmentV4)
             && (offload.Segmentation != SegmentationKind.TcpV6 || features.SegmentV6);
@@ -201,7 +200,7 @@ internal sealed class VifBackend : INetworkEnd, IDisposable
 
     private void WakeAll()
     {
-        for (int i = 0; i < _active; i++)
+        for (int i = 0; i < _live.Queues; i++)
         {
             _queues[i].Wake();
         }
@@ -292,21 +291,19 @@ internal sealed class VifBackend : INetworkEnd, IDisposable
 
         _connection = wanted;
         ReadMulticastControl();
-        Features = wanted.Features.Link;
-        _active = wanted.Queues.Count;
+        _live = new Live(wanted.Queues.Count, wanted.Features.Link);
         _nodes.SetState(XenbusState.Connected);
     }
 
     private void Disconnect()
     {
-        _active = 0;
+        _live = Live.Nobody;
         foreach (VifQueue queue in _queues)
         {
             queue.Detach();
         }
 
         _connection = null;
-        Features = new LinkFeatures(true, true, true);
         _steering = new FlowSteering();
         Multicast.Clear();
     }
@@ -317,5 +314,12 @@ internal sealed class VifBackend : INetworkEnd, IDisposable
         Frontend.Log.AddOnce($"{_name}: {why}");
         _nodes.WriteError(why);
         _nodes.SetState(XenbusState.Closing);
+    }
+
+    /// <summary>What senders have to know of a connection: one or the other, never a mixture.</summary>
+    private sealed record Live(int Queues, LinkFeatures Features)
+    {
+        /// <summary>While no frontend is connected: all is taken, to be dropped.</summary>
+        public static readonly Live Nobody = new(0, new LinkFeatures(true, true, true));
     }
 }

@@ -12,8 +12,8 @@ internal static unsafe partial class HostCalls
     public const short PollIn = 1, PollOut = 4, PollError = 8, PollHangUp = 16;
 
     /// <summary>Numbers of errno(3).</summary>
-    public const int NotPermitted = 1, NoEntry = 2, Interrupted = 4, InputOutput = 5, NoDevice = 6, Again = 11, NoMemory = 12, AccessDenied = 13,
-        Busy = 16, NoSuchDevice = 19, Invalid = 22, MessageTooLong = 90, NoBuffers = 105, ConnectionRefused = 111;
+    public const int NotPermitted = 1, NoEntry = 2, Interrupted = 4, NoDevice = 6, Again = 11, AccessDenied = 13, Busy = 16, NoSuchDevice = 19,
+        Invalid = 22, ConnectionReset = 104, NotConnected = 107, ConnectionRefused = 111;
 
     /// <summary>open(2).</summary>
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

@@ -169,6 +169,7 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
     // The peer of a number; one that nobody listens for any more is removed with its socket's file.
     private SwitchPeer? Find(ulong port)
     {
+        bool gone;
         if (port == _self)
         {
             return null;
@@ -181,7 +182,7 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
                 return peer;
             }
 
-            peer = SwitchPeer.Connect(_folder, port, _self);
+            peer = SwitchPeer.Connect(_folder, port, _self, out gone);
             if (peer is not null)
             {
                 _peers.Add(port, peer);
@@ -189,7 +190,11 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
             }
         }
 
-        Forget(port);
+        if (gone)
+        {
+            Forget(port);
+        }
+
         return null;
     }
 

@@ -61,9 +61,9 @@ internal sealed unsafe partial class SwitchFolder
                 }
             }
         }
-        catch (DirectoryNotFoundException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // The last port went, and took the folder along.
+            // The last port went and took the folder along, or somebody else removed it; who can't be found gets nothing.
         }
 
         return ports;
@@ -96,9 +96,9 @@ internal sealed unsafe partial class SwitchFolder
                 Directory.Delete(_path);
             }
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // Another port came, or removed the same.
+            // Another port came, or removed the same; or the folder isn't ours any more.
         }
     }
 

@@ -57,20 +57,27 @@ internal sealed unsafe class SwitchPeer : IDisposable
         }
     }
 
-    /// <summary>Connects to a port; null where nobody listens there.</summary>
-    public static SwitchPeer? Connect(SwitchFolder folder, ulong port, ulong self)
+    /// <summary>Connects to a port.</summary>
+    /// <param name="folder">The switch's.</param>
+    /// <param name="port">The peer's number.</param>
+    /// <param name="self">The sender's number.</param>
+    /// <param name="gone">Whether nobody listens there; else the host failed, and it may be tried again.</param>
+    /// <returns>Null where it can't be done.</returns>
+    public static SwitchPeer? Connect(SwitchFolder folder, ulong port, ulong self, out bool gone)
     {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { Blocking = false };
+        gone = false;
+        Socket? socket = null;
         try
         {
-            // More than the host allows is cut to that.
-            socket.SendBufferSize = SendBuffer;
+            // A longer buffer than the host allows is cut to that.
+            socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { Blocking = false, SendBufferSize = SendBuffer };
             socket.Connect(new UnixDomainSocketEndPoint(folder.SocketPath(port)));
             return new SwitchPeer(port, self, socket);
         }
-        catch (SocketException)
+        catch (SocketException error)
         {
-            socket.Dispose();
+            gone = error.SocketErrorCode is SocketError.ConnectionRefused or SocketError.AddressNotAvailable;
+            socket?.Dispose();
             return null;
         }
     }
@@ -133,10 +140,10 @@ internal sealed unsafe class SwitchPeer : IDisposable
                         break;
                     case HostCalls.Again:
                         return PeerResult.Waiting;
-                    case HostCalls.NoBuffers or HostCalls.NoMemory or HostCalls.MessageTooLong:
-                        return PeerResult.Dropped;
-                    default:
+                    case HostCalls.ConnectionRefused or HostCalls.ConnectionReset or HostCalls.NotConnected:
                         return PeerResult.Gone;
+                    default:
+                        return PeerResult.Dropped; // short of memory, for instance
                 }
             }
         }

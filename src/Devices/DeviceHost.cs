@@ -50,6 +50,12 @@ public sealed class DeviceHost : IDisposable
     /// <exception cref="HostException">There is no such disk, or the guest doesn't close it and <paramref name="force"/> isn't set.</exception>
     public void DetachDisk(string name, bool force) => _disks.Detach(name, force, DiskSet.DetachTimeout);
 
+    /// <summary>Tells the guest how large a disk's image is now, after it was made larger on the host. Any thread.</summary>
+    /// <param name="name">The guest's name for it, or its number.</param>
+    /// <returns>The size, bytes.</returns>
+    /// <exception cref="HostException">There is no such disk.</exception>
+    public ulong ResizeDisk(string name) => _disks.Resize(name);
+
     /// <summary>The network cards that are attached now, in the order in which they were. Any thread.</summary>
     public IReadOnlyList<NetworkStatus> Networks => _networks.Statuses;
 

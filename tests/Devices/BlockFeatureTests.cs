@@ -97,6 +97,35 @@ public sealed class BlockFeatureTests
     }
 
     [Fact]
+    public void AListMayBeItsOwnTarget()
+    {
+        var disk = new FakeDisk(64);
+        using BlockDriver driver = Persistent(disk);
+        (uint list, FakePage page) = driver.Buffer();
+        page[0] = page[8] = list;
+        page[4] = page[12] = 7 << 8;
+        driver.PutIndirect(Read, 1, 0, 2, list);
+        driver.Kick();
+        Assert.Equal(0, driver.Wait().Status);
+        Assert.Equal(disk.Contents.AsSpan(8 * 512, 4096), page.Bytes);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void ARingThatIsItsOwnTargetIsBroken(bool persistent)
+    {
+        var disk = new FakeDisk(64);
+        disk.Contents.AsSpan().Fill(0xFF);
+        using BlockDriver driver = Persistent(disk, persistent);
+        driver.Put(Read, 1, 0, (driver.Queues[0].References[0], 0, 7));
+        driver.Kick();
+        driver.WaitForState("5");
+        Assert.Equal(0, driver.Frontend.Mapped);
+        Assert.Contains(driver.Frontend.Log.Lines, static line => line.Contains("ring indices", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void PersistentGrantsAreLimited()
     {
         using BlockDriver driver = Persistent(new FakeDisk(64));
@@ -175,10 +204,10 @@ public sealed class BlockFeatureTests
         Assert.Equal(-2, driver.Wait().Status);
     }
 
-    private static BlockDriver Persistent(FakeDisk disk)
+    private static BlockDriver Persistent(FakeDisk disk, bool persistent = true)
     {
         var driver = new BlockDriver(disk);
-        driver.Guest.Write(BlockDriver.Front + "/feature-persistent", "1");
+        driver.Guest.Write(BlockDriver.Front + "/feature-persistent", persistent ? "1" : "0");
         driver.Connect();
         return driver;
     }

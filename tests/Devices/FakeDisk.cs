@@ -39,6 +39,10 @@ internal sealed unsafe class FakeDisk(int sectors) : IDiskImage
     /// <summary>The most of them at a time.</summary>
     public int Most => Volatile.Read(ref _most);
 
+    public void Refresh()
+    {
+    }
+
     public long ReadAtHand(ulong offset, ReadOnlySpan<IoVector> vectors)
     {
         if (!HasAtHand || Fails)

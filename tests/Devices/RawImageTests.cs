@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Dbt.Devices.Block;
 using Dbt.Runtime;
 
@@ -64,6 +65,50 @@ public sealed class RawImageTests : IDisposable
     }
 
     [Fact]
+    public void OtherFormatsAreTold()
+    {
+        string path = Path.Combine(_folder, "q.img");
+        foreach ((byte[] start, string format) in (ReadOnlySpan<(byte[], string)>)[
+            ([(byte)'Q', (byte)'F', (byte)'I', 0xFB], "qcow2"), ("conectix"u8.ToArray(), "vhd"), ("vhdxfile"u8.ToArray(), "vhdx"),
+            ("KDMV"u8.ToArray(), "vmdk"), ("QED\0"u8.ToArray(), "qed"), ([.. new byte[64], 0x7F, 0x10, 0xDA, 0xBE], "vdi")])
+        {
+            File.WriteAllBytes(path, [.. start, .. new byte[4096]]);
+            HostException error = Assert.Throws<HostException>(() => RawImage.Open(path, readOnly: true, isSurelyRaw: false));
+            Assert.Contains($"is in the format {format}", error.Message, StringComparison.Ordinal);
+            RawImage.Open(path, readOnly: true, isSurelyRaw: true).Dispose();
+        }
+
+        RawImage.Open(Make("raw.img", 512), readOnly: true, isSurelyRaw: false).Dispose();
+    }
+
+    [RequiresLoopDeviceFact]
+    public void ABlockDeviceHasItsOwnSizeAndSectors()
+    {
+        string path = Make("a.img", 64 * 4096);
+        string device = Losetup("--find", "--show", "--sector-size", "4096", path);
+        try
+        {
+            using RawImage image = RawImage.Open(device, readOnly: false);
+            Assert.Equal((512ul, (4096, 4096)), (image.Sectors, image.SectorSizes));
+            var bytes = new byte[8192];
+            Array.Fill(bytes, (byte)7);
+            Write(image, 4096, bytes);
+            image.Flush();
+            Assert.Equal(bytes, File.ReadAllBytes(path)[4096..12288]);
+            Assert.Throws<HostException>(() => RawImage.Open(device, readOnly: false));
+            if (image.DiscardGranularity > 0 && image.Discard(4096, 4096))
+            {
+                Read(image, 4096, bytes);
+                Assert.Equal([0, 7], (byte[])[bytes[4095], bytes[4096]]);
+            }
+        }
+        finally
+        {
+            Losetup("--detach", device);
+        }
+    }
+
+    [Fact]
     public void AShrunkFileIsAnError()
     {
         string path = Make("a.img", 4096);
@@ -94,6 +139,15 @@ public sealed class RawImageTests : IDisposable
 
     private static unsafe IoVector[] Halves(byte* start, int length) =>
         [new() { Start = start, Length = (nuint)length / 2 }, new() { Start = start + (length / 2), Length = (nuint)(length - (length / 2)) }];
+
+    private static string Losetup(params string[] words)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("losetup", words) { RedirectStandardOutput = true })!;
+        string said = process.StandardOutput.ReadToEnd().Trim();
+        process.WaitForExit();
+        Assert.Equal(0, process.ExitCode);
+        return said;
+    }
 
     private string Make(string name, int length)
     {

@@ -11,7 +11,7 @@ internal sealed class DiskGuest(string folder, string script, params string[] di
     folder,
     script,
     ["xen-blkfront", "ext4"],
-    ["--engine", "interpreter", "name=disks", "memory=96", $"disk=[{string.Join(',', disks.Select(static disk => $"'{disk}'"))}]"])
+    ["--engine", "interpreter", "name=disks", "memory=128", $"disk=[{string.Join(',', disks.Select(static disk => $"'{disk}'"))}]"])
 {
     /// <summary>Makes an image with an empty ext4 in it.</summary>
     public static void MakeFileSystem(string image, int mebibytes)

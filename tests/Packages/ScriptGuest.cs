@@ -108,7 +108,11 @@ internal class ScriptGuest : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    private static byte[] Ramdisk(string script, IEnumerable<string> modules)
+    /// <summary>An initramfs with a script behind the modules.</summary>
+    /// <param name="script">What busybox' shell does.</param>
+    /// <param name="modules">Names of the kernel's modules; what they depend on comes with them.</param>
+    /// <param name="diskParameters">Parameters of the disk driver.</param>
+    public static byte[] Ramdisk(string script, IEnumerable<string> modules, string diskParameters = "")
     {
         string kernel = DebianFiles.PathOf(Kernel);
         string version = Path.GetFileName(kernel)["vmlinuz-".Length..];
@@ -127,7 +131,7 @@ internal class ScriptGuest : IDisposable
         foreach (KernelModule module in tree.Closure(modules))
         {
             archive.AddFile($"lib/{module.Name}.ko", module.Slim(), executable);
-            load.Append("insmod /lib/").Append(module.Name).Append(".ko\n");
+            load.Append("insmod /lib/").Append(module.Name).Append(".ko ").Append(module.Name == "xen_blkfront" ? diskParameters : "").Append('\n');
         }
 
         string init = "#!/bin/sh\nb=/bin/busybox\n$b mount -t proc proc /proc\n$b mount -t sysfs sys /sys\n$b mount -t devtmpfs dev /dev\n$b --install -s /bin\n"

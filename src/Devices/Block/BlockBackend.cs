@@ -76,6 +76,23 @@ internal sealed class BlockBackend : IDisposable
         Step();
     }
 
+    /// <summary>Tells the guest how large the image is now. A frontend looks when the connected state is written again.</summary>
+    /// <returns>The size, bytes.</returns>
+    public ulong Resize()
+    {
+        _disk.Image.Refresh();
+        lock (_gate)
+        {
+            _nodes.WriteSize();
+            if (_state == XenbusState.Connected && !_disposed)
+            {
+                WriteState();
+            }
+        }
+
+        return _disk.Sectors * BlockDisk.Unit;
+    }
+
     /// <summary>Finishes what is on the rings, disconnects, and removes the disk's nodes.</summary>
     public void Dispose()
     {
@@ -108,9 +125,11 @@ internal sealed class BlockBackend : IDisposable
         if (_state != state)
         {
             _state = state;
-            _nodes.Write("state", ((int)state).ToString(System.Globalization.CultureInfo.InvariantCulture));
+            WriteState();
         }
     }
+
+    private void WriteState() => _nodes.Write("state", ((int)_state).ToString(System.Globalization.CultureInfo.InvariantCulture));
 
     // Goes on to what the frontend's state asks for, as far as that is possible now. On the thread of whoever wrote that state, or completed the
     // last request.

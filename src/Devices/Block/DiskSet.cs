@@ -54,6 +54,11 @@ internal sealed class DiskSet(XenStore store, IFrontend frontend) : IDisposable
         }
     }
 
+    /// <summary>Tells the guest how large a disk's image is now.</summary>
+    /// <returns>The size, bytes.</returns>
+    /// <exception cref="HostException">There is no such disk.</exception>
+    public ulong Resize(string name) => Find(name).Resize();
+
     /// <summary>Asks the guest to close a disk and removes it when it has; see <see cref="DeviceHost.DetachDisk"/>.</summary>
     /// <exception cref="HostException">There is no such disk, or the guest doesn't close it and <paramref name="force"/> isn't set.</exception>
     public void Detach(string name, bool force, TimeSpan timeout)

@@ -18,6 +18,9 @@ internal interface IDiskImage : IDisposable
     /// <summary>The unit of storage that <see cref="Discard"/> gives back, bytes; 0 where it can't.</summary>
     int DiscardGranularity { get; }
 
+    /// <summary>Looks how large the host's file is now.</summary>
+    void Refresh();
+
     /// <summary>Reads as much as can be had without waiting for the host's storage.</summary>
     /// <returns>Bytes that were read; 0 where it has to wait.</returns>
     /// <exception cref="IOException">The host failed.</exception>

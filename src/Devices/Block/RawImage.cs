@@ -15,18 +15,19 @@ internal sealed class RawImage : IDiskImage
     private readonly SafeFileHandle _handle;
     private volatile bool _readsAtHand = true;
     private volatile string? _lost;
+    private ulong _sectors;
 
     private RawImage(SafeFileHandle handle, ulong sectors, (int Logical, int Physical) sectorSizes, bool readOnly, int discardGranularity)
     {
         _handle = handle;
-        Sectors = sectors;
+        _sectors = sectors;
         SectorSizes = sectorSizes;
         IsReadOnly = readOnly;
         DiscardGranularity = discardGranularity;
     }
 
     /// <inheritdoc/>
-    public ulong Sectors { get; }
+    public ulong Sectors => Volatile.Read(ref _sectors);
 
     /// <inheritdoc/>
     public (int Logical, int Physical) SectorSizes { get; }
@@ -61,7 +62,7 @@ internal sealed class RawImage : IDiskImage
 
             (int Logical, int Physical)? device = DeviceSectorSizes(handle);
             (int Logical, int Physical) sizes = device ?? (512, 512);
-            ulong sectors = (ulong)(length - (length % sizes.Logical)) / 512;
+            ulong sectors = WholeSectors(length, sizes.Logical);
             return sectors > 0
                 ? new RawImage(handle, sectors, sizes, readOnly, readOnly ? 0 : Granularity(handle, length, device))
                 : throw new HostException($"disk image '{path}' is smaller than one sector of {sizes.Logical} bytes");
@@ -70,6 +71,16 @@ internal sealed class RawImage : IDiskImage
         {
             handle.Dispose();
             throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Refresh()
+    {
+        long length = FileCalls.Seek(_handle, 0, FileCalls.SeekEnd);
+        if (length >= 0)
+        {
+            Volatile.Write(ref _sectors, WholeSectors(length, SectorSizes.Logical));
         }
     }
 
@@ -133,6 +144,8 @@ internal sealed class RawImage : IDiskImage
 
     /// <inheritdoc/>
     public void Dispose() => _handle.Dispose();
+
+    private static ulong WholeSectors(long length, int size) => (ulong)(length - (length % size)) / 512;
 
     private static SafeFileHandle OpenFile(string path, bool readOnly)
     {

@@ -120,6 +120,12 @@ public sealed class BlockFeatureTests
         using BlockDriver driver = Persistent(disk, persistent);
         driver.Put(Read, 1, 0, (driver.Queues[0].References[0], 0, 7));
         driver.Kick();
+        Assert.True(SpinWait.SpinUntil(() => driver.Ring[0][8] == 1, TimeSpan.FromSeconds(30))); // responded, over what was read
+        if (driver.Frontend.Signals.TryGetValue(driver.Port, out Action? signal))
+        {
+            signal(); // it hadn't looked again by itself
+        }
+
         driver.WaitForState("5");
         Assert.Equal(0, driver.Frontend.Mapped);
         Assert.Contains(driver.Frontend.Log.Lines, static line => line.Contains("ring indices", StringComparison.Ordinal));

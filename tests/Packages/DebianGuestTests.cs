@@ -10,7 +10,7 @@ namespace Dbt.Tests.Packages;
 /// <summary>What <c>dbt run debian</c> runs: a shell on ext4 on a disk, whose files stay.</summary>
 public sealed class DebianGuestTests : IDisposable
 {
-    private const string Boots = "DBT_GUEST_BOOTS";
+    private const string Boots = "DBT_DEBIAN_BOOTS";
 
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(8);
 
@@ -35,7 +35,7 @@ public sealed class DebianGuestTests : IDisposable
         Assert.Contains("\nit was kept\n", second, StringComparison.Ordinal);
     }
 
-    /// <summary>DBT_GUEST_BOOTS=50 boots one disk so many times in a row, as dbt run does.</summary>
+    /// <summary>DBT_DEBIAN_BOOTS=50 boots one disk so many times in a row, as dbt run does.</summary>
     [RequiresPackageFact("variable:" + Boots)]
     public async Task ItBootsAgainAndAgain()
     {

@@ -114,6 +114,7 @@ internal sealed class NetDriver : IDisposable
     /// <summary>Sends a queue's event; to nobody where the back end has closed the device meanwhile.</summary>
     public void Kick(Queue queue)
     {
+        queue.Publish();
         if (Frontend.Signals.TryGetValue(queue.Port, out Action? signal))
         {
             signal();
@@ -201,6 +202,9 @@ internal sealed class NetDriver : IDisposable
         private uint _transmitted;
         private uint _received;
 
+        // Slots that were filled and aren't shown yet: frames are shown whole, as a driver does.
+        private uint _unpublished;
+
         public FakePage Transmit => transmit;
 
         public FakePage Receive => receive;
@@ -212,29 +216,34 @@ internal sealed class NetDriver : IDisposable
         public static void Until(Func<bool> condition, string otherwise) =>
             Assert.True(SpinWait.SpinUntil(condition, TimeSpan.FromSeconds(30)), otherwise);
 
-        /// <summary>Puts a transmit request; the back end isn't told.</summary>
+        /// <summary>Shows the back end what was put.</summary>
+        public void Publish()
+        {
+            transmit[0] += _unpublished;
+            _unpublished = 0;
+        }
+
+        /// <summary>Puts a transmit request; the back end doesn't see it before <see cref="Publish"/>.</summary>
         public void Put(uint reference, ushort offset, ushort flags, ushort id, ushort size)
         {
-            Span<byte> slot = Slot(transmit, transmit[0], 12);
+            Span<byte> slot = Slot(transmit, transmit[0] + _unpublished++, 12);
             BinaryPrimitives.WriteUInt32LittleEndian(slot, reference);
             BinaryPrimitives.WriteUInt16LittleEndian(slot[4..], offset);
             BinaryPrimitives.WriteUInt16LittleEndian(slot[6..], flags);
             BinaryPrimitives.WriteUInt16LittleEndian(slot[8..], id);
             BinaryPrimitives.WriteUInt16LittleEndian(slot[10..], size);
-            transmit[0]++;
         }
 
         /// <summary>Puts extra info: a segmentation, or with six bytes an address.</summary>
         public void PutExtra(byte type, byte flags, ushort size = 0, byte kind = 0, MacAddress? address = null)
         {
-            Span<byte> slot = Slot(transmit, transmit[0], 12);
+            Span<byte> slot = Slot(transmit, transmit[0] + _unpublished++, 12);
             slot.Clear();
             slot[0] = type;
             slot[1] = flags;
             BinaryPrimitives.WriteUInt16LittleEndian(slot[2..], size);
             slot[4] = kind;
             address?.Write(slot[2..]);
-            transmit[0]++;
         }
 
         /// <summary>Waits for transmit responses.</summary>

@@ -9,7 +9,7 @@ internal static class Ethernet
     public const int HeaderSize = 14;
 
     /// <summary>EtherTypes.</summary>
-    public const ushort Ipv4 = 0x0800, Arp = 0x0806, Ipv6 = 0x86DD;
+    public const ushort Ipv4 = 0x0800, Arp = 0x0806;
 
     /// <summary>Writes a header.</summary>
     public static void WriteHeader(Span<byte> frame, MacAddress destination, MacAddress source, ushort type)

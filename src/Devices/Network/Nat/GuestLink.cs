@@ -9,7 +9,7 @@ namespace Dbt.Devices.Network.Nat;
 /// </summary>
 internal sealed class GuestLink
 {
-    /// <summary>Largest headers of a frame: Ethernet, IPv6, TCP with options.</summary>
+    /// <summary>Room for the headers of a frame: Ethernet, IP and TCP with all their options.</summary>
     public const int MostHeaders = Ethernet.HeaderSize + 40 + 60;
 
     /// <summary>Where the data of IP begins in <see cref="Buffer"/>, room for all headers before it.</summary>
@@ -85,13 +85,13 @@ internal sealed class GuestLink
         return SendFrame(buffer.AsSpan(start, offset + length - start), offload);
     }
 
-    /// <summary>Sends what may be larger than the link's MTU, in fragments then: for IPv4. IPv6 packets that are too large are dropped.</summary>
+    /// <summary>Sends what may be larger than the link's MTU, in fragments then.</summary>
     public void SendFragmented(byte[] buffer, int offset, int length, IpAddress source, IpAddress destination, byte protocol, FrameOffload offload)
     {
         int most = (Mtu - 20) & ~7;
-        if (!source.IsV4 || length <= Mtu - 20)
+        if (length <= Mtu - 20)
         {
-            _ = (source.IsV4 || length <= Mtu - 40) && SendIp(buffer, offset, length, source, destination, protocol, offload);
+            SendIp(buffer, offset, length, source, destination, protocol, offload);
             return;
         }
 
@@ -109,8 +109,8 @@ internal sealed class GuestLink
     /// <summary>Sends a UDP datagram whose data is at <see cref="PayloadOffset"/> + 8 of <see cref="Buffer"/>.</summary>
     public void SendUdp(int length, IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort)
     {
-        int size = length + 8, most = source.IsV4 ? 65515 : 65535;
-        if (size > most)
+        int size = length + 8;
+        if (size > 65515)
         {
             return;
         }
@@ -120,7 +120,7 @@ internal sealed class GuestLink
         BinaryPrimitives.WriteUInt16BigEndian(datagram[2..], destinationPort);
         BinaryPrimitives.WriteUInt16BigEndian(datagram[4..], (ushort)size);
         datagram[6..8].Clear();
-        bool blank = Features.ChecksumBlank && size + (source.IsV4 ? 20 : 40) <= Mtu;
+        bool blank = Features.ChecksumBlank && size + 20 <= Mtu;
         ushort sum = PseudoHeader.Sum(source, destination, IpProtocol.Udp, size);
         ushort checksum = blank ? sum : (ushort)~InternetChecksum.Sum(datagram, sum);
         BinaryPrimitives.WriteUInt16BigEndian(datagram[6..], checksum == 0 ? (ushort)0xFFFF : checksum);
@@ -129,36 +129,20 @@ internal sealed class GuestLink
 
     private int WriteHeaders(byte[] buffer, int offset, int length, IpAddress source, IpAddress destination, byte protocol, ushort fragment, ushort identification)
     {
-        if (source.IsV4)
-        {
-            Span<byte> header = buffer.AsSpan(offset - 20, 20);
-            BinaryPrimitives.WriteUInt16BigEndian(header, 0x4500);
-            BinaryPrimitives.WriteUInt16BigEndian(header[2..], (ushort)(length + 20));
-            BinaryPrimitives.WriteUInt16BigEndian(header[4..], identification);
-            BinaryPrimitives.WriteUInt16BigEndian(header[6..], fragment);
-            header[8] = HopLimit;
-            header[9] = protocol;
-            header[10..12].Clear();
-            source.Write(header[12..16]);
-            destination.Write(header[16..20]);
-            PseudoHeader.Store(header[10..], header);
-            Ethernet.WriteHeader(buffer.AsSpan(offset - 34), MacOf(destination), NatAddresses.GatewayMac, Ethernet.Ipv4);
-            return 34;
-        }
-
-        Span<byte> wide = buffer.AsSpan(offset - 40, 40);
-        BinaryPrimitives.WriteUInt32BigEndian(wide, 0x6000_0000);
-        BinaryPrimitives.WriteUInt16BigEndian(wide[4..], (ushort)length);
-        wide[6] = protocol;
-        wide[7] = protocol == IpProtocol.Icmpv6 ? (byte)255 : HopLimit;
-        source.Write(wide[8..24]);
-        destination.Write(wide[24..40]);
-        Ethernet.WriteHeader(buffer.AsSpan(offset - 54), MacOf(destination), NatAddresses.GatewayMac, Ethernet.Ipv6);
-        return 54;
+        Span<byte> header = buffer.AsSpan(offset - 20, 20);
+        BinaryPrimitives.WriteUInt16BigEndian(header, 0x4500);
+        BinaryPrimitives.WriteUInt16BigEndian(header[2..], (ushort)(length + 20));
+        BinaryPrimitives.WriteUInt16BigEndian(header[4..], identification);
+        BinaryPrimitives.WriteUInt16BigEndian(header[6..], fragment);
+        header[8] = HopLimit;
+        header[9] = protocol;
+        header[10..12].Clear();
+        source.Write(header[12..16]);
+        destination.Write(header[16..20]);
+        PseudoHeader.Store(header[10..], header);
+        Ethernet.WriteHeader(buffer.AsSpan(offset - 34), MacOf(destination), NatAddresses.GatewayMac, Ethernet.Ipv4);
+        return 34;
     }
 
-    private MacAddress MacOf(IpAddress address) =>
-        address.IsV4
-            ? address.Bits == uint.MaxValue ? MacAddress.Broadcast : _neighbours[(byte)address.Bits]
-            : address.High >> 56 == 0xFF ? new MacAddress(0x3333_0000_0000ul | (uint)address.Low) : _neighbours[(byte)_addresses.Guest.Bits];
+    private MacAddress MacOf(IpAddress address) => address == NatAddresses.Broadcast ? MacAddress.Broadcast : _neighbours[(byte)address.Bits];
 }

@@ -6,8 +6,8 @@ namespace Dbt.Devices.Network.Nat;
 /// <summary>Protocol numbers of IP.</summary>
 internal static class IpProtocol
 {
-    /// <summary>ICMP, TCP, UDP, and what IPv6 has instead of options.</summary>
-    public const byte Icmp = 1, Tcp = 6, Udp = 17, Icmpv6 = 58, HopByHop = 0, Routing = 43, Fragment = 44, NoNext = 59, DestinationOptions = 60;
+    /// <summary>Those that are known here.</summary>
+    public const byte Icmp = 1, Tcp = 6, Udp = 17;
 }
 
 /// <summary>
@@ -68,47 +68,6 @@ internal readonly ref struct IpPacket
             HopLimit = data[8],
             Identification = BinaryPrimitives.ReadUInt16BigEndian(data[4..]),
             FragmentField = BinaryPrimitives.ReadUInt16BigEndian(data[6..]),
-        };
-        return true;
-    }
-
-    /// <summary>Reads an IPv6 packet (RFC 8200); options are stepped over, fragments are not taken.</summary>
-    public static bool TryParseV6(ReadOnlySpan<byte> data, out IpPacket packet)
-    {
-        const int headerSize = 40;
-        packet = default;
-        if (data.Length < headerSize || data[0] >> 4 != 6)
-        {
-            return false;
-        }
-
-        int length = headerSize + BinaryPrimitives.ReadUInt16BigEndian(data[4..]), at = headerSize;
-        if (length > data.Length)
-        {
-            return false;
-        }
-
-        byte next = data[6];
-        while (next is IpProtocol.HopByHop or IpProtocol.DestinationOptions)
-        {
-            int size = at + 8 <= length ? (data[at + 1] + 1) * 8 : int.MaxValue;
-            if (size > length - at)
-            {
-                return false;
-            }
-
-            next = data[at];
-            at += size;
-        }
-
-        packet = new IpPacket
-        {
-            Bytes = data[..length],
-            Payload = data[at..length],
-            Source = IpAddress.Read(data.Slice(8, 16)),
-            Destination = IpAddress.Read(data.Slice(24, 16)),
-            Protocol = next,
-            HopLimit = data[7],
         };
         return true;
     }

@@ -182,6 +182,23 @@ public sealed class ConsoleTests
         Assert.Equal(expected, watch.IsAtPrompt);
     }
 
+    [Theory]
+    [InlineData("~# \u001b[6n[    2.924201] xen_netfront: Initialising\r\n", true)]
+    [InlineData("\u001b[?2004hroot@debian:~# \r\n[    2.9] a message\r\n", true)]
+    [InlineData("\u001b[16n\u001b[6m\u001b[2004n\u001b[6h6n", false)]
+    [InlineData("\u001b]0;\u001b[6n\u0007", false)]
+    [InlineData("\u001b[99999999999999999996n", false)]
+    public void KnowsALineEditorBehindOtherOutput(string output, bool expected)
+    {
+        var watch = new PromptWatch();
+        foreach (byte value in Encoding.Latin1.GetBytes(output))
+        {
+            watch.Add([value]);
+        }
+
+        Assert.Equal(expected, watch.SawLineEditor);
+    }
+
     [Fact]
     public void HoldsLinesUntilTheGuestIsReady()
     {

@@ -55,14 +55,14 @@ internal sealed class ConsoleBackend : IDisposable
     /// <summary>Bytes that the guest wrote so far.</summary>
     public long OutputBytes => Interlocked.Read(ref _outputBytes);
 
-    /// <summary>Whether it has asked for input: what it wrote ends like a prompt, or got input when it did.</summary>
+    /// <summary>Whether it has asked for input: what it wrote ends like a prompt, or got input when it did, or a line editor has spoken.</summary>
     public bool HasPrompted
     {
         get
         {
             lock (_prompt)
             {
-                return _answeredPrompt || _prompt.IsAtPrompt;
+                return _answeredPrompt || _prompt.IsAtPrompt || _prompt.SawLineEditor;
             }
         }
     }

@@ -10,6 +10,7 @@ internal sealed class PromptWatch
     private State _state;
     private byte _last;
     private byte _beforeLast;
+    private int _parameter;
 
     private enum State
     {
@@ -24,6 +25,12 @@ internal sealed class PromptWatch
     /// <summary>Whether the output ends with what looks like a prompt.</summary>
     public bool IsAtPrompt => _last == (byte)' ' && ">$#%:?]"u8.Contains(_beforeLast);
 
+    /// <summary>
+    /// Whether a line editor has spoken: it asked the terminal where the cursor is (CSI 6 n, as busybox does), or for pasted text in brackets
+    /// (CSI ? 2004 h, as readline does). Unlike a prompt's text this can still be told when a message of the kernel follows.
+    /// </summary>
+    public bool SawLineEditor { get; private set; }
+
     /// <summary>Forgets the text so far: what comes next is the answer to a line.</summary>
     public void Reset() => _last = _beforeLast = 0;
 
@@ -36,9 +43,10 @@ internal sealed class PromptWatch
             {
                 case State.Escape:
                     _state = AfterEscape(value);
+                    _parameter = 0;
                     break;
                 case State.Sequence:
-                    _state = value is >= 0x40 and <= 0x7E ? State.Text : State.Sequence;
+                    Sequence(value);
                     break;
                 case State.Intermediate:
                     _state = value is >= 0x20 and <= 0x2F ? State.Intermediate : State.Text;
@@ -64,6 +72,19 @@ internal sealed class PromptWatch
         (byte)']' or (byte)'P' or (byte)'X' or (byte)'^' or (byte)'_' => State.String,
         _ => State.Text,
     };
+
+    private void Sequence(byte value)
+    {
+        if (value is >= (byte)'0' and <= (byte)'9')
+        {
+            _parameter = Math.Min((_parameter * 10) + value - '0', ushort.MaxValue);
+        }
+        else if (value is >= 0x40 and <= 0x7E)
+        {
+            SawLineEditor |= (value, _parameter) is ((byte)'n', 6) or ((byte)'h', 2004);
+            _state = State.Text;
+        }
+    }
 
     private void Text(byte value)
     {

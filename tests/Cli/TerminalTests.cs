@@ -1,4 +1,3 @@
-using System.Text;
 using Dbt.Cli;
 using Dbt.Cli.Terminal;
 

@@ -1,4 +1,3 @@
-using Dbt.Devices;
 using Dbt.Runtime;
 
 namespace Dbt.Tests.Devices;

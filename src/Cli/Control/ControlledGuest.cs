@@ -1,8 +1,6 @@
 using System.Globalization;
 using Dbt.Cli.Config;
-using Dbt.Cli.Control.Contract;
 using Dbt.Devices;
-using Dbt.Devices.Block;
 using Dbt.Devices.Network;
 using Dbt.Runtime;
 using Dbt.Xen;

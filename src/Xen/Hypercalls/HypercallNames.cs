@@ -20,11 +20,20 @@ internal static class HypercallNames
     // Those that guests try and do without.
     private static readonly Dictionary<(int Number, uint Command), string> s_commands = new()
     {
-        [(MemoryOp, 16)] = "XENMEM_set_pod_target", [(MemoryOp, 17)] = "XENMEM_get_pod_target", [(MemoryOp, 26)] = "XENMEM_get_vnumainfo",
-        [(20, 4)] = "GNTTABOP_transfer", [(20, 8)] = "GNTTABOP_set_version", [(20, 9)] = "GNTTABOP_get_status_frames",
-        [(20, 12)] = "GNTTABOP_cache_flush", [(24, 14)] = "VCPUOP_register_runstate_phys_area", [(24, 15)] = "VCPUOP_register_vcpu_time_phys_area",
-        [(32, 10)] = "EVTCHNOP_reset", [(32, 11)] = "EVTCHNOP_init_control", [(32, 12)] = "EVTCHNOP_expand_array",
-        [(32, 13)] = "EVTCHNOP_set_priority", [(32, 14)] = "EVTCHNOP_reset_cont",
+        [(MemoryOp, 16)] = "XENMEM_set_pod_target",
+        [(MemoryOp, 17)] = "XENMEM_get_pod_target",
+        [(MemoryOp, 26)] = "XENMEM_get_vnumainfo",
+        [(20, 4)] = "GNTTABOP_transfer",
+        [(20, 8)] = "GNTTABOP_set_version",
+        [(20, 9)] = "GNTTABOP_get_status_frames",
+        [(20, 12)] = "GNTTABOP_cache_flush",
+        [(24, 14)] = "VCPUOP_register_runstate_phys_area",
+        [(24, 15)] = "VCPUOP_register_vcpu_time_phys_area",
+        [(32, 10)] = "EVTCHNOP_reset",
+        [(32, 11)] = "EVTCHNOP_init_control",
+        [(32, 12)] = "EVTCHNOP_expand_array",
+        [(32, 13)] = "EVTCHNOP_set_priority",
+        [(32, 14)] = "EVTCHNOP_reset_cont",
     };
 
     /// <summary>A command of a hypercall for the log: few different texts, whatever a guest passes.</summary>

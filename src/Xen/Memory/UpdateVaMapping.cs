@@ -1,6 +1,5 @@
 using Dbt.Xen.Abi;
 using Dbt.Xen.Hypercalls;
-using static Dbt.Xen.Abi.Errno;
 
 namespace Dbt.Xen.Memory;
 

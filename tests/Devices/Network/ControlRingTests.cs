@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Dbt.Devices.Network;
 using Dbt.Devices.Network.Frontend;
 
 namespace Dbt.Tests.Devices.Network;

@@ -1,5 +1,3 @@
-using Dbt.Devices.Network;
-
 namespace Dbt.Tests.Devices.Network;
 
 /// <summary>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using Dbt.Cli.Packages;
 
@@ -110,12 +109,6 @@ internal static class DebianRoot
         root.AddText("etc/hostname", DebianGuest.Name + "\n");
         root.AddText("etc/resolv.conf", "");
         root.AddLink("etc/mtab", "../proc/self/mounts");
-        if (root.Exists("usr/bin/apt-get"))
-        {
-            string release = File.ReadLines(root.HostPath("usr/lib/os-release")).FirstOrDefault(line => line.StartsWith("VERSION_CODENAME=", StringComparison.Ordinal))?.Split('=')[1]
-                ?? "stable";
-            root.AddText("etc/apt/sources.list", string.Create(CultureInfo.InvariantCulture, $"deb http://deb.debian.org/debian {release} main\n"));
-        }
 
         void Add(string path, string file, UnixFileMode mode) =>
             root.AddFile(path, Encoding.UTF8.GetBytes(GuestFiles.Text(file).Replace("@SHELL@", shell, StringComparison.Ordinal)), mode);

@@ -8,7 +8,7 @@ namespace Dbt.Devices.Block;
 /// frontend may close and open again, as a boot loader and the kernel after it do; every connection reads the frontend's nodes anew. State changes
 /// are answered before the frontend's write to xenstore returns, unless requests are under way: then when the last of them is done.
 /// </summary>
-internal sealed class BlockBackend : IDisposable
+internal sealed class BlockBackend : IDetachable
 {
     // As Linux' back end keeps for a queue: the 11 segments of 32 requests, three times.
     private const int PersistentGrants = 1056;

@@ -9,50 +9,15 @@ internal sealed class DiskSet(XenStore store, IFrontend frontend) : IDisposable
     /// <summary>How long a guest has for closing a disk, as with xl.</summary>
     public static readonly TimeSpan DetachTimeout = TimeSpan.FromSeconds(10);
 
-    private readonly Lock _lock = new();
-    private readonly List<BlockBackend> _disks = [];
-    private bool _disposed;
+    private readonly DeviceSet<BlockBackend> _disks = new();
 
     /// <summary>The disks as they are now, in the order in which they were attached.</summary>
-    public IReadOnlyList<DiskStatus> Statuses
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _disks.ConvertAll(static disk => disk.Status);
-            }
-        }
-    }
+    public IReadOnlyList<DiskStatus> Statuses => _disks.ConvertAll(static disk => disk.Status);
 
     /// <summary>Opens a disk's image and offers it to the guest.</summary>
     /// <exception cref="HostException">The image can't be used, or there is a disk of that number.</exception>
-    public void Attach(DiskConfiguration disk)
-    {
-        lock (_lock)
-        {
-            if (_disposed)
-            {
-                throw new HostException("the guest has ended");
-            }
-
-            if (_disks.Exists(other => other.Configuration.Device.Number == disk.Device.Number))
-            {
-                throw new HostException($"there is a disk {disk.Device.Name} already");
-            }
-
-            RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom, disk.IsSurelyRaw);
-            try
-            {
-                _disks.Add(new BlockBackend(store, frontend, disk, image));
-            }
-            catch
-            {
-                image.Dispose();
-                throw;
-            }
-        }
-    }
+    public void Attach(DiskConfiguration disk) => _disks.Add(
+        other => other.Configuration.Device.Number == disk.Device.Number, $"there is a disk {disk.Device.Name} already", () => Open(disk));
 
     /// <summary>Tells the guest how large a disk's image is now.</summary>
     /// <returns>The size, bytes.</returns>
@@ -64,55 +29,34 @@ internal sealed class DiskSet(XenStore store, IFrontend frontend) : IDisposable
     public void Detach(string name, bool force, TimeSpan timeout)
     {
         BlockBackend disk = Find(name);
-        disk.BeginDetach();
-        if (!disk.Released.Wait(timeout) && !force)
-        {
-            // It goes as soon as the guest lets go of it.
-            disk.Released.ContinueWith(_ => Remove(disk), TaskScheduler.Default);
-            throw new HostException($"the guest doesn't let go of {disk.Configuration.Device.Name}: is it mounted? It is detached when the guest closes it; force detaches it now");
-        }
-
-        Remove(disk);
+        _disks.Detach(
+            disk, force, timeout,
+            $"the guest doesn't let go of {disk.Configuration.Device.Name}: is it mounted? It is detached when the guest closes it; force detaches it now");
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        BlockBackend[] disks;
-        lock (_lock)
-        {
-            _disposed = true;
-            disks = [.. _disks];
-            _disks.Clear();
-        }
+    public void Dispose() => _disks.Dispose();
 
-        foreach (BlockBackend disk in disks)
+    private BlockBackend Open(DiskConfiguration disk)
+    {
+        RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom, disk.IsSurelyRaw);
+        try
         {
-            disk.Dispose();
+            return new BlockBackend(store, frontend, disk, image);
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
         }
     }
 
     private BlockBackend Find(string name)
     {
-        lock (_lock)
-        {
-            BlockBackend? found = _disks.Find(disk => disk.Configuration.Device.Name == name)
-                ?? (VirtualDevice.TryParse(name, out VirtualDevice device) ? _disks.Find(disk => disk.Configuration.Device.Number == device.Number) : null);
-            return found ?? throw new HostException(_disks.Count == 0 ? $"there is no disk {name}; the guest has none"
-                : $"there is no disk {name}; the guest has {string.Join(", ", _disks.Select(static disk => disk.Configuration.Device.Name))}");
-        }
-    }
-
-    private void Remove(BlockBackend disk)
-    {
-        lock (_lock)
-        {
-            if (!_disks.Remove(disk))
-            {
-                return; // somebody else removed it
-            }
-        }
-
-        disk.Dispose();
+        List<BlockBackend> disks = _disks.ConvertAll(static disk => disk);
+        BlockBackend? found = disks.Find(disk => disk.Configuration.Device.Name == name)
+            ?? (VirtualDevice.TryParse(name, out VirtualDevice device) ? disks.Find(disk => disk.Configuration.Device.Number == device.Number) : null);
+        return found ?? throw new HostException(disks.Count == 0 ? $"there is no disk {name}; the guest has none"
+            : $"there is no disk {name}; the guest has {string.Join(", ", disks.Select(static disk => disk.Configuration.Device.Name))}");
     }
 }

@@ -8,7 +8,7 @@ namespace Dbt.Devices.Network.Frontend;
 /// between the guest's rings and what the card is plugged into, to which it is the guest's end of the cable. The frontend may close and open
 /// again; every connection reads its nodes anew. State changes are answered before the frontend's write to xenstore returns.
 /// </summary>
-internal sealed class VifBackend : INetworkEnd, IDisposable
+internal sealed class VifBackend : INetworkEnd, IDetachable
 {
     /// <summary>Queues that a guest may have.</summary>
     public const int MaxQueues = 4;

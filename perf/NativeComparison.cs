@@ -7,7 +7,7 @@ namespace Dbt.Perf;
 
 /// <summary>
 /// Floating-point and SIMD kernels in C, compiled by the host's gcc for i386 and run natively and on an engine in turn: how many times as
-/// long the guest takes. Needs <c>gcc -m32</c>.
+/// long the guest takes. Needs <c>gcc -m32</c>. Where the host's kernel runs no 32-bit programs, the same source is compiled for 64 bits there.
 /// </summary>
 internal static unsafe partial class NativeComparison
 {
@@ -25,28 +25,38 @@ internal static unsafe partial class NativeComparison
         ("dot product, x87", "dot", X87 + " -msse2"),
         ("AES rounds", "aes", Sse + " -maes"),
         ("byte search, SSE2", "count", Sse),
+        ("big numbers, MMX", "bignum", Sse),
     ];
 
     /// <summary>Prints a line for each kernel.</summary>
     /// <param name="kind">The engine.</param>
     /// <param name="rounds">Runs of each; the quickest counts.</param>
-    public static void Run(EngineKind kind, int rounds)
+    /// <param name="only">A part of the names of the kernels to run; null for all.</param>
+    public static void Run(EngineKind kind, int rounds, string? only = null)
     {
         string folder = Directory.CreateTempSubdirectory("dbt-perf").FullName;
         string source = Path.Combine(AppContext.BaseDirectory, "Native", "kernels.c");
+        bool runs32 = Runs32BitPrograms(folder);
         double product = 1;
-        Console.WriteLine($"{"kernel",-22} {"native ms",10} {kind + " ms",12} {"ratio",7}  side exits");
-        foreach ((string name, string kernel, string options) in Kernels)
+        Console.WriteLine($"{"kernel",-22} {(runs32 ? "native ms" : "64-bit ms"),10} {kind + " ms",12} {"ratio",7}  side exits");
+        (string Name, string Kernel, string Options)[] chosen = [.. Kernels.Where(k => only is null || k.Name.Contains(only, StringComparison.OrdinalIgnoreCase))];
+        foreach ((string name, string kernel, string options) in chosen)
         {
-            string program = Path.Combine(folder, "kernel"), image = program + ".bin";
-            Shell($"gcc -m32 -O2 -w -static -nostdlib -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables "
-                + $"{options} -DKERNEL={kernel} -Wl,-Ttext={Load:x},--build-id=none -o {program} {source} && objcopy -O binary {program} {image}");
+            string program = Path.Combine(folder, "kernel"), image = program + ".bin", native64 = program + "64";
+            string compile = $"gcc -O2 -w -static -nostdlib -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables "
+                + $"{options} -DKERNEL={kernel} -Wl,-Ttext={Load:x},--build-id=none {source}";
+            Shell($"{compile} -m32 -o {program} && objcopy -O binary {program} {image}");
+            if (!runs32)
+            {
+                Shell($"{compile} -m64 -o {native64}");
+            }
+
             double native = double.MaxValue, guest = double.MaxValue;
             int code = 0;
             (uint Result, long Exits) answer = default;
             for (int round = 0; round < rounds; round++)
             {
-                native = Math.Min(native, Native(program, out code));
+                native = Math.Min(native, Native(runs32 ? program : native64, out code));
                 guest = Math.Min(guest, Guest(kind, image, BitConverter.ToUInt32(File.ReadAllBytes(program), EntryField), out answer));
             }
 
@@ -55,8 +65,24 @@ internal static unsafe partial class NativeComparison
             Console.WriteLine($"{name,-22} {native,10:F0} {guest,12:F0} {guest / native,7:F2}  {answer.Exits}{(same ? "" : "  WRONG RESULT")}");
         }
 
-        Console.WriteLine($"geometric mean {Math.Pow(product, 1.0 / Kernels.Length):F2}");
+        Console.WriteLine($"geometric mean {Math.Pow(product, 1.0 / chosen.Length):F2}");
         Directory.Delete(folder, recursive: true);
+    }
+
+    private static bool Runs32BitPrograms(string folder)
+    {
+        string probe = Path.Combine(folder, "probe");
+        Shell($"echo '.globl _start\n_start: mov $1, %eax\n int $0x80' | gcc -m32 -x assembler -nostdlib -static -o {probe} -");
+        try
+        {
+            using var process = Process.Start(probe);
+            process.WaitForExit();
+            return true;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
     }
 
     private static double Native(string program, out int code)

@@ -86,7 +86,8 @@ internal static class FlagLiveness
 
     private static bool MayLeave(Region region, in Instruction instruction)
     {
-        if (instruction.IsStackInstruction || instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv || EmitSimd.MayLeave(instruction.Mnemonic))
+        if (instruction.IsStackInstruction || instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv || EmitSimd.MayLeave(instruction.Mnemonic)
+            || EmitMmx.IsMmx(instruction))
         {
             return true;
         }
@@ -100,6 +101,6 @@ internal static class FlagLiveness
             }
         }
 
-        return Translatable.Routine(instruction, region) is null;
+        return Translatable.Routine(instruction, region) is not { } routine || (region.MixesX87AndMmx && routine == EmitX87.Run);
     }
 }

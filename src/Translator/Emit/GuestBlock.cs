@@ -35,6 +35,9 @@ internal sealed class GuestBlock(uint start)
     /// <summary>Places of floating-point instructions whose results nothing reads.</summary>
     public HashSet<int> DeadVectors { get; } = [];
 
+    /// <summary>What is certain of MMX mode where the block begins.</summary>
+    public MmxState MmxOnEntry { get; set; }
+
     /// <summary>It has one way in, from a block emitted before it: the flags arrive as they were left there.</summary>
     public bool InheritsFlags { get; set; }
 

@@ -1,22 +1,23 @@
 using System.Reflection.Emit;
 using System.Runtime.Intrinsics;
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.State;
 using Iced.Intel;
 
 namespace Dbt.Translator.Emit;
 
 /// <summary>A source operand of a vector instruction, ready to be pushed: a register, or memory at a checked host address.</summary>
-/// <param name="Register">XMM register's number, or -1.</param>
+/// <param name="Register">Register's number (<see cref="InstructionEmitter.VectorNumber"/>), or -1.</param>
 /// <param name="Host">Host address.</param>
 /// <param name="Size">Bytes in memory.</param>
 internal readonly record struct VectorSource(int Register, LocalBuilder? Host, int Size);
 
 internal sealed partial class InstructionEmitter
 {
-    private readonly LocalBuilder?[] _vectors = new LocalBuilder?[8];
+    private readonly LocalBuilder?[] _vectors = new LocalBuilder?[16];
     private LocalBuilder? _opaqueZero;
 
-    /// <summary>XMM registers that the region reads or writes, and those it writes: bit per number. Set before anything is emitted.</summary>
+    /// <summary>XMM and MMX registers that the region reads or writes, and those it writes: bit per number. Set before anything is emitted.</summary>
     public int UsedVectors { get; set; }
 
     /// <inheritdoc cref="UsedVectors"/>
@@ -68,26 +69,39 @@ internal sealed partial class InstructionEmitter
         }
     }
 
-    /// <summary>Number of an XMM register.</summary>
-    public static int VectorNumber(Register register) => register - Iced.Intel.Register.XMM0;
+    /// <summary>Number of a vector register: XMM0 to XMM7 are 0 to 7, MM0 to MM7 are 8 to 15.</summary>
+    public static int VectorNumber(Register register) =>
+        register.IsMM() ? FirstMmx + (register - Iced.Intel.Register.MM0) : register - Iced.Intel.Register.XMM0;
 
-    /// <summary>A source operand of a vector instruction. Memory is checked, which may leave.</summary>
+    /// <summary>A source operand of a vector instruction. Memory is checked, which may leave; an MMX instruction enters MMX mode here.</summary>
     /// <param name="instruction">The instruction.</param>
     /// <param name="operand">Which operand.</param>
-    /// <param name="size">Bytes, where it is memory.</param>
-    /// <param name="aligned">Whether memory must be aligned on its size.</param>
+    /// <param name="size">Bytes, where it is memory; of an MMX instruction it is what its encoding says.</param>
+    /// <param name="aligned">Whether memory must be aligned on its size; that of an MMX instruction need not be.</param>
     public VectorSource Vector(in Instruction instruction, int operand, int size, bool aligned)
     {
+        bool mmx = EmitMmx.IsMmx(instruction);
+        VectorSource source;
         if (instruction.GetOpKind(operand) == OpKind.Register)
         {
-            return new VectorSource(VectorNumber(instruction.GetOpRegister(operand)), null, 0);
+            source = new VectorSource(VectorNumber(instruction.GetOpRegister(operand)), null, 0);
+        }
+        else
+        {
+            size = mmx ? instruction.MemorySize.GetSize() : size;
+            bool anywhere = !aligned || (mmx && size != 16);
+            source = new VectorSource(-1, anywhere ? Host(instruction, size, write: false) : HostAligned(instruction, size, write: false), size);
         }
 
-        LocalBuilder host = aligned ? HostAligned(instruction, size, write: false) : Host(instruction, size, write: false);
-        return new VectorSource(-1, host, size);
+        if (mmx)
+        {
+            EnterMmx();
+        }
+
+        return source;
     }
 
-    /// <summary>Pushes an XMM register.</summary>
+    /// <summary>Pushes an XMM or MMX register.</summary>
     public void PushVector(int number) => Il.Emit(OpCodes.Ldloc, VectorLocal(number));
 
     /// <summary>Pushes a source; of narrow memory the rest is zero where asked for, else anything.</summary>
@@ -147,22 +161,26 @@ internal sealed partial class InstructionEmitter
         Il.Emit(OpCodes.Ldobj, typeof(Vector128<byte>));
     }
 
-    /// <summary>Pops a result into an XMM register.</summary>
+    /// <summary>Pops a result into an XMM or MMX register.</summary>
     public void SetVector(int number)
     {
         if ((WrittenVectors >> number & 1) == 0)
         {
-            throw new InvalidOperationException($"The translation of {_mnemonic} writes XMM{number}, which the region's summary does not have.");
+            throw new InvalidOperationException($"The translation of {_mnemonic} writes vector register {number}, which the region's summary does not have.");
         }
 
         Il.Emit(OpCodes.Stloc, VectorLocal(number));
+        if (number >= FirstMmx)
+        {
+            NoteMmxWritten(number - FirstMmx);
+        }
     }
 
-    /// <summary>Pops a floating-point result into an XMM register. One that nothing reads is computed all the same, for its flags.</summary>
+    /// <summary>Pops a floating-point result into an XMM or MMX register. One that nothing reads is computed all the same, for its flags.</summary>
     public void SetFloat(int number)
     {
         SetVector(number);
-        if (Optimized && Block.DeadVectors.Contains(Position))
+        if (Optimized && (number >= FirstMmx || Block.DeadVectors.Contains(Position)))
         {
             StateAddress(StateLayout.Scratch);
             PushVector(number);
@@ -224,7 +242,7 @@ internal sealed partial class InstructionEmitter
     {
         if ((UsedVectors >> number & 1) == 0)
         {
-            throw new InvalidOperationException($"The translation of {_mnemonic} uses XMM{number}, which the region's summary does not have.");
+            throw new InvalidOperationException($"The translation of {_mnemonic} uses vector register {number}, which the region's summary does not have.");
         }
 
         return _vectors[number] ??= Il.DeclareLocal(typeof(Vector128<byte>));

@@ -77,6 +77,7 @@ internal sealed partial class InstructionEmitter
         Block = block;
         BlockEnded = false;
         X87RunEnd = 0;
+        _mmx = block.MmxOnEntry;
         Flags = block.EntryFlags ?? StateFlags.Instance;
         Il.MarkLabel(block.Label);
     }

@@ -35,6 +35,9 @@ internal sealed class Region(uint entry, CpuMode mode, bool nativeFloatingPoint)
     /// <summary>Opcodes of x87 instructions, by EIP, as the unit keeps that of the last one (SDM vol. 1, 8.1.8).</summary>
     public Dictionary<uint, ushort> X87Opcodes { get; } = [];
 
+    /// <summary>Whether both x87 and MMX instructions are translated, so that the registers they share change hands inside.</summary>
+    public bool MixesX87AndMmx { get; set; }
+
     /// <summary>Guest instructions held.</summary>
     public int InstructionCount { get; set; }
 }

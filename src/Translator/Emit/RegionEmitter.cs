@@ -47,6 +47,15 @@ internal static unsafe class RegionEmitter
         e.UsedVectors = use.UsedVectors;
         e.WrittenVectors = use.WrittenVectors;
         e.NeededUnits = Translatable.UnitsOf(region);
+        e.UsesMmx = Translatable.UsesMmx(region);
+        region.MixesX87AndMmx = e.UsesMmx && (e.NeededUnits & LiveUnit.X87) != 0;
+        if (region.MixesX87AndMmx)
+        {
+            // Made live where the first x87 instruction is.
+            e.NeededUnits &= ~LiveUnit.X87;
+        }
+
+        MmxState.Compute(region);
         VectorLiveness.Compute(region);
         FlagLiveness.Compute(region);
         foreach (GuestBlock block in region.Blocks)
@@ -95,6 +104,7 @@ internal static unsafe class RegionEmitter
 
         EmitUnitCheck(e);
         e.LoadVectors();
+        e.BeginMmx();
         for (int register = 0; register < 8; register++)
         {
             if ((e.UsedRegisters >> register & 1) != 0)
@@ -351,6 +361,7 @@ internal static unsafe class RegionEmitter
         }
 
         e.StoreVectors();
+        e.StoreMmx();
         if (eip)
         {
             e.StoreState(StateLayout.Eip, () => il.Emit(OpCodes.Ldloc, e.EipLocal));

@@ -5,8 +5,8 @@ namespace Dbt.Translator.Emit;
 /// <summary>Which registers a region touches: bit masks of those read or written, and of those written.</summary>
 /// <param name="Used">General registers read or written.</param>
 /// <param name="Written">General registers written.</param>
-/// <param name="UsedVectors">XMM registers read or written by translated instructions.</param>
-/// <param name="WrittenVectors">XMM registers written by translated instructions.</param>
+/// <param name="UsedVectors">XMM and MMX registers read or written by translated instructions.</param>
+/// <param name="WrittenVectors">XMM and MMX registers written by translated instructions.</param>
 internal readonly record struct RegisterUse(int Used, int Written, int UsedVectors, int WrittenVectors);
 
 /// <summary>Which registers a region touches.</summary>
@@ -34,9 +34,9 @@ internal static class RegisterSummary
                         used |= bit;
                         written |= writes ? bit : 0;
                     }
-                    else if (translated && register.Register.IsXMM())
+                    else if (translated && (register.Register.IsXMM() || register.Register.IsMM()))
                     {
-                        int bit = 1 << (register.Register - Register.XMM0);
+                        int bit = 1 << InstructionEmitter.VectorNumber(register.Register);
                         usedVectors |= bit;
                         writtenVectors |= writes ? bit : 0;
                     }

@@ -33,6 +33,9 @@ internal static unsafe class StateLayout
     /// <summary>A general register, 0 (EAX) to 7 (EDI).</summary>
     public static int Gpr(int register) => register * 4;
 
+    /// <summary>An MMX register, where TOP is 0.</summary>
+    public static int Mm(int register) => Fx + 32 + (register * 16);
+
     /// <summary>An XMM register.</summary>
     public static int Xmm(int register) => Fx + 160 + (register * 16);
 

@@ -43,6 +43,10 @@ internal static class Translatable
         return units;
     }
 
+    /// <summary>Whether MMX instructions are translated in a region.</summary>
+    public static bool UsesMmx(Region region) =>
+        region.Blocks.Exists(block => block.Instructions.Exists(instruction => EmitMmx.IsMmx(instruction) && Routine(instruction, region) is not null));
+
     private static bool UnitsAllow(InstructionRow row, in Instruction instruction, Region region)
     {
         if (row.TestClass == TestClass.Fpu)
@@ -55,21 +59,9 @@ internal static class Translatable
             return true;
         }
 
-        if (!region.NativeFloatingPoint || (region.Mode & CpuMode.SseTrap) != 0)
-        {
-            return false;
-        }
-
-        // MMX is interpreted.
-        for (int i = 0; i < instruction.OpCount; i++)
-        {
-            if (instruction.GetOpKind(i) == OpKind.Register && instruction.GetOpRegister(i).IsMM())
-            {
-                return false;
-            }
-        }
-
-        return true;
+        bool mmx = EmitMmx.IsMmx(instruction);
+        CpuMode traps = mmx && !EmitMmx.UsesXmm(instruction) ? CpuMode.FpuTrap : CpuMode.SseTrap;
+        return region.NativeFloatingPoint && (region.Mode & traps) == 0 && (!mmx || EmitMmx.IsTranslated(instruction.Mnemonic));
     }
 
     private static bool AddressesAreTranslated(in Instruction instruction, CpuMode mode)

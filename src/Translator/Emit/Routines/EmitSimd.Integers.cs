@@ -129,6 +129,11 @@ internal static partial class EmitSimd
             int to = Xmm(i, 0);
             if (InstructionEmitter.IsImmediate(i, 1))
             {
+                if (EmitMmx.IsMmx(i))
+                {
+                    e.EnterMmx();
+                }
+
                 e.PushVector(to);
                 e.Constant(i.Immediate8);
                 e.Il.Emit(OpCodes.Call, byCount);

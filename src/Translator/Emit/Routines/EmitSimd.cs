@@ -5,8 +5,9 @@ using Iced.Intel;
 namespace Dbt.Translator.Emit.Routines;
 
 /// <summary>
-/// SSE to SSE4.2, AES and PCLMULQDQ on XMM registers: each is one of the host's own instructions, by its intrinsic, where the host has it.
+/// SSE to SSE4.2, AES and PCLMULQDQ: each is one of the host's own instructions, by its intrinsic, where the host has it.
 /// Floating point runs with the guest's MXCSR in the host's: see <see cref="State.LiveUnit.Mxcsr"/>.
+/// MMX forms come here too where the low half of the XMM form does the same; the others are in <see cref="EmitMmx"/>.
 /// </summary>
 internal static partial class EmitSimd
 {
@@ -24,6 +25,8 @@ internal static partial class EmitSimd
         AddFloats();
         AddConversions();
         AddComparisons();
+        EmitMmx.AddTo(Routines);
+        Floating.UnionWith([Mnemonic.Cvtpi2ps, Mnemonic.Cvtps2pi, Mnemonic.Cvttps2pi, Mnemonic.Cvtpd2pi, Mnemonic.Cvttpd2pi]);
     }
 
     /// <summary>The routine of a mnemonic; null where there is none on this host.</summary>

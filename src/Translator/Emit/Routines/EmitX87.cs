@@ -57,6 +57,7 @@ internal static class EmitX87
         }
 
         ref readonly Instruction last = ref run[^1];
+        e.EnterX87();
         Call(e, stub, hosts, EmitX87Operands.ReadsFlags(run[0]));
         LocalBuilder result = e.StoreTemp();
         NotePointers(e, run);

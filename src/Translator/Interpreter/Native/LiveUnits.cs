@@ -31,6 +31,9 @@ internal static unsafe class LiveUnits
     /// <summary>void (CpuState*): takes back what is live.</summary>
     public static nint HarvestCode { get; } = Assemble(CodeBytes / 2, WriteHarvest);
 
+    /// <summary>void (CpuState*): takes back the x87 unit, if it is live.</summary>
+    public static nint HarvestX87Code { get; } = Assemble(CodeBytes * 3 / 4, WriteHarvestX87Only);
+
     private static void WriteActivate(Assembler a)
     {
         Label refuse = a.CreateLabel(), end = a.CreateLabel(), control = a.CreateLabel(), x87 = a.CreateLabel();
@@ -89,6 +92,13 @@ internal static unsafe class LiveUnits
         a.ret();
     }
 
+    private static void WriteHarvestX87Only(Assembler a)
+    {
+        WriteHarvestX87(a);
+        a.and(__dword_ptr[rdi + StateLayout.LiveUnits], ~(int)LiveUnit.X87);
+        a.ret();
+    }
+
     // The registers from where FXSAVE puts them, and the pointers that translated code has noted in place of the host's.
     private static void WriteHarvestX87(Assembler a)
     {
@@ -143,6 +153,11 @@ internal static unsafe class LiveUnits
         write(assembler);
         using var stream = new MemoryStream();
         assembler.Assemble(new StreamCodeWriter(stream), (ulong)(Code + offset));
+        if (stream.Length > CodeBytes / 4)
+        {
+            throw new InvalidOperationException("The code for live units has outgrown its place.");
+        }
+
         stream.ToArray().CopyTo(new Span<byte>(Code + offset, (int)stream.Length));
         return (nint)(Code + offset);
     }

@@ -6,7 +6,7 @@ using static Dbt.Tests.Translator.Oracle.OracleLayout;
 namespace Dbt.Tests.Translator.Oracle;
 
 /// <summary>The host's own processor as an executor of test vectors: owns the harness process and the file shared with it.</summary>
-internal sealed unsafe class NativeProcessor : IDisposable
+internal sealed unsafe class NativeProcessor : IOracleReference
 {
     private readonly string _program, _sharedPath;
     private readonly MemoryMappedFile _file;
@@ -30,9 +30,7 @@ internal sealed unsafe class NativeProcessor : IDisposable
     /// <summary>Times the harness process was started.</summary>
     public int Starts { get; private set; }
 
-    /// <summary>Runs vectors over one background.</summary>
-    /// <param name="background">Contents of all pages before each vector: <see cref="OracleLayout.LiveBytes"/>.</param>
-    /// <param name="vectors">Any number of vectors.</param>
+    /// <inheritdoc/>
     /// <returns>An outcome for each vector; unusable where it ended the harness.</returns>
     public Outcome[] Run(byte[] background, IReadOnlyList<TestVector> vectors)
     {

@@ -4,7 +4,7 @@ using Dbt.Translator;
 
 namespace Dbt.Tests.Translator.Oracle;
 
-/// <summary>Runs vectors natively and on engines, on several threads, and collects what differs, one minimal example for each kind.</summary>
+/// <summary>Runs vectors on the reference and on engines, on several threads, and collects what differs, one minimal example for each kind.</summary>
 internal sealed class OracleRun : IDisposable
 {
     private const int MaxKinds = 40;
@@ -15,8 +15,9 @@ internal sealed class OracleRun : IDisposable
 
     /// <param name="threads">How many workers, each with engines of its own.</param>
     /// <param name="guests">Makes the engines of one.</param>
-    public OracleRun(int threads, Func<GuestProcessor[]> guests) =>
-        _workers = [.. Enumerable.Range(0, threads).Select(_ => new OracleWorker(guests(), _failures))];
+    /// <param name="reference">Makes what they are compared with; the host's own processor where null.</param>
+    public OracleRun(int threads, Func<GuestProcessor[]> guests, Func<IOracleReference>? reference = null) =>
+        _workers = [.. Enumerable.Range(0, threads).Select(_ => new OracleWorker(guests(), _failures, reference?.Invoke() ?? new NativeProcessor()))];
 
     /// <summary>Vectors compared so far, on all engines.</summary>
     public long Compared => _workers.Sum(w => w.Compared);

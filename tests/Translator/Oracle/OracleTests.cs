@@ -61,6 +61,29 @@ public sealed class OracleTests(ITestOutputHelper output)
         Assert.True(run.Unusable * 10 < run.Compared, report);
     }
 
+    /// <summary>
+    /// Translated floating point gives what the interpreter gives, whose instructions are the host's own: for hosts whose kernel runs no
+    /// 32-bit programs. 20,000 vectors; more by request.
+    /// </summary>
+    [X64Fact]
+    public void TranslatedFloatingPoint_AgreesWithTheInterpreter()
+    {
+        long vectors = Variable("VECTORS") is null ? 20_000 : Vectors;
+        string[] names = [.. ((string[])["quick", "optimized"]).Where(e => Variable("ENGINE") is not { } only || only == e)];
+        OracleScenario[] scenarios = [.. OracleScenario.All(Wanted, 32).Where(s => s.Fx && (Variable("ONLY") is not { } only || s.Name.Contains(only)))];
+        using var run = new OracleRun(2, () => [.. names.Select(Engine)], () => new InterpreterReference()) { Found = Note };
+        foreach (OracleScenario scenario in scenarios)
+        {
+            run.Run(scenario, Seed, vectors * scenario.Share / scenarios.Sum(s => s.Share));
+        }
+
+        string report = run.Report();
+        output.WriteLine(report);
+        Note(report);
+        Assert.True(run.Kinds == 0, report);
+        Assert.True(run.Unusable * 10 < run.Compared, report);
+    }
+
     /// <summary>The tiers one after the other on the same code: interpreter, quick, optimised.</summary>
     [RequiresNative32Fact]
     public void TieredEngine_AgreesWithTheHost()

@@ -9,14 +9,16 @@ internal sealed class OracleWorker : IDisposable
     /// <summary>Vectors in a batch, about.</summary>
     public const int BatchSize = 4096;
 
-    private readonly NativeProcessor _native = new();
+    private readonly IOracleReference _native;
     private readonly GuestProcessor[] _guests;
     private readonly OracleFailures _failures;
 
     /// <param name="guests">The engines; disposed with this.</param>
     /// <param name="failures">Where differences are collected.</param>
-    public OracleWorker(GuestProcessor[] guests, OracleFailures failures)
+    /// <param name="reference">What they are compared with; disposed with this.</param>
+    public OracleWorker(GuestProcessor[] guests, OracleFailures failures, IOracleReference reference)
     {
+        _native = reference;
         _guests = guests;
         _failures = failures;
     }

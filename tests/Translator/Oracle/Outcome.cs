@@ -35,4 +35,17 @@ internal sealed class Outcome
 
     /// <summary>True where nothing can be said: the vector reached into the harness, or did not end.</summary>
     public bool Unusable { get; set; }
+
+    /// <summary>The same in an object of its own.</summary>
+    public Outcome Copy()
+    {
+        var copy = new Outcome
+        {
+            Eflags = Eflags, Eip = Eip, Vector = Vector, Error = Error, Cr2 = Cr2, Memory = Memory, Unusable = Unusable,
+        };
+        Gpr.CopyTo(copy.Gpr, 0);
+        Selectors.CopyTo(copy.Selectors, 0);
+        Fx.CopyTo(copy.Fx, 0);
+        return copy;
+    }
 }

@@ -55,6 +55,11 @@ internal sealed unsafe class ThunkPair : IDisposable
 
         byte* first = Arrange(fx, 0), second = Arrange(fx, 1024);
         NativeRegisters one = registers, other = registers;
+        if (native.ExpectsMmx)
+        {
+            ((FxState*)first)->EnterMmx();
+        }
+
         native.Run(first, first + 512, &one);
         portable.Run(second, second + 512, &other);
 
@@ -64,7 +69,12 @@ internal sealed unsafe class ThunkPair : IDisposable
         Compare(text, "flags", native.WritesFlags, one.Eflags & Flags.Status, other.Eflags & Flags.Status);
         Compare(text, "mxcsr", !native.WholeArea, one.Mxcsr, other.Mxcsr);
         Span(text, "memory", new(first + 512, 16), new(second + 512, 16), tolerance);
-        if (native.WholeArea)
+        if (native.ExpectsMmx && native.WrittenXmm >= 0)
+        {
+            new ReadOnlySpan<byte>(one.Xmm, 16).CopyTo(new(first + 160 + (16 * native.WrittenXmm), 16));
+        }
+
+        if (portable.WholeArea)
         {
             text.Append(FxComparer.Compare(new(first, 512), new(second, 512)));
         }

@@ -46,6 +46,9 @@ internal sealed unsafe class NativeThunk
     /// <summary>Whether the code loads and stores the whole area, not just the XMM registers it names.</summary>
     public required bool WholeArea { get; init; }
 
+    /// <summary>Whether the code expects an area in MMX mode (<see cref="FxState.EnterMmx"/>), and works on the registers it names in place.</summary>
+    public bool ExpectsMmx => Class == NativeClass.Mmx && !WholeArea;
+
     /// <summary>Bytes of the memory operand; 0 for none.</summary>
     public required int MemorySize { get; init; }
 

@@ -144,6 +144,11 @@ internal static unsafe class NativeOperations
         var guest = (FxState*)&cpu->Fx;
         if (!thunk.UsesMxcsr)
         {
+            if (thunk.ExpectsMmx)
+            {
+                guest->EnterMmx();
+            }
+
             thunk.Run((byte*)guest, bounce, registers);
             if (thunk.WrittenXmm >= 0)
             {

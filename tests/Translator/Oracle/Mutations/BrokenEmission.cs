@@ -1,3 +1,4 @@
+using System.Reflection.Emit;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Emit.Routines;
 using Iced.Intel;
@@ -35,6 +36,42 @@ internal static class BrokenEmission
 
     /// <summary>INC is translated as DEC.</summary>
     public static bool StepsDown(InstructionEmitter e, in Instruction i) => EmitArithmetic.Dec(e, i);
+
+    /// <summary>PADDD on MMX registers subtracts.</summary>
+    public static bool MmxSubtracts(InstructionEmitter e, in Instruction i) => EmitSimd.Find(EmitMmx.IsMmx(i) ? Mnemonic.Psubd : Mnemonic.Paddd)!(e, i);
+
+    /// <summary>EMMS ends MMX mode, but leaves all registers valid.</summary>
+    public static bool EmptyKeepsTags(InstructionEmitter e, in Instruction i)
+    {
+        e.EnterMmx();
+        e.LeaveMmx();
+        return true;
+    }
+
+    /// <summary>An MMX register that PXOR wrote is not stored where the translation is left.</summary>
+    public static bool MmxNotWrittenBack(InstructionEmitter e, in Instruction i)
+    {
+        bool emitted = EmitSimd.Find(Mnemonic.Pxor)!(e, i);
+        if (EmitMmx.IsMmx(i))
+        {
+            e.WrittenVectors &= ~(1 << InstructionEmitter.VectorNumber(i.Op0Register));
+        }
+
+        return emitted;
+    }
+
+    /// <summary>MOVNTQ stores what the area holds, and leaves TOP and tags as they are.</summary>
+    public static bool StoreStaysOutOfMmx(InstructionEmitter e, in Instruction i)
+    {
+        LocalBuilder host = e.Host(i, 8, write: true);
+        int from = InstructionEmitter.VectorNumber(i.Op1Register) - InstructionEmitter.VectorNumber(Register.MM0);
+        e.StoreVector(host, 8, () =>
+        {
+            e.LoadState(StateLayout.Mm(from), OpCodes.Ldind_R8);
+            e.Il.Emit(OpCodes.Call, VectorMethods.CreateDoubleUnsafe);
+        });
+        return true;
+    }
 
     /// <summary>ADC's carry in is lost.</summary>
     public static bool CarryIgnored(InstructionEmitter e, in Instruction i) => EmitArithmetic.Add(e, i);

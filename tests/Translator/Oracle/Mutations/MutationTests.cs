@@ -86,6 +86,14 @@ public sealed unsafe class MutationTests
         new() { Name = "Translated INC", Breaks = "steps down", Mnemonic = Mnemonic.Inc, Emit = BrokenEmission.StepsDown },
         new() { Name = "Dead flags", Breaks = "flags are removed that live", Mnemonic = Mnemonic.Add, Emit = BrokenEmission.FlagsDead },
         new() { Name = "Registers at an exit", Breaks = "a written one is not stored", Mnemonic = Mnemonic.Xor, Emit = BrokenEmission.NotWrittenBack },
+        new() { Name = "Translated PADDD, MMX", Breaks = "subtracts", Mnemonic = Mnemonic.Paddd, Emit = BrokenEmission.MmxSubtracts, Scenario = "MMX and SSE" },
+        new() { Name = "Translated EMMS", Breaks = "tags stay", Mnemonic = Mnemonic.Emms, Emit = BrokenEmission.EmptyKeepsTags, Scenario = "MMX and SSE" },
+        new()
+        {
+            Name = "MMX registers at an exit", Breaks = "a written one is not stored", Mnemonic = Mnemonic.Pxor, Emit = BrokenEmission.MmxNotWrittenBack,
+            Scenario = "MMX and SSE",
+        },
+        new() { Name = "MMX mode", Breaks = "is not entered by a store", Mnemonic = Mnemonic.Movntq, Emit = BrokenEmission.StoreStaysOutOfMmx, Scenario = "MMX and SSE" },
         new()
         {
             Name = "Code that modifies itself", Breaks = "writes to code go unnoticed", Mnemonic = Mnemonic.Mov, Platform = () => new ForgetfulPlatform(),
@@ -94,6 +102,22 @@ public sealed unsafe class MutationTests
     ];
 
     public static TheoryData<string> Names => [.. All.Select(mutation => mutation.Name)];
+
+    /// <summary>Those of translated code, for each engine that has some.</summary>
+    public static TheoryData<string, string> Translations
+    {
+        get
+        {
+            var data = new TheoryData<string, string>();
+            foreach (Mutation mutation in All.Where(m => m.Emit is not null))
+            {
+                data.Add(mutation.Name, "quick");
+                data.Add(mutation.Name, "optimized");
+            }
+
+            return data;
+        }
+    }
 
     /// <summary>The list is as long as promised, and nothing is in it twice.</summary>
     [Fact]
@@ -113,12 +137,22 @@ public sealed unsafe class MutationTests
         Assert.True(Differences(mutation, broken: true) > 0, $"not reported: {mutation.Breaks}");
     }
 
-    private static int Differences(Mutation mutation, bool broken)
+    /// <summary>What is wrong in translated code, on both engines that have some, with the interpreter in the host's place.</summary>
+    [X64Theory]
+    [MemberData(nameof(Translations))]
+    public void BrokenTranslation_IsReported(string name, string engine)
+    {
+        Mutation mutation = All.Single(m => m.Name == name);
+        Assert.True(Differences(mutation, broken: false, engine, () => new InterpreterReference()) == 0, "the right semantic is reported");
+        Assert.True(Differences(mutation, broken: true, engine, () => new InterpreterReference()) > 0, $"not reported: {mutation.Breaks}");
+    }
+
+    private static int Differences(Mutation mutation, bool broken, string? engine = null, Func<IOracleReference>? reference = null)
     {
         using MutatedTable? table = broken ? new MutatedTable(mutation) : null;
         bool Wanted(InstructionRow row) => mutation.AllRows || (row.Mnemonic == mutation.Mnemonic && row.Form == mutation.Form);
         OracleScenario scenario = OracleScenario.All(Wanted, States).Single(s => s.Name == mutation.Scenario);
-        using var run = new OracleRun(1, () => [OracleTests.Engine(mutation.Engine, broken ? mutation.Platform?.Invoke() : null)]) { Shrinks = false };
+        using var run = new OracleRun(1, () => [OracleTests.Engine(engine ?? mutation.Engine, broken ? mutation.Platform?.Invoke() : null)], reference) { Shrinks = false };
         run.Run(scenario, 3, Vectors);
         return run.Kinds;
     }

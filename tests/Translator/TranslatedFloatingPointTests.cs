@@ -13,17 +13,32 @@ public sealed unsafe class TranslatedFloatingPointTests
     private const int Data = 0x100000;
     private const int Count = 100;
 
-    public static TheoryData<string, string> Loops => new()
+    private static readonly Dictionary<string, Action<Assembler>> Kernels = new()
     {
-        { "quick", "sse" },
-        { "quick", "x87" },
-        { "optimized", "sse" },
-        { "optimized", "x87" },
-        { "optimized-unlinked", "sse" },
-        { "optimized-unlinked", "x87" },
-        { "tiered", "sse" },
-        { "tiered", "x87" },
+        ["sse"] = Sse,
+        ["x87"] = X87,
+        ["mmx"] = Mmx,
+        ["x87 and mmx"] = X87AndMmx,
+        ["mxcsr"] = Mxcsr,
+        ["strings"] = Strings,
     };
+
+    public static TheoryData<string, string> Loops
+    {
+        get
+        {
+            var data = new TheoryData<string, string>();
+            foreach (string engine in (string[])["quick", "optimized", "optimized-unlinked", "tiered"])
+            {
+                foreach (string kernel in Kernels.Keys)
+                {
+                    data.Add(engine, kernel);
+                }
+            }
+
+            return data;
+        }
+    }
 
     /// <summary>INT 0x80 at the end is all that is interpreted.</summary>
     [X64Theory]
@@ -105,7 +120,7 @@ public sealed unsafe class TranslatedFloatingPointTests
             platform.Write32(Data + (i * 4), (i & 1) == 0 ? 0x12345678 : 0x3FF00000 + (i << 4));
         }
 
-        platform.Assemble(Code, kernel == "sse" ? Sse : X87);
+        platform.Assemble(Code, Kernels[kernel]);
         return platform;
     }
 
@@ -165,6 +180,111 @@ public sealed unsafe class TranslatedFloatingPointTests
         a.dec(ecx);
         a.jnz(next);
         a.fstp(__tbyte_ptr[Data + 0x1010]);
+        a.@int(0x80);
+    }
+
+    private static void Mmx(Assembler a)
+    {
+        Label next = a.CreateLabel();
+        a.mov(ecx, Count);
+        a.mov(esi, Data);
+        a.movd(mm0, ecx);
+        a.pxor(mm1, mm1);
+        a.Label(ref next);
+        a.movd(mm2, __dword_ptr[esi]);
+        a.paddq(mm1, mm2);
+        a.movd(mm3, __dword_ptr[esi + 4]);
+        a.pmuludq(mm3, mm0);
+        a.paddq(mm1, mm3);
+        a.movd(__dword_ptr[esi + 0x1000], mm1);
+        a.psrlq(mm1, 32);
+        a.punpckhbw(mm3, mm2);
+        a.pmovmskb(edx, mm3);
+        a.movq2dq(xmm1, mm3);
+        a.add(esi, 8);
+        a.dec(ecx);
+        a.jnz(next);
+        a.movd(eax, mm1);
+        a.emms();
+        a.movd(mm5, eax);
+        a.@int(0x80);
+    }
+
+    // TOP is 0 again before each change from the one to the other, once with EMMS between and once without.
+    private static void X87AndMmx(Assembler a)
+    {
+        Label next = a.CreateLabel();
+        a.mov(ecx, Count);
+        a.mov(esi, Data);
+        a.emms();
+        a.Label(ref next);
+        a.fld(__qword_ptr[esi]);
+        a.fsqrt();
+        a.fstp(__qword_ptr[Data + 0x1000]);
+        a.movq(mm1, __qword_ptr[esi]);
+        a.paddd(mm1, __qword_ptr[Data + 0x1000]);
+        a.movq(__qword_ptr[Data + 0x1008], mm1);
+        a.fxch(st1);
+        a.fst(__qword_ptr[Data + 0x1018]);
+        a.emms();
+        a.fld(__qword_ptr[Data + 0x1008]);
+        a.fstp(__qword_ptr[Data + 0x1010]);
+        a.add(esi, 8);
+        a.dec(ecx);
+        a.jnz(next);
+        a.@int(0x80);
+    }
+
+    // The same division towards zero and towards plus infinity: the second result is another.
+    private static void Mxcsr(Assembler a)
+    {
+        Label next = a.CreateLabel();
+        a.mov(ecx, Count);
+        a.mov(esi, Data);
+        a.stmxcsr(__dword_ptr[Data + 0x1000]);
+        a.Label(ref next);
+        a.movsd(xmm1, __qword_ptr[esi]);
+        a.cvtsi2sd(xmm2, ecx);
+        a.movapd(xmm3, xmm1);
+        a.mov(eax, __dword_ptr[Data + 0x1000]);
+        a.or(eax, 0x6000);
+        a.mov(__dword_ptr[Data + 0x1004], eax);
+        a.ldmxcsr(__dword_ptr[Data + 0x1004]);
+        a.divsd(xmm1, xmm2);
+        a.roundsd(xmm4, xmm1, 12);
+        a.xor(eax, 0x2000);
+        a.mov(__dword_ptr[Data + 0x1004], eax);
+        a.ldmxcsr(__dword_ptr[Data + 0x1004]);
+        a.divsd(xmm3, xmm2);
+        a.stmxcsr(__dword_ptr[esi + 0x1010]);
+        a.subsd(xmm3, xmm1);
+        a.addsd(xmm5, xmm3);
+        a.add(esi, 8);
+        a.dec(ecx);
+        a.jnz(next);
+        a.ldmxcsr(__dword_ptr[Data + 0x1000]);
+        a.@int(0x80);
+    }
+
+    private static void Strings(Assembler a)
+    {
+        Label next = a.CreateLabel(), none = a.CreateLabel();
+        a.mov(edi, Data + 0x1000);
+        a.mov(esi, Data);
+        a.mov(ebx, Count);
+        a.mov(eax, 7);
+        a.mov(edx, 12);
+        a.Label(ref next);
+        a.movdqu(xmm1, __xmmword_ptr[esi]);
+        a.pcmpistri(xmm1, __xmmword_ptr[esi + 8], 0x44);
+        a.jnc(none);
+        a.pcmpestrm(xmm1, __xmmword_ptr[esi + 4], 0x40);
+        a.maskmovdqu(xmm1, xmm0);
+        a.Label(ref none);
+        a.add(edx, ecx);
+        a.add(esi, 8);
+        a.dec(ebx);
+        a.jnz(next);
         a.@int(0x80);
     }
 

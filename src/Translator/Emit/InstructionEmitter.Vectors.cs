@@ -55,6 +55,22 @@ internal sealed partial class InstructionEmitter
         }
     }
 
+    /// <summary>Loads XMM registers anew, where host code has changed them, or RyuJIT is not to know that they are as before.</summary>
+    /// <param name="numbers">Which: bit per number. Those that the region doesn't use are left out.</param>
+    public void ReloadVectors(int numbers = 0xFF)
+    {
+        for (int number = 0; number < 8; number++)
+        {
+            if ((UsedVectors & numbers & (1 << number)) != 0)
+            {
+                StateAddress(StateLayout.Xmm(number));
+                Il.Emit(OpCodes.Volatile);
+                Il.Emit(OpCodes.Ldobj, typeof(Vector128<byte>));
+                Il.Emit(OpCodes.Stloc, VectorLocal(number));
+            }
+        }
+    }
+
     /// <summary>Stores the XMM registers written, at an exit.</summary>
     public void StoreVectors()
     {

@@ -87,9 +87,17 @@ internal static class Translatable
                     break;
                 case OpKind.MemoryESEDI:
                     break;
+                case OpKind.MemorySegEDI:
+                    // MASKMOVDQU; with a base of its own it is rare.
+                    if (instruction.MemorySegment is Register.CS or Register.FS or Register.GS)
+                    {
+                        return false;
+                    }
+
+                    break;
                 case OpKind.NearBranch16 or OpKind.FarBranch16 or OpKind.FarBranch32:
                     return false;
-                case OpKind.MemorySegDI or OpKind.MemorySegSI or OpKind.MemorySegEDI or OpKind.MemoryESDI:
+                case OpKind.MemorySegDI or OpKind.MemorySegSI or OpKind.MemoryESDI:
                     return false;
             }
         }

@@ -1,5 +1,4 @@
 using Dbt.Translator.Interpretation.Native;
-using Dbt.Translator.Memory;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -7,20 +6,14 @@ namespace Dbt.Translator.Emit;
 
 /// <summary>
 /// Host code for runs of x87 instructions, called with the host addresses of their memory operands in the order of the first six
-/// argument registers (System V). One for each distinct run of the process. Thread-safe.
+/// argument registers (System V).
 /// </summary>
-internal static unsafe class X87Stubs
+internal static class X87Stubs
 {
     /// <summary>Memory operands that a run may have.</summary>
     public const int MaxOperands = 6;
 
-    private const int Capacity = 32 << 20;
-
     private static readonly Register[] Arguments = [Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9];
-    private static readonly Lock Gate = new();
-    private static readonly Dictionary<string, nint> Known = [];
-    private static byte* _memory;
-    private static int _used;
 
     /// <summary>The code for a run; 0 where there is no more room.</summary>
     /// <param name="run">The instructions, of which the last may compare to the flags or store the status word in AX: the code then returns that.</param>
@@ -61,33 +54,7 @@ internal static unsafe class X87Stubs
         }
 
         a.ret();
-        using var stream = new MemoryStream();
-        a.Assemble(new StreamCodeWriter(stream), 0);
-        byte[] code = stream.ToArray();
-        string key = Convert.ToHexString(code);
-        lock (Gate)
-        {
-            if (Known.TryGetValue(key, out nint known))
-            {
-                return known;
-            }
-
-            if (_memory == null)
-            {
-                _memory = HostMemory.Reserve(Capacity, executable: true);
-            }
-
-            if (_used + code.Length > Capacity)
-            {
-                return 0;
-            }
-
-            nint address = (nint)(_memory + _used);
-            code.CopyTo(new Span<byte>((void*)address, code.Length));
-            _used += (code.Length + 15) & ~15;
-            Known.Add(key, address);
-            return address;
-        }
+        return HostStubs.Place(a);
     }
 }
 

@@ -4,7 +4,7 @@ using Iced.Intel;
 
 namespace Dbt.Translator.Instructions;
 
-// MMX, SSE to SSE4.2, AES and PCLMULQDQ, as native thunks in the interpreter; what works on XMM registers is translated.
+// MMX, SSE to SSE4.2, AES and PCLMULQDQ, as native thunks in the interpreter; all but MASKMOVQ are translated.
 internal static unsafe partial class InstructionTable
 {
     private static InstructionRow[] SimdRows() =>
@@ -71,8 +71,8 @@ internal static unsafe partial class InstructionTable
         Simd(Mnemonic.Hsubps, "HSUBPS"),
         Simd(Mnemonic.Insertps, "INSERTPS"),
         Simd(Mnemonic.Lddqu, "LDDQU"),
-        new(Mnemonic.Ldmxcsr, "LDMXCSR", TestClass.Simd, &FpuOperations.Ldmxcsr),
-        new(Mnemonic.Maskmovdqu, "MASKMOVDQU", TestClass.Simd, &FpuOperations.Maskmovdqu),
+        new(Mnemonic.Ldmxcsr, "LDMXCSR", TestClass.Simd, &FpuOperations.Ldmxcsr, EmitSimd.Find(Mnemonic.Ldmxcsr)),
+        new(Mnemonic.Maskmovdqu, "MASKMOVDQU", TestClass.Simd, &FpuOperations.Maskmovdqu, EmitSimd.Find(Mnemonic.Maskmovdqu)),
         new(Mnemonic.Maskmovq, "MASKMOVQ", TestClass.Simd, &FpuOperations.Maskmovq),
         Simd(Mnemonic.Maxpd, "MAXPD"),
         Simd(Mnemonic.Maxps, "MAXPS"),
@@ -252,7 +252,7 @@ internal static unsafe partial class InstructionTable
         Simd(Mnemonic.Sqrtps, "SQRTPS"),
         Simd(Mnemonic.Sqrtsd, "SQRTSD"),
         Simd(Mnemonic.Sqrtss, "SQRTSS"),
-        new(Mnemonic.Stmxcsr, "STMXCSR", TestClass.Simd, &FpuOperations.Stmxcsr),
+        new(Mnemonic.Stmxcsr, "STMXCSR", TestClass.Simd, &FpuOperations.Stmxcsr, EmitSimd.Find(Mnemonic.Stmxcsr)),
         Simd(Mnemonic.Subpd, "SUBPD"),
         Simd(Mnemonic.Subps, "SUBPS"),
         Simd(Mnemonic.Subsd, "SUBSD"),

@@ -83,13 +83,13 @@ internal static partial class EmitSimd
                 3 => zero,
                 _ => null,
             };
-            if (method is null)
-            {
-                return false;
-            }
-
             int to = Xmm(i, 0);
             VectorSource source = e.Vector(i, 1, size, aligned: !scalar);
+            if (method is null)
+            {
+                return CallStub(e, i, source.Host, flags: false);
+            }
+
             if (scalar)
             {
                 e.PushVector(to);

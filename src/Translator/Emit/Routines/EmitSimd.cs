@@ -25,6 +25,7 @@ internal static partial class EmitSimd
         AddFloats();
         AddConversions();
         AddComparisons();
+        AddStubs();
         EmitMmx.AddTo(Routines);
         Floating.UnionWith([Mnemonic.Cvtpi2ps, Mnemonic.Cvtps2pi, Mnemonic.Cvttps2pi, Mnemonic.Cvtpd2pi, Mnemonic.Cvttpd2pi]);
     }

@@ -73,6 +73,21 @@ internal static class BrokenEmission
         return true;
     }
 
+    /// <summary>LDMXCSR only reads its operand.</summary>
+    public static bool ControlNotLoaded(InstructionEmitter e, in Instruction i)
+    {
+        e.Source(i, 0, 4);
+        return true;
+    }
+
+    /// <summary>PCMPISTRI's flags are those of before.</summary>
+    public static bool FlagsStay(InstructionEmitter e, in Instruction i)
+    {
+        bool emitted = EmitSimd.Find(Mnemonic.Pcmpistri)!(e, i);
+        e.SetFlags(StateFlags.Instance);
+        return emitted;
+    }
+
     /// <summary>ADC's carry in is lost.</summary>
     public static bool CarryIgnored(InstructionEmitter e, in Instruction i) => EmitArithmetic.Add(e, i);
 }

@@ -93,6 +93,8 @@ public sealed unsafe class MutationTests
             Name = "MMX registers at an exit", Breaks = "a written one is not stored", Mnemonic = Mnemonic.Pxor, Emit = BrokenEmission.MmxNotWrittenBack,
             Scenario = "MMX and SSE",
         },
+        new() { Name = "Translated LDMXCSR", Breaks = "loads nothing", Mnemonic = Mnemonic.Ldmxcsr, Emit = BrokenEmission.ControlNotLoaded, Scenario = "MMX and SSE" },
+        new() { Name = "Translated PCMPISTRI", Breaks = "flags stay", Mnemonic = Mnemonic.Pcmpistri, Emit = BrokenEmission.FlagsStay, Scenario = "MMX and SSE" },
         new() { Name = "MMX mode", Breaks = "is not entered by a store", Mnemonic = Mnemonic.Movntq, Emit = BrokenEmission.StoreStaysOutOfMmx, Scenario = "MMX and SSE" },
         new()
         {

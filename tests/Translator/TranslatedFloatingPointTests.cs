@@ -224,7 +224,7 @@ public sealed unsafe class TranslatedFloatingPointTests
         a.movq(mm1, __qword_ptr[esi]);
         a.paddd(mm1, __qword_ptr[Data + 0x1000]);
         a.movq(__qword_ptr[Data + 0x1008], mm1);
-        a.fxch(st1);
+        a.fxch(st0, st1);
         a.fst(__qword_ptr[Data + 0x1018]);
         a.emms();
         a.fld(__qword_ptr[Data + 0x1008]);

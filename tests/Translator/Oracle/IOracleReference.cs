@@ -19,7 +19,17 @@ internal sealed class InterpreterReference : IOracleReference
     private readonly GuestProcessor _interpreter = OracleTests.Engine("interpreter");
 
     /// <inheritdoc/>
-    public Outcome[] Run(byte[] background, IReadOnlyList<TestVector> vectors) => [.. vectors.Select(vector => _interpreter.Run(background, vector).Copy())];
+    public Outcome[] Run(byte[] background, IReadOnlyList<TestVector> vectors)
+    {
+        Outcome[] outcomes = [.. vectors.Select(vector => _interpreter.Run(background, vector).Copy())];
+        foreach (Outcome outcome in outcomes)
+        {
+            // As the host's harness has it.
+            outcome.Unusable |= outcome.Vector == HarnessProgram.TimedOut;
+        }
+
+        return outcomes;
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _interpreter.Dispose();

@@ -41,7 +41,13 @@ internal sealed class Outcome
     {
         var copy = new Outcome
         {
-            Eflags = Eflags, Eip = Eip, Vector = Vector, Error = Error, Cr2 = Cr2, Memory = Memory, Unusable = Unusable,
+            Eflags = Eflags,
+            Eip = Eip,
+            Vector = Vector,
+            Error = Error,
+            Cr2 = Cr2,
+            Memory = Memory,
+            Unusable = Unusable,
         };
         Gpr.CopyTo(copy.Gpr, 0);
         Selectors.CopyTo(copy.Selectors, 0);

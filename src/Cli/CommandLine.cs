@@ -3,6 +3,7 @@ using Dbt.Cli.Commands;
 using Dbt.Cli.Config;
 using Dbt.Cli.Control;
 using Dbt.Cli.Packages;
+using Dbt.Cli.Profile;
 using Dbt.Runtime;
 using Dbt.Xen.Builder;
 
@@ -33,6 +34,11 @@ internal static class CommandLine
             Console.Error.WriteLine($"dbt: {exception.Message}");
             return ExitStatus.Usage;
         }
+        catch (ProfileException exception)
+        {
+            Console.Error.WriteLine($"dbt: {exception.Message}");
+            return ExitStatus.Failure;
+        }
         catch (ControlException exception)
         {
             // xl's own wordings, which scripts look for, stand at the line's start.
@@ -57,6 +63,7 @@ internal static class CommandLine
 
             RunCommand.Create(global),
             GuestCommand.Create(),
+            ProfileCommand.Create(),
             DiskCommand.Create(),
             VersionCommand.Create(),
         };

@@ -1,7 +1,9 @@
 using Dbt.Runtime.HostTime;
 using Dbt.Translator;
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.State;
 using Dbt.Xen.Abi;
+using Dbt.Xen.Diagnostics;
 using Dbt.Xen.Events;
 using Dbt.Xen.Processor;
 using Dbt.Xen.Time;
@@ -291,6 +293,8 @@ public sealed unsafe partial class Vcpu
         {
             Timers.NotRunning();
             RunState.Enter(RunStateKind.Blocked);
+            int doing = State->Doing;
+            State->Doing = (int)ProcessorActivity.Idle;
             Leave();
             KeepTimers();
             while (true)
@@ -307,6 +311,7 @@ public sealed unsafe partial class Vcpu
             }
 
             GiveBackTimers();
+            State->Doing = doing;
             Return();
             Timers.Running();
             RunState.Enter(RunStateKind.Running);
@@ -346,12 +351,15 @@ public sealed unsafe partial class Vcpu
         Timers.NotRunning();
         RunState.Enter(RunStateKind.Offline);
         bool wasOutside = IsOutside;
+        int doing = State->Doing;
+        State->Doing = (int)ProcessorActivity.Offline;
         Leave();
         do
         {
             _wake.Wait(-1);
         }
         while (TryPark());
+        State->Doing = doing;
         if (!wasOutside)
         {
             Return();
@@ -388,6 +396,7 @@ public sealed unsafe partial class Vcpu
         {
             using Engine engine = EngineFactory.Create(Domain.EngineOptions, (Platform?)Hvm ?? this, State);
             _engine = engine;
+            using ProcessorProbe probe = VcpuProbe.Attach(this, engine);
             Timers.Running();
             RunState.Enter(RunStateKind.Running);
             SharedTime.Update(this);

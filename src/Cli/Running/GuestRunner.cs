@@ -1,5 +1,6 @@
 using Dbt.Cli.Config;
 using Dbt.Cli.Control;
+using Dbt.Cli.Profile;
 using Dbt.Cli.Terminal;
 using Dbt.Devices;
 using Dbt.Translator;
@@ -51,6 +52,7 @@ internal sealed class GuestRunner : IDisposable
             Vcpus = config.Vcpus,
         });
         _symbols = GuestSymbols.Of(config, options.SystemMapPath);
+        GuestFacts.Tell(config, options.SystemMapPath);
         _log = options.LogPath is null ? null : OpenLog(options.LogPath);
     }
 

@@ -15,6 +15,9 @@ internal sealed unsafe class CompileQueue(CpuState* cpu, Action<Translation> com
     private Thread? _thread;
     private volatile bool _stopping;
 
+    /// <summary>Regions that wait for the compiler.</summary>
+    public int Waiting => _requests.Count;
+
     /// <summary>Hands a region over.</summary>
     /// <returns>False where too many wait already.</returns>
     public bool TryAdd(Translation translation)

@@ -1,3 +1,4 @@
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.Memory;
@@ -64,7 +65,9 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         var target = new EmitTarget(translation.Optimized, policy.Link, exits, jumps.Address, translation.CounterAddress, links.Add);
         EmittedRegion emitted = RegionEmitter.Emit(translation.Region!, target);
         translation.Compile(emitted);
-        Interlocked.Add(ref _nanoseconds, ThreadTime.Nanoseconds - start);
+        long spent = ThreadTime.Nanoseconds - start;
+        DbtEventSource.Log.TellCompiled(translation, spent);
+        Interlocked.Add(ref _nanoseconds, spent);
         Interlocked.Add(ref _ilBytes, emitted.IlBytes);
         Interlocked.Increment(ref translation.Optimized ? ref _regions : ref _blocks);
     }

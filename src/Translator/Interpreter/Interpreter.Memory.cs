@@ -1,3 +1,4 @@
+using Dbt.Translator.Diagnostics;
 using System.Runtime.CompilerServices;
 using Dbt.Translator.Memory;
 using Dbt.Translator.Protection;
@@ -241,7 +242,11 @@ internal sealed unsafe partial class Interpreter
             return true;
         }
 
-        if (Platform.TryResolve(cpu, linear, access, cpu->Cpl == 3, out host, out PageFaultCode error))
+        int doing = cpu->Doing;
+        cpu->Doing = (int)ProcessorActivity.PageTables;
+        bool resolved = Platform.TryResolve(cpu, linear, access, cpu->Cpl == 3, out host, out PageFaultCode error);
+        cpu->Doing = doing;
+        if (resolved)
         {
             return true;
         }

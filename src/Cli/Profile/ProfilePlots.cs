@@ -1,0 +1,100 @@
+using System.Text;
+using Dbt.Translator.Diagnostics;
+using ScottPlot;
+using ScottPlot.Plottables;
+
+namespace Dbt.Cli.Profile;
+
+/// <summary>Plots of a recording over time, as SVG in a data URI, so that a page with them needs nothing else.</summary>
+internal static class ProfilePlots
+{
+    private const int Width = 920, Height = 260;
+
+    private static readonly (string Title, string Colour, Func<ProcessorActivity, bool> Is)[] s_layers =
+    [
+        ("optimised regions", "#2a7f4f", doing => doing is ProcessorActivity.Optimised),
+        ("quick translations", "#8cc28f", doing => doing is ProcessorActivity.Quick or ProcessorActivity.Translated),
+        ("interpreted", "#e3b23c", doing => doing is ProcessorActivity.Interpreting),
+        ("hypercalls", "#b5543c", doing => doing is ProcessorActivity.Hypercall),
+        ("page tables, faults", "#8a5aa8", doing => doing is ProcessorActivity.PageTables or ProcessorActivity.Delivering),
+        ("dispatcher, decoding, compiling", "#4a76b5", doing => doing is ProcessorActivity.Dispatching or ProcessorActivity.Decoding or ProcessorActivity.Compiling),
+        ("idle, offline", "#d9dde3", doing => doing is ProcessorActivity.Idle or ProcessorActivity.Offline),
+    ];
+
+    /// <summary>What the processors did, as layers that add up to them all.</summary>
+    public static string Activity(IReadOnlyList<TimedSample> samples)
+    {
+        const int MostBins = 200;
+        Plot plot = NewPlot("processors");
+        if (samples.Count > 1)
+        {
+            long first = samples.Min(sample => sample.At), span = Math.Max(1, samples.Max(sample => sample.At) - first);
+            int bins = (int)Math.Clamp(span / 50, 2, MostBins);
+            double width = span / 1000.0 / bins;
+            double[] seconds = [.. Enumerable.Range(0, bins).Select(bin => (bin + 0.5) * width)], below = new double[bins];
+            foreach ((string title, string colour, Func<ProcessorActivity, bool> isLayer) in s_layers)
+            {
+                double[] above = [.. below];
+                foreach (TimedSample sample in samples.Where(sample => isLayer((ProcessorActivity)sample.Record.Doing)))
+                {
+                    above[Math.Min((sample.At - first) * bins / span, bins - 1)] += sample.Record.Weight / 1e6 / width;
+                }
+
+                FillY layer = plot.Add.FillY(seconds, below, above);
+                layer.FillColor = Color.FromHex(colour);
+                layer.LineWidth = 0;
+                layer.MarkerSize = 0;
+                layer.LegendText = title;
+                below = above;
+            }
+
+            plot.Axes.SetLimits(0, span / 1000.0, 0, Math.Max(1, below.Max()) * 1.02);
+        }
+
+        return Render(plot, Height + 40);
+    }
+
+    /// <summary>Counters as lines.</summary>
+    public static string Lines(IReadOnlyDictionary<string, IReadOnlyList<CounterValue>> counters, string unit, double scale, params (string Counter, string Title, string Colour)[] lines)
+    {
+        Plot plot = NewPlot(unit);
+        double most = 0, last = 1;
+        foreach ((string counter, string title, string colour) in lines)
+        {
+            if (counters.TryGetValue(counter, out IReadOnlyList<CounterValue>? values) && values.Count > 0)
+            {
+                Scatter line = plot.Add.Scatter(values.Select(value => value.Seconds).ToArray(), values.Select(value => value.Value * scale).ToArray());
+                line.Color = Color.FromHex(colour);
+                line.LineWidth = 2;
+                line.MarkerSize = values.Count > 60 ? 0 : 5;
+                line.LegendText = title;
+                most = Math.Max(most, values.Max(value => value.Value) * scale);
+                last = Math.Max(last, values[^1].Seconds);
+            }
+        }
+
+        plot.Axes.SetLimits(0, last * 1.02, 0, most > 0 ? most * 1.1 : 1);
+        return Render(plot, Height);
+    }
+
+    /// <summary>Whether there is anything to show of counters.</summary>
+    public static bool HasAny(IReadOnlyDictionary<string, IReadOnlyList<CounterValue>> counters, params string[] names) =>
+        names.Any(name => counters.TryGetValue(name, out IReadOnlyList<CounterValue>? values) && values.Any(value => value.Value != 0));
+
+    private static Plot NewPlot(string unit)
+    {
+        var plot = new Plot();
+        plot.YLabel(unit);
+        plot.XLabel("seconds");
+        plot.FigureBackground.Color = Colors.White;
+        plot.Grid.MajorLineColor = Color.FromHex("#e6e9ee");
+        plot.Axes.Frame(false);
+        plot.Axes.Left.FrameLineStyle.Width = 1;
+        plot.Axes.Bottom.FrameLineStyle.Width = 1;
+        plot.ShowLegend(Edge.Right);
+        return plot;
+    }
+
+    private static string Render(Plot plot, int height) =>
+        "data:image/svg+xml;base64," + Convert.ToBase64String(Encoding.UTF8.GetBytes(plot.GetSvgXml(Width, height)));
+}

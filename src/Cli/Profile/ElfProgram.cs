@@ -32,7 +32,7 @@ internal sealed class ElfProgram
     /// <returns>Null for such.</returns>
     public static ElfProgram? TryParse(string name, byte[] file)
     {
-        if (file.Length < HeaderBytes || !file.AsSpan(0, 4).SequenceEqual("\x7fELF"u8) || file[ClassAt] != Class32 || MemoryMarshal.Read<ushort>(file.AsSpan(18)) != Machine386)
+        if (file.Length < HeaderBytes || !file.AsSpan(0, 4).SequenceEqual("\u007fELF"u8) || file[ClassAt] != Class32 || MemoryMarshal.Read<ushort>(file.AsSpan(18)) != Machine386)
         {
             return null;
         }

@@ -111,8 +111,9 @@ internal static class HtmlReport
             ("instructions-quick", "quick translations", "#8cc28f"), ("instructions-interpreted", "interpreted", "#e3b23c"));
         Plot("Dispatcher", "a second", 1, ("look-ups", "look-ups", "#4a76b5"), ("links", "links made", "#2a7f4f"), ("invalidations", "invalidations", "#b5543c"));
         Plot("Look-ups answered at once", "%", 1, ("look-up-hits", "hits", "#4a76b5"));
-        Plot("Compiler", "milliseconds a second; regions", 1, ("compile-time", "compiler's time", "#8a5aa8"), ("compile-queue", "waiting regions", "#b5543c"), ("regions-compiled", "regions a second", "#2a7f4f"));
-        Plot("Code cache", "thousand", 1e-3, ("cached-blocks", "blocks", "#4a76b5"), ("cached-translations", "translations", "#2a7f4f"), ("cached-il-bytes", "IL, bytes", "#8a5aa8"));
+        Plot("Compiler", "a second", 1, ("compile-time", "milliseconds of its time", "#8a5aa8"), ("compile-queue", "waiting regions", "#b5543c"), ("regions-compiled", "regions a second", "#2a7f4f"));
+        Plot("Translations in the code cache", "translations", 1, ("cached-translations", "translations", "#2a7f4f"));
+        Plot("Their IL", "KB", 1e-3, ("cached-il-bytes", "IL", "#8a5aa8"));
         Plot("Hypercalls and upcalls", "a second", 1, ("hypercalls", "hypercalls", "#b5543c"), ("upcalls", "upcalls, interrupts", "#4a76b5"));
 
         void Plot(string title, string unit, double scale, params (string Counter, string Title, string Colour)[] lines)

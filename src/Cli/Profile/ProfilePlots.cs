@@ -31,13 +31,22 @@ internal static class ProfilePlots
             long first = samples.Min(sample => sample.At), span = Math.Max(1, samples.Max(sample => sample.At) - first);
             int bins = (int)Math.Clamp(span / 50, 2, MostBins);
             double width = span / 1000.0 / bins;
+            double[] whole = new double[bins];
+            foreach (TimedSample sample in samples)
+            {
+                whole[BinOf(sample)] += sample.Record.Weight;
+            }
+
+            // A sample's weight may belong to the bin before it: each bin is brought to what there is of processors.
+            int processors = samples.Select(sample => sample.Record.Processor).Distinct().Count();
             double[] seconds = [.. Enumerable.Range(0, bins).Select(bin => (bin + 0.5) * width)], below = new double[bins];
             foreach ((string title, string colour, Func<ProcessorActivity, bool> isLayer) in s_layers)
             {
                 double[] above = [.. below];
                 foreach (TimedSample sample in samples.Where(sample => isLayer((ProcessorActivity)sample.Record.Doing)))
                 {
-                    above[Math.Min((sample.At - first) * bins / span, bins - 1)] += sample.Record.Weight / 1e6 / width;
+                    int bin = BinOf(sample);
+                    above[bin] += processors * sample.Record.Weight / whole[bin];
                 }
 
                 FillY layer = plot.Add.FillY(seconds, below, above);
@@ -48,7 +57,9 @@ internal static class ProfilePlots
                 below = above;
             }
 
-            plot.Axes.SetLimits(0, span / 1000.0, 0, Math.Max(1, below.Max()) * 1.02);
+            plot.Axes.SetLimits(0, span / 1000.0, 0, processors);
+
+            int BinOf(TimedSample sample) => (int)Math.Min((sample.At - first) * bins / span, bins - 1);
         }
 
         return Render(plot, Height + 40);
@@ -84,8 +95,10 @@ internal static class ProfilePlots
     private static Plot NewPlot(string unit)
     {
         var plot = new Plot();
-        plot.YLabel(unit);
-        plot.XLabel("seconds");
+        plot.Font.Set("DejaVu Sans");
+        plot.YLabel(unit, size: 13);
+        plot.XLabel("seconds", size: 13);
+        plot.Axes.Left.Label.Bold = plot.Axes.Bottom.Label.Bold = false;
         plot.FigureBackground.Color = Colors.White;
         plot.Grid.MajorLineColor = Color.FromHex("#e6e9ee");
         plot.Axes.Frame(false);

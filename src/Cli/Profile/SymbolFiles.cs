@@ -109,7 +109,7 @@ internal static class SymbolFiles
         {
             using FileStream file = File.OpenRead(path);
             Span<byte> magic = stackalloc byte[4];
-            if (file.Length is 0 or > MostBytes || file.ReadAtLeast(magic, 4, throwOnEndOfStream: false) < 4 || !magic.SequenceEqual("\x7fELF"u8))
+            if (file.Length is 0 or > MostBytes || file.ReadAtLeast(magic, 4, throwOnEndOfStream: false) < 4 || !magic.SequenceEqual("\u007fELF"u8))
             {
                 return null;
             }

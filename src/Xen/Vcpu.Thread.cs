@@ -34,6 +34,9 @@ public sealed unsafe partial class Vcpu
     /// <summary>Counters of its engine; null before it first ran.</summary>
     public EngineStatistics? EngineStatistics => _engine?.Statistics;
 
+    /// <summary>Lists a translation: see <see cref="Engine.List"/>. The processor must be held (<see cref="Pause"/>).</summary>
+    public BlockListing? List(uint eip) => State == null ? null : _engine?.List(eip);
+
     /// <summary>Time in which it executed guest code, by the domain's clock.</summary>
     public long RunNanoseconds => RunState.RunNanoseconds;
 

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Dbt.Cli.Control;
+using Dbt.Cli.Control.Contract;
 using Dbt.Cli.Profile;
 using Dbt.Translator.Diagnostics;
 using Spectre.Console;
@@ -29,10 +31,11 @@ internal static class ProfileCommand
             HelpName = "FILE[@ADDRESS]",
             AllowMultipleArgumentsPerToken = true,
         };
+        var block = new Option<string?>("--block") { Description = "Instead, list the translation of the block at an address: guest code, IL, host code.", HelpName = "ADDRESS" };
         var live = new Option<bool>("--live") { Description = "Show a view that is renewed each second." };
         var command = new Command("profile", "Show where a running guest's time goes: by tier, function, block and reason of exit.")
         {
-            domain, seconds, rate, top, html, speedscope, perfMap, json, systemMap, symbols, live,
+            domain, seconds, rate, top, html, speedscope, perfMap, json, systemMap, symbols, live, block,
         };
         command.SetAction(async (result, _) =>
         {
@@ -51,6 +54,11 @@ internal static class ProfileCommand
                 IsLive = result.GetValue(live),
             };
             options.Check();
+            if (result.GetValue(block) is string address)
+            {
+                return await ListBlockAsync(result.GetValue(domain), address).ConfigureAwait(false);
+            }
+
             ProfileTarget target = await ProfileTarget.FindAsync(result.GetValue(domain), Console.Error).ConfigureAwait(false);
             Run(target, options);
             return ExitStatus.Success;
@@ -58,6 +66,31 @@ internal static class ProfileCommand
         return command;
 
         static Option<string?> File(string name, string description) => new(name) { Description = description, HelpName = "FILE" };
+    }
+
+    private static async Task<int> ListBlockAsync(string? domain, string address)
+    {
+        string digits = address.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? address[2..] : address;
+        if (!uint.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint at))
+        {
+            throw new ProfileException($"--block: '{address}' is no address");
+        }
+
+        ProfileTarget target = await ProfileTarget.FindAsync(domain, Console.Error).ConfigureAwait(false);
+        using ControlClient client = await ControlClient.FindAsync(ControlFolder.Open(ControlFolder.DefaultPath), target.ProcessId.ToString(CultureInfo.InvariantCulture)).ConfigureAwait(false);
+        BlockReply reply = await client.CallAsync((stub, id, deadline) => stub.ListBlockAsync(new BlockRequest { Domain = id, Address = at }, deadline: deadline)).ConfigureAwait(false);
+        WidenIfRedirected();
+        BlockReplies.Write(AnsiConsole.Console, reply);
+        return ExitStatus.Success;
+    }
+
+    // Nobody's terminal breaks the lines then.
+    private static void WidenIfRedirected()
+    {
+        if (Console.IsOutputRedirected)
+        {
+            AnsiConsole.Profile.Width = NarrowestReport;
+        }
     }
 
     private static void Run(ProfileTarget target, ProfileOptions options)
@@ -92,11 +125,7 @@ internal static class ProfileCommand
         ProfileSummary summary = ProfileSummary.Of(recording, symbols, target);
         if (!options.IsLive)
         {
-            if (Console.IsOutputRedirected)
-            {
-                AnsiConsole.Profile.Width = NarrowestReport;
-            }
-
+            WidenIfRedirected();
             TerminalReport.Write(AnsiConsole.Console, summary, options.Top);
         }
 

@@ -7,7 +7,7 @@ namespace Dbt.Cli.Profile;
 /// <summary>A summary as one HTML page that refers to nothing outside itself.</summary>
 internal static class HtmlReport
 {
-    private const int Rows = 60;
+    private const int Rows = 30;
 
     private const string Style = """
         :root { --ink: #1d2733; --faint: #5d6b7a; --line: #dfe4ea; --ground: #f6f7f9; }
@@ -26,10 +26,11 @@ internal static class HtmlReport
         .wide { width: 100%; height: 26px; border-radius: 5px; }
         .i { background: #e3b23c; } .q { background: #8cc28f; } .o { background: #2a7f4f; } .h { background: #4a76b5; } .z { background: #c9d0d8; }
         .key { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin: 0 5px 0 14px; } .key:first-child { margin-left: 0; }
-        .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); gap: 12px; }
+        .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 12px; }
         .facts div { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; }
         .facts b { display: block; font-size: 20px; } .facts span { color: var(--faint); font-size: 13px; }
         .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(380px, 1fr)); gap: 0 24px; }
+        .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(460px, 1fr)); gap: 0 18px; }
         img { display: block; width: 100%; height: auto; }
         details { margin-top: 10px; } summary { cursor: pointer; color: var(--faint); }
         """;
@@ -49,9 +50,10 @@ internal static class HtmlReport
         page.Append($"<h1>{Text(summary.Guest)}</h1><p>{Text(Invariant($"Process {summary.ProcessId}, {summary.Seconds:0.0} s, {summary.Samples} samples of {recording.Processors.Count} processor(s)."))}</p>");
         Facts(page, summary);
         Tiers(page, summary);
-        Plots(page, recording, summary);
+        page.Append($"<section><h2>What the processors did</h2><img alt=\"What the processors did\" src=\"{ProfilePlots.Activity(recording.Samples)}\"></section>");
         Code(page, "Guest functions", summary.Functions, isBlock: false);
         Code(page, "Guest blocks", summary.Blocks, isBlock: true);
+        Plots(page, summary);
         page.Append("<section><div class=\"pair\"><div>");
         Shares(page, "What the processors did", "of the time", summary.Activities);
         page.Append("</div><div>");
@@ -104,9 +106,9 @@ internal static class HtmlReport
         double Part(string name) => summary.Activities.FirstOrDefault(share => share.Name == name)?.Share ?? 0;
     }
 
-    private static void Plots(StringBuilder page, ProfileRecording recording, ProfileSummary summary)
+    private static void Plots(StringBuilder page, ProfileSummary summary)
     {
-        Image("What the processors did", ProfilePlots.Activity(recording.Samples));
+        page.Append("<div class=\"plots\">");
         Plot("Guest instructions", "million a second", 1e-6, ("instructions-optimised", "optimised regions", "#2a7f4f"),
             ("instructions-quick", "quick translations", "#8cc28f"), ("instructions-interpreted", "interpreted", "#e3b23c"));
         Plot("Dispatcher", "a second", 1, ("look-ups", "look-ups", "#4a76b5"), ("links", "links made", "#2a7f4f"), ("invalidations", "invalidations", "#b5543c"));
@@ -115,17 +117,16 @@ internal static class HtmlReport
         Plot("Translations in the code cache", "translations", 1, ("cached-translations", "translations", "#2a7f4f"));
         Plot("Their IL", "KB", 1e-3, ("cached-il-bytes", "IL", "#8a5aa8"));
         Plot("Hypercalls and upcalls", "a second", 1, ("hypercalls", "hypercalls", "#b5543c"), ("upcalls", "upcalls, interrupts", "#4a76b5"));
+        page.Append("</div>");
 
         void Plot(string title, string unit, double scale, params (string Counter, string Title, string Colour)[] lines)
         {
             (string Counter, string Title, string Colour)[] there = [.. lines.Where(line => ProfilePlots.HasAny(summary.Counters, line.Counter))];
             if (there.Length > 0)
             {
-                Image(title, ProfilePlots.Lines(summary.Counters, unit, scale, there));
+                page.Append($"<section><h2>{Text(title)}</h2><img alt=\"{Text(title)}\" src=\"{ProfilePlots.Lines(summary.Counters, unit, scale, there)}\"></section>");
             }
         }
-
-        void Image(string title, string uri) => page.Append($"<section><h2>{Text(title)}</h2><img alt=\"{Text(title)}\" src=\"{uri}\"></section>");
     }
 
     private static void Code(StringBuilder page, string title, IReadOnlyList<CodeShare> code, bool isBlock)

@@ -8,7 +8,7 @@ namespace Dbt.Cli.Profile;
 /// <summary>Plots of a recording over time, as SVG in a data URI, so that a page with them needs nothing else.</summary>
 internal static class ProfilePlots
 {
-    private const int Width = 920, Height = 260;
+    private const int Width = 1000, Height = 300, HalfWidth = 560;
 
     private static readonly (string Title, string Colour, Func<ProcessorActivity, bool> Is)[] s_layers =
     [
@@ -31,38 +31,39 @@ internal static class ProfilePlots
             long first = samples.Min(sample => sample.At), span = Math.Max(1, samples.Max(sample => sample.At) - first);
             int bins = (int)Math.Clamp(span / 50, 2, MostBins);
             double width = span / 1000.0 / bins;
+            // A sample stands for the time before it, which may be several bins'; each bin is brought to what there is of processors.
+            int processors = samples.Select(sample => sample.Record.Processor).Distinct().Count();
+            double[][] layers = [.. s_layers.Select(_ => new double[bins])];
             double[] whole = new double[bins];
             foreach (TimedSample sample in samples)
             {
-                whole[BinOf(sample)] += sample.Record.Weight;
+                double[] layer = layers[Array.FindIndex(s_layers, candidate => candidate.Is((ProcessorActivity)sample.Record.Doing))];
+                double end = (sample.At - first) / 1000.0 / width, begin = Math.Max(0, end - (sample.Record.Weight / 1e6 / width));
+                for (int bin = (int)begin; bin < bins && bin <= end; bin++)
+                {
+                    double part = Math.Max(1e-6, Math.Min(end, bin + 1) - Math.Max(begin, bin));
+                    layer[bin] += part;
+                    whole[bin] += part;
+                }
             }
 
-            // A sample's weight may belong to the bin before it: each bin is brought to what there is of processors.
-            int processors = samples.Select(sample => sample.Record.Processor).Distinct().Count();
             double[] seconds = [.. Enumerable.Range(0, bins).Select(bin => (bin + 0.5) * width)], below = new double[bins];
-            foreach ((string title, string colour, Func<ProcessorActivity, bool> isLayer) in s_layers)
+            foreach ((double[] layer, (string title, string colour, _)) in layers.Zip(s_layers))
             {
-                double[] above = [.. below];
-                foreach (TimedSample sample in samples.Where(sample => isLayer((ProcessorActivity)sample.Record.Doing)))
-                {
-                    int bin = BinOf(sample);
-                    above[bin] += processors * sample.Record.Weight / whole[bin];
-                }
-
-                FillY layer = plot.Add.FillY(seconds, below, above);
-                layer.FillColor = Color.FromHex(colour);
-                layer.LineWidth = 0;
-                layer.MarkerSize = 0;
-                layer.LegendText = title;
+                double[] above = [.. below.Select((level, bin) => level + (whole[bin] > 0 ? processors * layer[bin] / whole[bin] : 0))];
+                FillY area = plot.Add.FillY(seconds, below, above);
+                area.FillColor = Color.FromHex(colour);
+                area.LineWidth = 0;
+                area.MarkerSize = 0;
+                area.LegendText = title;
                 below = above;
             }
 
             plot.Axes.SetLimits(0, span / 1000.0, 0, processors);
-
-            int BinOf(TimedSample sample) => (int)Math.Min((sample.At - first) * bins / span, bins - 1);
+            plot.ShowLegend(Edge.Right);
         }
 
-        return Render(plot, Height + 40);
+        return Render(plot, Width);
     }
 
     /// <summary>Counters as lines.</summary>
@@ -85,7 +86,9 @@ internal static class ProfilePlots
         }
 
         plot.Axes.SetLimits(0, last * 1.02, 0, most > 0 ? most * 1.1 : 1);
-        return Render(plot, Height);
+        plot.ShowLegend(Edge.Bottom);
+        plot.Legend.Orientation = Orientation.Horizontal;
+        return Render(plot, HalfWidth);
     }
 
     /// <summary>Whether there is anything to show of counters.</summary>
@@ -104,10 +107,9 @@ internal static class ProfilePlots
         plot.Axes.Frame(false);
         plot.Axes.Left.FrameLineStyle.Width = 1;
         plot.Axes.Bottom.FrameLineStyle.Width = 1;
-        plot.ShowLegend(Edge.Right);
         return plot;
     }
 
-    private static string Render(Plot plot, int height) =>
-        "data:image/svg+xml;base64," + Convert.ToBase64String(Encoding.UTF8.GetBytes(plot.GetSvgXml(Width, height)));
+    private static string Render(Plot plot, int width) =>
+        "data:image/svg+xml;base64," + Convert.ToBase64String(Encoding.UTF8.GetBytes(plot.GetSvgXml(width, Height)));
 }

@@ -72,7 +72,7 @@ internal sealed class ProfileSession : IDisposable
         }
         catch (Exception exception) when (exception is DiagnosticsClientException or IOException or UnauthorizedAccessException or TimeoutException or System.Net.Sockets.SocketException)
         {
-            throw new ProfileException($"process {process} can't be attached to: it is no .NET process of this user, or DOTNET_EnableDiagnostics=0 is in its environment ({exception.Message})");
+            throw new ProfileException($"process {process} can't be attached to: it is no .NET process of this user, or DOTNET_EnableDiagnostics=0 is in its environment ({FirstSentence(exception.Message)})");
         }
     }
 
@@ -128,6 +128,12 @@ internal sealed class ProfileSession : IDisposable
         {
             // As in Stop.
         }
+    }
+
+    private static string FirstSentence(string message)
+    {
+        int end = message.IndexOf(". ", StringComparison.Ordinal);
+        return end < 0 ? message : message[..end];
     }
 
     private T Locked<T>(Func<ProfileRecording, T> look)

@@ -143,6 +143,9 @@ internal sealed unsafe class Dispatcher : IDisposable
         }
     }
 
+    /// <summary>See <see cref="Engine.List"/>.</summary>
+    public BlockListing? List(uint eip) => new BlockLister(_cpu, _policy, _cache, _compiler, _exits, _links, _jumps).List(eip);
+
     /// <inheritdoc/>
     public void Dispose()
     {

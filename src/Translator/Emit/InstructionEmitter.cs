@@ -81,6 +81,9 @@ internal sealed partial class InstructionEmitter
         Il.MarkLabel(block.Label);
     }
 
+    /// <summary>Where each instruction's IL begins, for a listing; null where none is wanted.</summary>
+    public List<(int Offset, uint Eip)>? Marks { get; init; }
+
     /// <summary>Starts an instruction.</summary>
     public void BeginInstruction(in Instruction instruction, int position)
     {
@@ -89,6 +92,7 @@ internal sealed partial class InstructionEmitter
         NextEip = (uint)instruction.NextIP;
         Position = position;
         _memoryExit = null;
+        Marks?.Add((Il.ILOffset, Eip));
         if (Flags.Depth > MaxFlagDepth)
         {
             SpillFlags();

@@ -30,6 +30,7 @@ internal static unsafe class RegionEmitter
             }
 
             // A routine refused a form: the flag analysis must know that the region may leave there.
+            target.Marks?.Clear();
             target.Exits.Free(emitted.ExitCodes);
             emitted.Links.ForEach(link => link.Free());
         }
@@ -40,7 +41,7 @@ internal static unsafe class RegionEmitter
         DynamicMethod method = DynamicMethodFactory.Create($"g_{region.Entry:x8}", target.Optimize);
         ILGenerator il = method.GetILGenerator(region.InstructionCount * 96);
         MemoryEmitter memory = new DirectTableEmitter();
-        var e = new InstructionEmitter(il, region, memory, target.Exits) { MakeLink = target.MakeLink, Optimized = target.Optimize };
+        var e = new InstructionEmitter(il, region, memory, target.Exits) { MakeLink = target.MakeLink, Optimized = target.Optimize, Marks = target.Marks };
         RegisterUse use = RegisterSummary.Of(region);
         e.UsedRegisters = use.Used;
         e.WrittenRegisters = use.Written;
@@ -61,6 +62,7 @@ internal static unsafe class RegionEmitter
             EmitBlock(e, block, target);
         }
 
+        target.Marks?.Add((il.ILOffset, 0));
         e.EmitDeferred();
         EmitExits(e, memory, target);
         return new EmittedRegion(method, region, entries.ConvertAll(block => block.Start), e.ExitCodes, e.Links, il.ILOffset);
@@ -372,7 +374,11 @@ internal static unsafe class RegionEmitter
 /// <param name="JumpTable">Address of the engine's jump table.</param>
 /// <param name="Counter">Address of the counter that its entry decrements, or 0.</param>
 /// <param name="MakeLink">Makes a link to an EIP of the same mode.</param>
-internal sealed record EmitTarget(bool Optimize, bool Link, ExitTable Exits, nint JumpTable, nint Counter, Func<uint, Link> MakeLink);
+internal sealed record EmitTarget(bool Optimize, bool Link, ExitTable Exits, nint JumpTable, nint Counter, Func<uint, Link> MakeLink)
+{
+    /// <summary>Gets the offset at which each instruction's IL begins, and at last, with EIP 0, that of all exits. For listings.</summary>
+    public List<(int Offset, uint Eip)>? Marks { get; init; }
+}
 
 /// <summary>A region in IL.</summary>
 /// <param name="Method">To be compiled, and kept while its function may run.</param>

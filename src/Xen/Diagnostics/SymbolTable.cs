@@ -45,13 +45,20 @@ public sealed class SymbolTable
         return symbols.Count < Least ? null : new SymbolTable(symbols);
     }
 
-    /// <summary>Reads the symbol table of a kernel's own ELF file, which may be wrapped as kernels are.</summary>
+    /// <summary>Reads the symbol table of a kernel's own ELF file, which may be wrapped as kernels are; without one, the names that a Linux kernel has of itself.</summary>
     /// <returns>Null where it has none.</returns>
     public static SymbolTable? ReadKernel(byte[] kernel)
     {
         try
         {
-            return ReadElf(ElfImage.Parse(KernelContainer.Unwrap(kernel)));
+            byte[] image = KernelContainer.Unwrap(kernel);
+            if (ReadElf(ElfImage.Parse(image)) is { } table)
+            {
+                return table;
+            }
+
+            List<(uint Address, string Name)> own = KernelNameTable.Read(image);
+            return own.Count < Least ? null : new SymbolTable(own);
         }
         catch (KernelFormatException)
         {

@@ -43,9 +43,9 @@ internal sealed class ElfProgram
             program.ReadSegments();
             program.ReadSymbols();
         }
-        catch (ArgumentOutOfRangeException)
+        catch (Exception exception) when (exception is ArgumentOutOfRangeException or IndexOutOfRangeException or OverflowException)
         {
-            return null; // cut short
+            return null; // cut short, or damaged
         }
 
         return program.Code.Count > 0 ? program : null;

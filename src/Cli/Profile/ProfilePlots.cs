@@ -31,6 +31,7 @@ internal static class ProfilePlots
             long first = samples.Min(sample => sample.At), span = Math.Max(1, samples.Max(sample => sample.At) - first);
             int bins = (int)Math.Clamp(span / 50, 2, MostBins);
             double width = span / 1000.0 / bins;
+
             // A sample stands for the time before it, which may be several bins'; each bin is brought to what there is of processors.
             int processors = samples.Select(sample => sample.Record.Processor).Distinct().Count();
             double[][] layers = [.. s_layers.Select(_ => new double[bins])];

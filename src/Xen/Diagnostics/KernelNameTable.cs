@@ -11,6 +11,7 @@ namespace Dbt.Xen.Diagnostics;
 internal sealed class KernelNameTable
 {
     private const int Tokens = 256, NamesAMarker = 256, Looked = 16;
+    private const int LongestToken = 64;
     private const int LeastNames = 1000, MostNames = 1 << 20, MostBytes = 32 << 20;
     private const string Types = "tTwWdDbBrRaAvVnNcCgGiIuU?";
 
@@ -34,14 +35,18 @@ internal sealed class KernelNameTable
         for (int from = 0; file[from..].IndexOf(digits) is >= 0 and int found; from += found + 1)
         {
             int start = from + found;
-            for (int token = 0; token < '0' && start > 0; token++)
+            for (int token = 1; token < '0' && start > 0; token++)
             {
                 start = file[..(start - 1)].LastIndexOf((byte)0) + 1;
             }
 
-            if (start > 0 && TryReadTokens(start))
+            // The first one has no zero before it for sure, but it is aligned.
+            for (int first = start - 2; first >= Math.Max(0, start - LongestToken); first--)
             {
-                return start;
+                if (Align(first) == first && TryReadTokens(first))
+                {
+                    return first;
+                }
             }
         }
 

@@ -38,7 +38,7 @@ internal static class ProfilePlots
             double[] whole = new double[bins];
             foreach (TimedSample sample in samples)
             {
-                double[] layer = layers[Array.FindIndex(s_layers, candidate => candidate.Is((ProcessorActivity)sample.Record.Doing))];
+                double[] layer = layers[LayerOf((ProcessorActivity)sample.Record.Doing)];
                 double end = (sample.At - first) / 1000.0 / width, begin = Math.Max(0, end - (sample.Record.Weight / 1e6 / width));
                 for (int bin = (int)begin; bin < bins && bin <= end; bin++)
                 {
@@ -95,6 +95,13 @@ internal static class ProfilePlots
     /// <summary>Whether there is anything to show of counters.</summary>
     public static bool HasAny(IReadOnlyDictionary<string, IReadOnlyList<CounterValue>> counters, params string[] names) =>
         names.Any(name => counters.TryGetValue(name, out IReadOnlyList<CounterValue>? values) && values.Any(value => value.Value != 0));
+
+    // What a newer process tells of and we don't know counts with the dispatcher.
+    private static int LayerOf(ProcessorActivity doing)
+    {
+        int layer = Array.FindIndex(s_layers, candidate => candidate.Is(doing));
+        return layer >= 0 ? layer : s_layers.Length - 2;
+    }
 
     private static Plot NewPlot(string unit)
     {

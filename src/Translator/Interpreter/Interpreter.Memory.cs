@@ -1,5 +1,5 @@
-using Dbt.Translator.Diagnostics;
 using System.Runtime.CompilerServices;
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Memory;
 using Dbt.Translator.Protection;
 using Dbt.Translator.State;

@@ -55,7 +55,11 @@ public sealed unsafe class EventSourceTests : IDisposable
         SampleRecord[] own = [.. listener.Samples.Where(sample => sample.Processor == probe.Number).TakeLast(200)];
         SampleRecord[] inLoop = [.. own.Where(sample => sample.Address == Loop && sample.Doing == (byte)tier)];
         Assert.True(inLoop.Length > own.Length / 2, $"{inLoop.Length} of {own.Length}: {string.Join(' ', own.Select(sample => $"{sample.Address:x}/{sample.Doing}").Distinct())}");
-        Assert.All(inLoop, sample => Assert.Equal((3, Code >> 12), (sample.Cpl, sample.Frame)));
+        Assert.All(inLoop, sample => Assert.Equal(3, sample.Cpl));
+
+        // A processor that leaves the guest's code before it has answered tells no page.
+        Assert.All(inLoop, sample => Assert.True(sample.Frame is Code >> 12 or SampleRecord.NoFrame));
+        Assert.True(inLoop.Count(sample => sample.Frame == Code >> 12) > inLoop.Length / 2);
         Assert.True(listener.Pages.TryGetValue(Code >> 12, out byte[]? page), "the page was not shown");
         Assert.Equal(new ReadOnlySpan<byte>(_platform.Memory + Code, 32).ToArray(), page[..32]);
         Assert.Contains(listener.Names, known => known == (probe.Number, $"test of {name}"));

@@ -24,3 +24,4 @@ for old in "$output"/*.dll; do
 done
 (cd "$input" && printf '%s\0' *.dll) | xargs -0 -n 1 -P "$(nproc)" bash -c 'set -euo pipefail; compile "$1"' compile
 cp "$input"/*.json "$output/"
+[[ ! -d $input/runtimes ]] || cp -ru "$input/runtimes" "$output/"

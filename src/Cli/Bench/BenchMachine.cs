@@ -142,7 +142,7 @@ internal sealed partial class BenchMachine : IDisposable
     {
         int marker = text.IndexOf(Marker, StringComparison.Ordinal);
         _lines.Add(new Line(marker < 0 ? text : text[(marker + Marker.Length)..], marker >= 0, now, cpu));
-        if (marker < 0)
+        if (marker < 0 && !ChildTimes().IsMatch(text))
         {
             Remember(text);
         }

@@ -57,7 +57,7 @@ internal static class Machines
     public static MachineCommand Native(string tree, string bench)
     {
         const string enter = "mount --rbind /dev \"$0/dev\" && mount --rbind /proc \"$0/proc\" && mount -t tmpfs tmpfs \"$0/tmp\" && mkdir -p \"$0/bench\" "
-            + "&& mount --bind \"$1\" \"$0/bench\" && exec chroot \"$0\" /bin/sh /bench/agent";
+            + "&& mount --bind \"$1\" \"$0/bench\" && exec chroot \"$0\" /bin/bash /bench/agent";
         return new MachineCommand(MachineCommand.Native, "unshare", [.. Unshare, "sh", "-c", enter, tree, bench], IsNative: true);
     }
 

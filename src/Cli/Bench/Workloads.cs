@@ -15,12 +15,12 @@ internal static class Workloads
         {
             Preparation = "for i in 1 2 3 4 5 6 7 8; do cat $IN/noise; done > large",
         },
-        new("openssl-rsa", WorkloadKind.Compute, "openssl", 40, "for i in $(seq $N); do echo $i | openssl dgst -sha256 -sign $IN/key.pem; done"),
+        new("openssl-rsa", WorkloadKind.Compute, "openssl", 12, "for i in $(seq $N); do echo $i | openssl dgst -sha256 -sign $IN/key.pem; done"),
         new("gzip", WorkloadKind.Compute, "gzip", 8192, "head -c ${N}K $IN/text | gzip -9n"),
         new("bzip2", WorkloadKind.Compute, "bzip2", 6144, "head -c ${N}K $IN/text | bzip2 -9"),
-        new("xz", WorkloadKind.Compute, "xz-utils", 2048, "head -c ${N}K $IN/text | xz -6 -T1"),
-        new("zstd", WorkloadKind.Compute, "zstd", 8192, "head -c ${N}K $IN/text | zstd -12 --single-thread -q"),
-        new("lua", WorkloadKind.Compute, "lua5.4", 8, """
+        new("xz", WorkloadKind.Compute, "xz-utils", 1024, "head -c ${N}K $IN/text | xz -6 -T1"),
+        new("zstd", WorkloadKind.Compute, "zstd", 5120, "head -c ${N}K $IN/text | zstd -12 --single-thread -q"),
+        new("lua", WorkloadKind.Compute, "lua5.4", 16, """
             exec lua5.4 - $N <<'END'
             local function queens(n)
               local count, columns, up, down = 0, {}, {}, {}
@@ -46,7 +46,7 @@ internal static class Workloads
             end
             END
             """),
-        new("python", WorkloadKind.Compute, "python3-minimal", 6, """
+        new("python", WorkloadKind.Compute, "python3-minimal", 20, """
             exec python3 - $N <<'END'
             import sys
             class Body:
@@ -92,13 +92,13 @@ internal static class Workloads
             }
             END
             """),
-        new("sort", WorkloadKind.Compute, "coreutils", 8192, "head -c ${N}K $IN/text | sort --parallel=1 -S 64M -k3,3 -k2,2r"),
-        new("awk", WorkloadKind.Compute, "mawk", 8192, """
-            head -c ${N}K $IN/text | mawk '
+        new("sort", WorkloadKind.Compute, "coreutils", 3, "for i in $(seq $N); do sort --parallel=1 -S 64M -k$((i % 3 + 2)) $IN/text | tail -n 20000; done"),
+        new("awk", WorkloadKind.Compute, "mawk", 3, """
+            for i in $(seq $N); do cat $IN/text; done | mawk '
                 { for (i = 2; i < NF; i++) count[$i]++; sum += $NF; if ($3 ~ /^[aeiou].*t/) vowel++; long = long < length($0) ? length($0) : long }
                 END { for (word in count) if (count[word] > 99) print word, count[word], substr(toupper(word), 2); print "~", sum, vowel, long }' | LC_ALL=C sort
             """),
-        new("grep", WorkloadKind.Compute, "grep", 3, "for i in $(seq $N); do grep -cE '(ab|cd|e[a-m])+t[^aeiou]* [0-9]+$' $IN/text; grep -c '\\([a-z]\\)\\1\\([a-z]\\)\\2' $IN/text; grep -oiE '[xyz][a-z]{6,}' $IN/text | tail -n 5; done"),
+        new("grep", WorkloadKind.Compute, "grep", 2, "for i in $(seq $N); do grep -cE '(ab|cd|e[a-m])+t[^aeiou]* [0-9]+$' $IN/text; grep -c '\\([a-z]\\)\\1\\([a-z]\\)\\2' $IN/text; grep -oiE '[xyz][a-z]{6,}' $IN/text | tail -n 5; done"),
         new("lame", WorkloadKind.Compute, "lame", 16, "head -c $((44 + N * 176400)) $IN/sound.wav | lame --quiet -q 2 -b 128 - -"),
         new("cjpeg", WorkloadKind.Compute, "libjpeg-turbo-progs", 12, "for i in $(seq $N); do cjpeg -quality $((80 + i % 16)) -optimize -progressive $IN/picture.ppm | tail -c 20000; done"),
         new("fork-exec", WorkloadKind.System, "dash coreutils", 700, "i=0; while [ $i -lt $N ]; do /bin/true && i=$((i + 1)); done; echo $i"),
@@ -125,7 +125,7 @@ internal static class Workloads
     ];
 
     /// <summary>All packages that they need.</summary>
-    public static IReadOnlyList<string> Packages { get; } = [.. All.SelectMany(workload => workload.Packages.Split(' ')).Append("dash").Distinct().Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Packages { get; } = [.. All.SelectMany(workload => workload.Packages.Split(' ')).Concat(["bash", "dash"]).Distinct().Order(StringComparer.Ordinal)];
 
     /// <summary>Those that are named, in the table's order; all where none is.</summary>
     /// <exception cref="ConfigException">There is none of that name.</exception>

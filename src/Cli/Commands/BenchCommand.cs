@@ -72,14 +72,21 @@ internal static class BenchCommand
             File.WriteAllText(html, BenchPage.Make(result, settings));
         }
 
-        int faults = 0;
+        return Conclude(result, Console.Error);
+    }
+
+    /// <summary>Tells what went wrong.</summary>
+    /// <returns>The exit status.</returns>
+    internal static int Conclude(BenchResult result, TextWriter errors)
+    {
+        int status = ExitStatus.Success;
         foreach ((string workload, string machine, string fault) in result.Faults())
         {
-            Console.Error.WriteLine($"dbt: {workload} on {machine}: {fault}");
-            faults++;
+            errors.WriteLine($"dbt: {workload} on {machine}: {fault}");
+            status = ExitStatus.Failure;
         }
 
-        return faults == 0 ? ExitStatus.Success : ExitStatus.Failure;
+        return status;
     }
 
     private static Option<double> Number(string name, string description, string helpName, double usual) => new(name)

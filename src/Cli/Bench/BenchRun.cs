@@ -42,12 +42,12 @@ internal sealed class BenchRun(BenchSettings settings, GuestStore store, IBenchP
 
         commands.Add(Machines.Engine(MachineCommand.Tiered, kernel, ramdisk));
         commands.AddRange(settings.Against.Select(name => name == MachineCommand.Qemu ? Machines.OnQemu(kernel, ramdisk) : Machines.Engine(name, kernel, ramdisk)));
-        if (commands.Count < 2)
+        var result = new BenchResult([.. commands.Select(command => command.Name)], settings.Workloads) { WhyNotNative = whyNot, NativeArchitecture = settings.Native };
+        if (result.Reference is null)
         {
-            throw new BenchException("there is nothing to compare with: name an engine or qemu with --against");
+            throw new BenchException("there is nothing whose output must be the same: name an engine or qemu with --against");
         }
 
-        var result = new BenchResult([.. commands.Select(command => command.Name)], settings.Workloads) { WhyNotNative = whyNot, NativeArchitecture = settings.Native };
         Measure([.. commands.Select(command => new Place(command))], result);
         return result;
     }
@@ -73,6 +73,12 @@ internal sealed class BenchRun(BenchSettings settings, GuestStore store, IBenchP
                 {
                     foreach (Place place in places)
                     {
+                        // It has failed whatever comes, and would take all of its time again.
+                        if (result.Samples(workload.Name, place.Command.Name).Any(earlier => earlier.Failure is not null))
+                        {
+                            continue;
+                        }
+
                         progress.Running(round, workload.Name, place.Command.Name);
                         Sample sample = RunOne(place, workload);
                         result.Add(workload.Name, place.Command.Name, sample);

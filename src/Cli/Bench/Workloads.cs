@@ -101,7 +101,7 @@ internal static class Workloads
         new("grep", WorkloadKind.Compute, "grep", 2, "for i in $(seq $N); do grep -cE '(ab|cd|e[a-m])+t[^aeiou]* [0-9]+$' $IN/text; grep -c '\\([a-z]\\)\\1\\([a-z]\\)\\2' $IN/text; grep -oiE '[xyz][a-z]{6,}' $IN/text | tail -n 5; done"),
         new("lame", WorkloadKind.Compute, "lame", 16, "head -c $((44 + N * 176400)) $IN/sound.wav | lame --quiet -q 2 -b 128 - -"),
         new("cjpeg", WorkloadKind.Compute, "libjpeg-turbo-progs", 12, "for i in $(seq $N); do cjpeg -quality $((80 + i % 16)) -optimize -progressive $IN/picture.ppm | tail -c 20000; done"),
-        new("fork-exec", WorkloadKind.System, "dash coreutils", 700, "i=0; while [ $i -lt $N ]; do /bin/true && i=$((i + 1)); done; echo $i"),
+        new("fork-exec", WorkloadKind.System, "dash coreutils", 300, "i=0; while [ $i -lt $N ]; do /bin/true && i=$((i + 1)); done; echo $i"),
         new("pipe", WorkloadKind.System, "perl-base", 60000, """
             exec perl - $N <<'END'
             use strict;
@@ -116,7 +116,7 @@ internal static class Workloads
             print "$sum\n";
             END
             """),
-        new("page-fault", WorkloadKind.System, "perl-base", 4000, """
+        new("page-fault", WorkloadKind.System, "perl-base", 1500, """
             # Blocks that are mapped, touched and unmapped, each too small for a huge page.
             export GLIBC_TUNABLES=$GLIBC_TUNABLES:glibc.malloc.mmap_threshold=65536
             exec perl -e 'for (1 .. shift) { my $block = "x" x 1000000; $sum += length $block; undef $block } print "$sum\n"' $N

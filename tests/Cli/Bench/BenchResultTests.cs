@@ -91,6 +91,20 @@ public sealed class BenchResultTests
     }
 
     [Fact]
+    public void ProgramsOfAnotherArchitectureAreNoReference()
+    {
+        var result = new BenchResult(["native", "tiered", "qemu"], [Sum]) { NativeArchitecture = "amd64" };
+        Assert.Equal("qemu", result.Reference);
+        result.Add("sum", "native", new Sample(1, 1, "other"));
+        result.Add("sum", "tiered", new Sample(2, 2, "good"));
+        result.Add("sum", "qemu", new Sample(3, 3, "good"));
+        Assert.Empty(result.Faults());
+        result.Add("sum", "native", new Sample(1, 1, "another"));
+        Assert.Equal("native", Assert.Single(result.Faults()).Machine);
+        Assert.Null(new BenchResult(["native", "tiered"], [Sum]) { NativeArchitecture = "amd64" }.Reference);
+    }
+
+    [Fact]
     public void TheTableHasAColumnForEachComparison()
     {
         (IReadOnlyList<string> columns, IReadOnlyList<IReadOnlyList<string>> rows) = BenchTable.Make(Result());

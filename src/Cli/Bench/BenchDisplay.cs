@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace Dbt.Cli.Bench;
 
-/// <summary>Shows the benchmark's progress on standard error: a status line on a terminal, and a line a run in any case.</summary>
+/// <summary>Shows the benchmark's progress on standard error: a status line where it is a terminal, and a line for each run.</summary>
 internal static class BenchDisplay
 {
     /// <summary>Runs the work with a display that suits.</summary>

@@ -30,10 +30,10 @@ internal static class BenchPage
     public static string Make(BenchResult result, BenchSettings settings)
     {
         var page = new StringBuilder(Head);
-        string native = result.WhyNotNative is string why ? $"No native run: {why}." : $"Native programs: {result.NativeArchitecture}.";
+        string native = result.WhyNotNative is string why ? $"No native run: {why}." : $"Programs of the host itself: {result.NativeArchitecture}.";
         page.Append(System.Globalization.CultureInfo.InvariantCulture, $"<p>{settings.Rounds} rounds, scale {settings.Scale}, medians. {WebUtility.HtmlEncode(native)}</p>\n");
         string[] guests = [.. result.Machines.Where(machine => machine != MachineCommand.Native)];
-        Plot("CPU time, guest to native", result.Machines.Contains(MachineCommand.Native) ? [.. guests.Select(guest => (guest, MachineCommand.Native))] : []);
+        Plot($"CPU time, guest to {result.Title(MachineCommand.Native)}", result.Machines.Contains(MachineCommand.Native) ? [.. guests.Select(guest => (guest, MachineCommand.Native))] : []);
         Plot("CPU time, tiered engine to others", [.. guests.Where(guest => guest != MachineCommand.Tiered).Select(guest => (MachineCommand.Tiered, guest))]);
         Table(page, result);
         foreach ((string workload, string machine, string fault) in result.Faults())

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ScottPlot;
 
 namespace Dbt.Cli.Bench;
@@ -6,6 +7,7 @@ namespace Dbt.Cli.Bench;
 internal static class BenchPlots
 {
     private const int Width = 1000, Height = 460;
+    private const int LeastDecade = 3, MostDecade = 5;
     private const double GroupWidth = .8;
 
     /// <summary>Ratios of CPU time, each workload a group of bars, on a logarithmic scale.</summary>
@@ -32,7 +34,7 @@ internal static class BenchPlots
 
             if (bars.Count > 0)
             {
-                plot.Add.Bars(bars).LegendText = $"{pairs[series].Machine} / {pairs[series].To}";
+                plot.Add.Bars(bars).LegendText = $"{result.Title(pairs[series].Machine)} / {result.Title(pairs[series].To)}";
                 shown += bars.Count;
             }
         }
@@ -43,10 +45,8 @@ internal static class BenchPlots
         }
 
         plot.Title(title);
-        plot.Axes.Left.TickGenerator = new ScottPlot.TickGenerators.NumericAutomatic
-        {
-            LabelFormatter = value => Math.Pow(10, value).ToString("0.##", System.Globalization.CultureInfo.InvariantCulture),
-        };
+        double[] marks = [.. Enumerable.Range(-LeastDecade, LeastDecade + MostDecade).SelectMany(decade => new[] { 1, 2, 5 }.Select(digit => digit * Math.Pow(10, decade)))];
+        plot.Axes.Left.SetTicks([.. marks.Select(mark => Math.Log10(mark))], [.. marks.Select(mark => mark.ToString("0.####", CultureInfo.InvariantCulture))]);
         plot.Axes.Bottom.SetTicks([.. Enumerable.Range(0, result.Workloads.Count).Select(i => (double)i)], [.. result.Workloads.Select(workload => workload.Name)]);
         plot.Axes.Bottom.TickLabelStyle.Rotation = -45;
         plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.MiddleRight;

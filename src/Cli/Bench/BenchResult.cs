@@ -24,6 +24,9 @@ internal sealed class BenchResult(IReadOnlyList<string> machines, IReadOnlyList<
     /// </summary>
     public string? Reference => machines.FirstOrDefault(IsNativeOfGuest) ?? new[] { MachineCommand.Qemu, "interpreter", "quick", "optimized" }.FirstOrDefault(machines.Contains);
 
+    /// <summary>A machine's name as it is shown: programs that aren't the guest's own are told as such.</summary>
+    public string Title(string machine) => machine == MachineCommand.Native && !IsNativeOfGuest(machine) ? NativeArchitecture : machine;
+
     /// <summary>Adds the next round's sample.</summary>
     public void Add(string workload, string machine, Sample sample)
     {

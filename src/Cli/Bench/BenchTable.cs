@@ -44,7 +44,7 @@ internal static class BenchTable
             ]);
 
         void Time(string machine, string unit, Func<Sample, double> of) => columns.Add((
-            $"{machine} {unit}",
+            $"{result.Title(machine)} {unit}",
             workload => result.Fault(workload.Name, machine) is null ? Number(result.Median(workload.Name, machine, of), "F3") : Wrong,
             _ => ""));
 
@@ -54,7 +54,7 @@ internal static class BenchTable
             Add("wall", sample => sample.Wall);
 
             void Add(string unit, Func<Sample, double> of) => columns.Add((
-                $"{machine}/{to} {unit}",
+                $"{result.Title(machine)}/{result.Title(to)} {unit}",
                 workload => Number(result.Ratio(workload.Name, machine, to, of), "F2"),
                 workloads => Number(result.MeanRatio(workloads, machine, to, of), "F2")));
         }

@@ -12,6 +12,9 @@ internal static class KnownGuests
     /// <summary>Their names.</summary>
     public static IReadOnlyList<string> Names { get; } = [DebianGuest.Name, BenchGuest.Name];
 
+    /// <summary>Packages that one has whether they are named or not, beside those that any guest needs.</summary>
+    public static IReadOnlyList<string> OwnPackages(string guest) => guest == BenchGuest.Name ? Workloads.Packages : [];
+
     /// <summary>Whether a word of the command line means one: a file of that name comes first.</summary>
     public static bool IsNamed(string word) => Names.Contains(word) && !Path.Exists(word);
 

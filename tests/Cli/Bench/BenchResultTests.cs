@@ -99,6 +99,7 @@ public sealed class BenchResultTests
         result.Add("sum", "tiered", new Sample(2, 2, "good"));
         result.Add("sum", "qemu", new Sample(3, 3, "good"));
         Assert.Empty(result.Faults());
+        Assert.Contains("tiered/amd64 CPU", BenchTable.Make(result).Columns);
         result.Add("sum", "native", new Sample(1, 1, "another"));
         Assert.Equal("native", Assert.Single(result.Faults()).Machine);
         Assert.Null(new BenchResult(["native", "tiered"], [Sum]) { NativeArchitecture = "amd64" }.Reference);

@@ -18,6 +18,7 @@ internal sealed partial class BenchMachine : IDisposable
     private readonly BlockingCollection<Line> _lines = [];
     private readonly ConcurrentQueue<string> _tail = new();
     private bool _isReady;
+    private double? _began;
 
     private BenchMachine(MachineCommand command, Process process)
     {
@@ -64,7 +65,10 @@ internal sealed partial class BenchMachine : IDisposable
         _process.StandardInput.Write(workload + "\n");
         _process.StandardInput.Flush();
         double childrenBefore = Children(deadline, cancellation);
-        Line begin = WaitFor(Begin, deadline, cancellation), end = WaitFor(End, deadline, cancellation);
+        Line begin = WaitFor(Begin, deadline, cancellation);
+        _began = begin.Cpu;
+        Line end = WaitFor(End, deadline, cancellation);
+        _began = null;
         double children = Children(deadline, cancellation) - childrenBefore;
         Line sum = WaitFor(Sum, deadline, cancellation);
         double wall = Stopwatch.GetElapsedTime(begin.Time, end.Time).TotalSeconds;
@@ -80,6 +84,11 @@ internal sealed partial class BenchMachine : IDisposable
         _process.WaitForExit();
         _process.Dispose();
     }
+
+    // A machine that was held up by others on the host has had little.
+    private string Spent() => _began is double began && ProcessClock.Read(_process.Id) is double now
+        ? string.Create(CultureInfo.InvariantCulture, $" (its process has had {now - began:0.0} s of CPU meanwhile)")
+        : "";
 
     private string Tail => string.Join('\n', _tail);
 
@@ -101,7 +110,7 @@ internal sealed partial class BenchMachine : IDisposable
             if (left <= TimeSpan.Zero || !_lines.TryTake(out Line line, (int)Math.Min(left.TotalMilliseconds + 1, int.MaxValue), cancellation))
             {
                 bool ended = _lines.IsCompleted;
-                throw new BenchException($"{_command.Name}: {(ended ? "it has ended" : "the time is up")}; its last output:\n{Tail}");
+                throw new BenchException($"{_command.Name}: {(ended ? "it has ended" : "the time is up")}{Spent()}; its last output:\n{Tail}");
             }
 
             if (line.IsMarker == marked && line.Text.StartsWith(what, StringComparison.Ordinal))

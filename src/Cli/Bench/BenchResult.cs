@@ -16,6 +16,12 @@ internal sealed class BenchResult(IReadOnlyList<string> machines, IReadOnlyList<
     /// <summary>Why there is no native run; null where there is one.</summary>
     public string? WhyNotNative { get; init; }
 
+    /// <summary>Whether the user ended it: what did not run is no fault then.</summary>
+    public bool WasInterrupted { get; set; }
+
+    /// <summary>Whether anything has been measured.</summary>
+    public bool HasSamples => _samples.Count > 0;
+
     /// <summary>Architecture of the native programs, as Debian names it.</summary>
     public string NativeArchitecture { get; init; } = "";
 
@@ -66,7 +72,7 @@ internal sealed class BenchResult(IReadOnlyList<string> machines, IReadOnlyList<
         from workload in workloads
         from machine in machines
         let fault = Fault(workload.Name, machine)
-        where fault is not null
+        where fault is not null && !(WasInterrupted && (Samples(workload.Name, machine).Count == 0 || Samples(workload.Name, Reference ?? machine).Count == 0))
         select (workload.Name, machine, fault);
 
     /// <summary>The median over the rounds; null where something is wrong with it.</summary>

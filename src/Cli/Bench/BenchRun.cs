@@ -48,7 +48,15 @@ internal sealed class BenchRun(BenchSettings settings, GuestStore store, IBenchP
             throw new BenchException("there is nothing whose output must be the same: name an engine or qemu with --against");
         }
 
-        Measure([.. commands.Select(command => new Place(command))], result);
+        try
+        {
+            Measure([.. commands.Select(command => new Place(command))], result);
+        }
+        catch (OperationCanceledException) when (result.HasSamples)
+        {
+            result.WasInterrupted = true; // a long run's figures so far are worth having
+        }
+
         return result;
     }
 
@@ -108,6 +116,7 @@ internal sealed class BenchRun(BenchSettings settings, GuestStore store, IBenchP
         catch (BenchException exception)
         {
             place.Stop();
+            cancellation.ThrowIfCancellationRequested(); // a terminal interrupts all of us
             return Sample.Failed(exception.Message);
         }
     }

@@ -45,7 +45,7 @@ internal static class BenchTable
 
         void Time(string machine, string unit, Func<Sample, double> of) => columns.Add((
             $"{result.Title(machine)} {unit}",
-            workload => result.Fault(workload.Name, machine) is null ? Number(result.Median(workload.Name, machine, of), "F3") : Wrong,
+            workload => result.Samples(workload.Name, machine).Count == 0 ? Nothing : result.Fault(workload.Name, machine) is null ? Number(result.Median(workload.Name, machine, of), "F3") : Wrong,
             _ => ""));
 
         void Ratio(string machine, string to)

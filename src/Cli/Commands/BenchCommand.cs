@@ -72,7 +72,8 @@ internal static class BenchCommand
             File.WriteAllText(html, BenchPage.Make(result, settings));
         }
 
-        return Conclude(result, Console.Error);
+        int status = Conclude(result, Console.Error);
+        return result.WasInterrupted ? throw new OperationCanceledException(cancellation) : status;
     }
 
     /// <summary>Tells what went wrong.</summary>

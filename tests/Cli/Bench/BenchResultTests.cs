@@ -106,6 +106,20 @@ public sealed class BenchResultTests
     }
 
     [Fact]
+    public void WhatAnInterruptedRunLeftOutIsNoFault()
+    {
+        var result = new BenchResult(["native", "tiered"], [Sum, Fork]) { NativeArchitecture = "i386" };
+        Assert.False(result.HasSamples);
+        result.Add("sum", "native", new Sample(1, 1, "good"));
+        result.Add("sum", "tiered", new Sample(1, 1, "good"));
+        result.Add("fork", "native", new Sample(1, 1, "good"));
+        Assert.Equal(("fork", "tiered", "it did not run"), Assert.Single(result.Faults()));
+        result.WasInterrupted = true;
+        Assert.Empty(result.Faults());
+        Assert.DoesNotContain("FAILED", BenchTable.Make(result).Rows[1]);
+    }
+
+    [Fact]
     public void TheTableHasAColumnForEachComparison()
     {
         (IReadOnlyList<string> columns, IReadOnlyList<IReadOnlyList<string>> rows) = BenchTable.Make(Result());

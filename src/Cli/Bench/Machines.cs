@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Dbt.Cli.Config;
-using Dbt.Cli.Guests;
 using Dbt.Cli.Packages;
 
 namespace Dbt.Cli.Bench;

@@ -12,7 +12,12 @@ public sealed class BenchResultTests
 
     private static readonly BenchSettings Settings = new()
     {
-        Workloads = [Sum, Fork], Against = ["qemu"], Native = "i386", Rounds = 3, Scale = 1, Timeout = TimeSpan.FromSeconds(1),
+        Workloads = [Sum, Fork],
+        Against = ["qemu"],
+        Native = "i386",
+        Rounds = 3,
+        Scale = 1,
+        Timeout = TimeSpan.FromSeconds(1),
     };
 
     private static BenchResult Result(string guestSum = "good")

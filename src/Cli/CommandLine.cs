@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Dbt.Cli.Bench;
 using Dbt.Cli.Commands;
 using Dbt.Cli.Config;
 using Dbt.Cli.Control;
@@ -46,7 +47,7 @@ internal static class CommandLine
             Console.Error.WriteLine(asXl ? exception.Message : $"dbt: {exception.Message}");
             return ExitStatus.Failure;
         }
-        catch (Exception exception) when (exception is HostException or IOException or OutOfMemoryException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is HostException or BenchException or IOException or OutOfMemoryException or UnauthorizedAccessException)
         {
             Console.Error.WriteLine($"dbt: {exception.Message}");
             return ExitStatus.Failure;
@@ -65,6 +66,7 @@ internal static class CommandLine
             GuestCommand.Create(),
             ProfileCommand.Create(),
             DiskCommand.Create(),
+            BenchCommand.Create(global),
             VersionCommand.Create(),
         };
         foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. UnsupportedCommands.Create()])

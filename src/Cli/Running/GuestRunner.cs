@@ -75,6 +75,7 @@ internal sealed class GuestRunner : IDisposable
                 using var machine = new Hypervisor();
                 Domain domain = machine.CreateDomain(_config.Name, new EngineOptions { Kind = _options.Engine, PortableFloatingPoint = _options.PortableFloatingPoint }, _config.Uuid);
                 domain.Symbols = _symbols;
+                domain.TickSlack = _config.TickSlack * 1_000_000L;
                 domain.Log.LineAdded += WriteLog;
                 foreach (CpuidChange change in _config.Cpuid)
                 {

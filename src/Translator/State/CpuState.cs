@@ -147,6 +147,9 @@ public unsafe struct CpuState
     /// <summary>See <see cref="SampledAddress"/>.</summary>
     public nint SampledPage;
 
+    /// <summary>Set to 1 whenever the processor enters ring 3; whoever wants to know clears it.</summary>
+    public int RanUserCode;
+
     /// <summary>The current CPL and mode bits from the segment registers and EFLAGS; also selects the TLB half.</summary>
     public void RefreshMode()
     {
@@ -157,6 +160,7 @@ public unsafe struct CpuState
         if (Cpl == 3)
         {
             mode |= CpuMode.User;
+            RanUserCode = 1;
         }
 
         if (cs.Is32Bit)

@@ -43,7 +43,7 @@ internal sealed unsafe class Dispatcher : IDisposable
         _policy = policy;
         _interpreter = new Interpreter(platform, policy.PortableFloatingPoint) { ChainLimit = (uint)policy.FirstThreshold };
         _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
-        _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps);
+        _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps, _interpreter.JumpTargets);
         _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
         platform.CodeMap.CodeWritten += OnCodeWritten;
     }

@@ -129,18 +129,39 @@ internal static unsafe class RegionEmitter
 
         il.Emit(OpCodes.Stloc, e.EipLocal);
         il.MarkLabel(top);
-        foreach (GuestBlock block in entries)
-        {
-            il.Emit(OpCodes.Ldloc, e.EipLocal);
-            e.Constant((int)block.Start);
-            il.Emit(OpCodes.Beq, block.Label);
-        }
-
-        il.Emit(OpCodes.Br, e.Indirect);
+        EmitSearch(e, [.. entries.OrderBy(block => block.Start)], 0, entries.Count);
         il.MarkLabel(e.IndirectTarget);
         e.LoadAttention();
         il.Emit(OpCodes.Brfalse, top);
         il.Emit(OpCodes.Br, e.Plain);
+    }
+
+    /// <summary>Goes to the entry whose EIP is in the local, of some in ascending order; elsewhere where it is none of them.</summary>
+    private static void EmitSearch(InstructionEmitter e, List<GuestBlock> entries, int from, int to)
+    {
+        const int Few = 3;
+        ILGenerator il = e.Il;
+        if (to - from > Few)
+        {
+            int middle = (from + to) / 2;
+            Label upper = il.DefineLabel();
+            il.Emit(OpCodes.Ldloc, e.EipLocal);
+            e.Constant((int)entries[middle].Start);
+            il.Emit(OpCodes.Bge_Un, upper);
+            EmitSearch(e, entries, from, middle);
+            il.MarkLabel(upper);
+            EmitSearch(e, entries, middle, to);
+            return;
+        }
+
+        for (int i = from; i < to; i++)
+        {
+            il.Emit(OpCodes.Ldloc, e.EipLocal);
+            e.Constant((int)entries[i].Start);
+            il.Emit(OpCodes.Beq, entries[i].Label);
+        }
+
+        il.Emit(OpCodes.Br, e.Indirect);
     }
 
     /// <summary>Makes live what the region needs and is not; leaves where the guest's masks do not allow it.</summary>

@@ -7,7 +7,7 @@ using Dbt.Translator;
 switch (args)
 {
     case ["native", ..]:
-        NativeComparison.Run(args.Length > 1 ? Enum.Parse<EngineKind>(args[1], ignoreCase: true) : EngineKind.Tiered, rounds: 3, args.ElementAtOrDefault(2));
+        NativeComparison.Run(args.Length > 1 ? Enum.Parse<EngineKind>(args[1], ignoreCase: true) : EngineKind.Tiered, rounds: 3, args.Length > 2 ? args[2] : null);
         return 0;
     case ["boot", ..]:
         return await BootCommand.RunAsync(args[1..]);

@@ -1,8 +1,10 @@
 using System.CommandLine;
+using Dbt.Cli.Bench;
 using Dbt.Cli.Commands;
 using Dbt.Cli.Config;
 using Dbt.Cli.Control;
 using Dbt.Cli.Packages;
+using Dbt.Cli.Profile;
 using Dbt.Runtime;
 using Dbt.Xen.Builder;
 
@@ -33,6 +35,11 @@ internal static class CommandLine
             Console.Error.WriteLine($"dbt: {exception.Message}");
             return ExitStatus.Usage;
         }
+        catch (ProfileException exception)
+        {
+            Console.Error.WriteLine($"dbt: {exception.Message}");
+            return ExitStatus.Failure;
+        }
         catch (ControlException exception)
         {
             // xl's own wordings, which scripts look for, stand at the line's start.
@@ -40,7 +47,7 @@ internal static class CommandLine
             Console.Error.WriteLine(asXl ? exception.Message : $"dbt: {exception.Message}");
             return ExitStatus.Failure;
         }
-        catch (Exception exception) when (exception is HostException or IOException or OutOfMemoryException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is HostException or BenchException or IOException or OutOfMemoryException or UnauthorizedAccessException)
         {
             Console.Error.WriteLine($"dbt: {exception.Message}");
             return ExitStatus.Failure;
@@ -57,7 +64,9 @@ internal static class CommandLine
 
             RunCommand.Create(global),
             GuestCommand.Create(),
+            ProfileCommand.Create(),
             DiskCommand.Create(),
+            BenchCommand.Create(global),
             VersionCommand.Create(),
         };
         foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. UnsupportedCommands.Create()])

@@ -24,3 +24,6 @@ for old in "$output"/*.dll; do
 done
 (cd "$input" && printf '%s\0' *.dll) | xargs -0 -n 1 -P "$(nproc)" bash -c 'set -euo pipefail; compile "$1"' compile
 cp "$input"/*.json "$output/"
+
+# Libraries of the host's machine code: found from beside the command.
+[[ ! -d $input/runtimes ]] || cp -ru "$input/runtimes" "$output/"

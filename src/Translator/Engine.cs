@@ -77,6 +77,13 @@ public abstract unsafe class Engine : IDisposable
     /// <summary>Counters so far; may be read from another thread while the engine runs (values are then approximate).</summary>
     public abstract EngineStatistics Statistics { get; }
 
+    /// <summary>
+    /// Lists the translation of the block at an EIP as it would be made now, in the processor's present address space and mode. The processor
+    /// must be held outside guest code.
+    /// </summary>
+    /// <returns>Null where nothing is mapped there, or it isn't translated.</returns>
+    public virtual Diagnostics.BlockListing? List(uint eip) => null;
+
     /// <inheritdoc/>
     public abstract void Dispose();
 }

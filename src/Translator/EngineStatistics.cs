@@ -30,6 +30,27 @@ public sealed class EngineStatistics
     /// <summary>Bytes of IL emitted.</summary>
     public long IlBytes { get; set; }
 
+    /// <summary>Links made from one translation to another.</summary>
+    public long Links { get; set; }
+
+    /// <summary>Times that the dispatcher looked for the block at EIP.</summary>
+    public long LookUps { get; set; }
+
+    /// <summary>Those of them that the table of recent blocks didn't answer.</summary>
+    public long LookUpMisses { get; set; }
+
+    /// <summary>Regions that wait for the compiler, at the moment.</summary>
+    public int QueueLength { get; set; }
+
+    /// <summary>Blocks known, at the moment.</summary>
+    public int CachedBlocks { get; set; }
+
+    /// <summary>Translations that may run, at the moment.</summary>
+    public int CachedTranslations { get; set; }
+
+    /// <summary>Length of their IL, at the moment.</summary>
+    public long CachedIlBytes { get; set; }
+
     /// <summary>Exits from translated code that one interpreted instruction followed, by reason.</summary>
     public Dictionary<string, long> SideExits { get; } = [];
 }

@@ -24,5 +24,8 @@ internal sealed unsafe class TranslatingEngine(EngineOptions options, Platform p
     }
 
     /// <inheritdoc/>
+    public override Diagnostics.BlockListing? List(uint eip) => _dispatcher.List(eip);
+
+    /// <inheritdoc/>
     public override void Dispose() => _dispatcher.Dispose();
 }

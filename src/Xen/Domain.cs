@@ -54,6 +54,7 @@ public sealed unsafe class Domain : IDisposable
         Memory = new DomainMemory(this);
         Events = new EventChannels(this);
         Grants = new GrantTable(this);
+        IdleSlack = new IdleSlack(this);
     }
 
     /// <summary>The machine this domain lives on.</summary>
@@ -102,6 +103,19 @@ public sealed unsafe class Domain : IDisposable
 
     /// <summary>System time, in nanoseconds, and the time-stamp counter.</summary>
     public DomainClock Clock { get; } = new();
+
+    /// <summary>How late its ticks may be while it is idle.</summary>
+    internal IdleSlack IdleSlack { get; }
+
+    /// <summary>What <see cref="TickSlack"/> is where nobody says otherwise: 250 ms.</summary>
+    public const long DefaultTickSlack = IdleSlack.Default;
+
+    /// <summary>Longest time in nanoseconds by which the periodic tick of an idle guest may be late; 0 has each in time.</summary>
+    public long TickSlack
+    {
+        get => IdleSlack.Longest;
+        set => IdleSlack.Longest = value;
+    }
 
     /// <summary>What CPUID tells this domain.</summary>
     public CpuidPolicy Cpuid { get; } = new();

@@ -1,4 +1,5 @@
 using Dbt.Translator;
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 using Dbt.Xen.Abi;
@@ -30,8 +31,11 @@ public sealed unsafe partial class Vcpu
     /// <inheritdoc/>
     public override void DeliverFault(CpuState* cpu)
     {
+        int doing = cpu->Doing;
+        cpu->Doing = (int)ProcessorActivity.Delivering;
         FaultDelivery.Deliver(this, cpu->Fault);
         ReturnToGuest();
+        cpu->Doing = doing;
     }
 
     /// <inheritdoc/>

@@ -1,7 +1,9 @@
 using Dbt.Runtime.HostTime;
 using Dbt.Translator;
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.State;
 using Dbt.Xen.Abi;
+using Dbt.Xen.Diagnostics;
 using Dbt.Xen.Events;
 using Dbt.Xen.Processor;
 using Dbt.Xen.Time;
@@ -25,12 +27,16 @@ public sealed unsafe partial class Vcpu
     private PollRequest? _poll;
     private bool _blockRequested;
     private volatile bool _waitingInPoll;
+    private volatile bool _sleepsLate;
     private volatile bool _down = true;
     private int _holds;
     private int _nmi;
 
     /// <summary>Counters of its engine; null before it first ran.</summary>
     public EngineStatistics? EngineStatistics => _engine?.Statistics;
+
+    /// <summary>Lists a translation: see <see cref="Engine.List"/>. The processor must be held (<see cref="Pause"/>).</summary>
+    public BlockListing? List(uint eip) => State == null ? null : _engine?.List(eip);
 
     /// <summary>Time in which it executed guest code, by the domain's clock.</summary>
     public long RunNanoseconds => RunState.RunNanoseconds;
@@ -291,22 +297,38 @@ public sealed unsafe partial class Vcpu
         {
             Timers.NotRunning();
             RunState.Enter(RunStateKind.Blocked);
+            int doing = State->Doing;
+            State->Doing = (int)ProcessorActivity.Idle;
             Leave();
             KeepTimers();
-            while (true)
+            NoteUserCode();
+            while (!IsWakeDue(poll))
             {
-                long left = TakeDueTimers();
+                long left = TakeDueTimers(poll is null ? LateSleep() : 0);
                 if (IsWakeDue(poll))
                 {
+                    EndOwnLateSleep();
                     break;
                 }
 
                 left = poll?.Remaining(Domain.Clock) is long time and >= 0 ? Math.Min(left, time) : left;
                 _wake.Wait(left == long.MaxValue ? -1 : Math.Max(left, 0));
                 Hold();
+                if (IsWakeDue(poll))
+                {
+                    Domain.IdleSlack.MarkBusy(this, userCode: false);
+                }
+            }
+
+            if (_sleepsLate)
+            {
+                // Woken by something else: the ticks that were put off come with it.
+                _sleepsLate = false;
+                TakeDueTimers(0);
             }
 
             GiveBackTimers();
+            State->Doing = doing;
             Return();
             Timers.Running();
             RunState.Enter(RunStateKind.Running);
@@ -315,6 +337,44 @@ public sealed unsafe partial class Vcpu
         _waitingInPoll = false;
         _poll = null;
         _blockRequested = false;
+    }
+
+    /// <summary>Others are busy: a tick that is put off is due now. Any thread.</summary>
+    internal void EndLateSleep()
+    {
+        if (_sleepsLate)
+        {
+            _wake.Set();
+        }
+    }
+
+    private void NoteUserCode()
+    {
+        if (State->RanUserCode != 0)
+        {
+            State->RanUserCode = 0;
+            Domain.IdleSlack.MarkBusy(this, userCode: true);
+        }
+    }
+
+    private void EndOwnLateSleep()
+    {
+        if (_sleepsLate)
+        {
+            _sleepsLate = false;
+            Timers.Grid.Delay();
+        }
+    }
+
+    /// <summary>By how much the tick of a processor that waits may be late.</summary>
+    private long LateSleep()
+    {
+        // First, so that a processor that becomes busy from now on sees it.
+        _sleepsLate = true;
+        Interlocked.MemoryBarrier();
+        long slack = Domain.IdleSlack.For(this);
+        _sleepsLate = slack != 0;
+        return slack;
     }
 
     // A processor that waits looks at its own timers: one thread wakes for a tick, and not two.
@@ -330,7 +390,8 @@ public sealed unsafe partial class Vcpu
         Hvm?.Timer.GiveBack();
     }
 
-    private long TakeDueTimers() => Math.Min(Timers.SingleshotTimer.TakeDue(), Hvm?.Timer.TakeDue() ?? long.MaxValue);
+    private long TakeDueTimers(long slack) =>
+        Math.Min(Timers.SingleshotTimer.TakeDue(slack), Hvm?.Timer.TakeDue(0) ?? long.MaxValue);
 
     private bool IsWakeDue(PollRequest? poll) =>
         Domain.IsStopped || (Hvm?.IsWakeDue ?? (UpcallIsDue || (IsNmiDue && !Callbacks.InNmi))) || (poll is not null && poll.IsDone(Domain));
@@ -346,12 +407,15 @@ public sealed unsafe partial class Vcpu
         Timers.NotRunning();
         RunState.Enter(RunStateKind.Offline);
         bool wasOutside = IsOutside;
+        int doing = State->Doing;
+        State->Doing = (int)ProcessorActivity.Offline;
         Leave();
         do
         {
             _wake.Wait(-1);
         }
         while (TryPark());
+        State->Doing = doing;
         if (!wasOutside)
         {
             Return();
@@ -388,6 +452,7 @@ public sealed unsafe partial class Vcpu
         {
             using Engine engine = EngineFactory.Create(Domain.EngineOptions, (Platform?)Hvm ?? this, State);
             _engine = engine;
+            using ProcessorProbe probe = VcpuProbe.Attach(this, engine);
             Timers.Running();
             RunState.Enter(RunStateKind.Running);
             SharedTime.Update(this);

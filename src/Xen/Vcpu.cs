@@ -73,6 +73,9 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
 
     internal HypercallLog Hypercalls { get; } = new();
 
+    /// <summary>Upcalls that it took, NMIs left out.</summary>
+    internal long Upcalls { get; set; }
+
     internal GuestCallbacks Callbacks { get; } = new();
 
     /// <summary>Stack that an entry from ring 2 or 3 switches to (stack_switch).</summary>

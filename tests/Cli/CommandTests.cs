@@ -77,6 +77,12 @@ public sealed class CommandTests : IDisposable
         Refused("unknown option --frobnicate", "run", "--frobnicate");
         Refused("--engine: 'fast' is none of", "run", "--engine", "fast");
         Refused("--timeout: 'soon' is not a number", "run", "--timeout", "soon");
+        Refused("there is no workload 'frobnicate'", "bench", "frobnicate");
+        Refused("--against: 'fast' is none of", "bench", "--against", "quick,fast");
+        Refused("--scale: '0' is not a number above 0", "bench", "--scale", "0");
+        Refused("--rounds: 0 is outside", "bench", "--rounds", "0");
+        Refused("--native: 'arm64' is none of", "bench", "--native", "arm64");
+        Refused("--json: there is no folder", "bench", "--json", "/nowhere/at/all.json");
     }
 
     [Fact]
@@ -108,6 +114,8 @@ public sealed class CommandTests : IDisposable
     {
         Assert.Contains("run", Dbt("", "--help").Output, StringComparison.Ordinal);
         Assert.Contains("--engine", Dbt("", "run", "--help").Output, StringComparison.Ordinal);
+        Assert.Contains("--against", Dbt("", "bench", "--help").Output, StringComparison.Ordinal);
+        Assert.Contains("sha256sum\tcompute\t", Dbt("", "bench", "--list").Output, StringComparison.Ordinal);
         Assert.StartsWith("dbt ", Dbt("", "version").Output, StringComparison.Ordinal);
     }
 

@@ -62,7 +62,7 @@ internal static class GuestCommand
     {
         GuestStore store = GuestStore.Default;
         GuestManifest? old = store.Fetched(guest);
-        bool same = old is not null && (request.Packages.Count == 0 || request.Packages.ToHashSet().SetEquals(old.Requested)) && (request.SizeMiB ?? old.SizeMiB) == old.SizeMiB;
+        bool same = old is not null && (request.Packages.Count == 0 || KnownGuests.OwnPackages(guest).Union(request.Packages).ToHashSet().SetEquals(old.Requested)) && (request.SizeMiB ?? old.SizeMiB) == old.SizeMiB;
         if (same && !force)
         {
             Console.Error.WriteLine($"dbt: guest {guest} is there already (kernel {old!.Kernel}, {store.FetchedFolder(guest)}); --force makes it anew");

@@ -1,5 +1,6 @@
 using Dbt.Devices;
 using Dbt.Devices.Network;
+using Dbt.Xen;
 using Dbt.Xen.Builder;
 using Dbt.Xen.Processor;
 
@@ -44,6 +45,9 @@ internal sealed record GuestConfig
     /// <summary>vif=, in its order.</summary>
     public IReadOnlyList<NetworkConfiguration> Networks { get; init; } = [];
 
+    /// <summary>tick_slack=: milliseconds by which the periodic tick of an idle guest may be late.</summary>
+    public int TickSlack { get; init; } = DefaultTickSlack;
+
     /// <summary>cpuid=, in its order.</summary>
     public IReadOnlyList<CpuidChange> Cpuid { get; init; } = [];
 
@@ -55,4 +59,10 @@ internal sealed record GuestConfig
 
     /// <summary>Memory of a guest whose configuration doesn't say.</summary>
     public const int DefaultMemoryMiB = 128;
+
+    /// <summary>tick_slack where the configuration doesn't say.</summary>
+    public const int DefaultTickSlack = (int)(Domain.DefaultTickSlack / 1_000_000);
+
+    /// <summary>Most that tick_slack may say: a second.</summary>
+    public const int MostTickSlack = 1000;
 }

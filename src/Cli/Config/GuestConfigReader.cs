@@ -109,6 +109,7 @@ internal sealed class GuestConfigReader
             Disks = Disks(),
             Networks = _file["vif"] is ConfigValue vif ? VifSpecification.Parse(vif, name, uuid, _warnings.Add) : [],
             Actions = Actions(),
+            TickSlack = Number("tick_slack", 0, GuestConfig.MostTickSlack) ?? GuestConfig.DefaultTickSlack,
             Cpuid = _file["cpuid"] is ConfigValue cpuid ? CpuidSpecification.Parse(cpuid, _warnings.Add) : [],
             Warnings = _warnings,
         };

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Dbt.Cli.Control.Contract;
+using Dbt.Cli.Profile;
 using Dbt.Devices;
 using Dbt.Devices.Block;
 using Dbt.Devices.Network;
@@ -40,6 +41,10 @@ internal sealed class ControlService(ControlledGuest guest) : DomainControl.Doma
 
     /// <inheritdoc/>
     public override Task<Done> SetVcpus(VcpusRequest request, ServerCallContext context) => Do(request.Domain, () => guest.SetVcpus(request.Count));
+
+    /// <inheritdoc/>
+    public override Task<BlockReply> ListBlock(BlockRequest request, ServerCallContext context) =>
+        Answer(request.Domain, () => BlockReplies.Of(guest.ListBlock(request.Address)));
 
     /// <inheritdoc/>
     public override Task<Done> AttachDisk(AttachDiskRequest request, ServerCallContext context) => Do(request.Domain, () =>

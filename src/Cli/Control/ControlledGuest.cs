@@ -3,6 +3,7 @@ using Dbt.Cli.Config;
 using Dbt.Devices;
 using Dbt.Devices.Network;
 using Dbt.Runtime;
+using Dbt.Translator.Diagnostics;
 using Dbt.Xen;
 using Dbt.Xen.Diagnostics;
 using Contracts = Dbt.Cli.Control.Contract;
@@ -175,6 +176,36 @@ internal sealed class ControlledGuest(string name, Action destroy)
         devices.SetOnlineProcessors((int)count);
         return true;
     });
+
+    /// <summary>Lists a block's translation. The guest is held, again and again, until one of its processors has the address mapped.</summary>
+    public BlockListing ListBlock(uint address)
+    {
+        const int Looks = 100;
+        for (int look = 0; look < Looks; look++)
+        {
+            BlockListing? listing = With((domain, _) =>
+            {
+                domain.Pause();
+                try
+                {
+                    return domain.Vcpus.Select(vcpu => vcpu.List(address)).FirstOrDefault(found => found is not null);
+                }
+                finally
+                {
+                    domain.Resume();
+                }
+            });
+            if (listing is not null)
+            {
+                return listing;
+            }
+
+            Thread.Sleep(20);
+        }
+
+        throw new ControlException(ControlError.Refused, string.Create(CultureInfo.InvariantCulture,
+            $"nothing is translated at {address:x8}: in {Looks} looks no processor ran in an address space and ring that has code there which the translator takes"));
+    }
 
     /// <summary>Gives it a disk.</summary>
     public void AttachDisk(DiskConfiguration disk) => With((_, devices) =>

@@ -1,3 +1,4 @@
+using Dbt.Cli.Bench;
 using Dbt.Cli.Config;
 
 namespace Dbt.Cli.Guests;
@@ -9,7 +10,10 @@ internal static class KnownGuests
     private const int MemoryMiB = 256;
 
     /// <summary>Their names.</summary>
-    public static IReadOnlyList<string> Names { get; } = [DebianGuest.Name];
+    public static IReadOnlyList<string> Names { get; } = [DebianGuest.Name, BenchGuest.Name];
+
+    /// <summary>Packages that one has whether they are named or not, beside those that any guest needs.</summary>
+    public static IReadOnlyList<string> OwnPackages(string guest) => guest == BenchGuest.Name ? Workloads.Packages : [];
 
     /// <summary>Whether a word of the command line means one: a file of that name comes first.</summary>
     public static bool IsNamed(string word) => Names.Contains(word) && !Path.Exists(word);
@@ -18,7 +22,11 @@ internal static class KnownGuests
     /// <exception cref="Packages.PackageException">It can't be made.</exception>
     /// <exception cref="OperationCanceledException">The user ended it.</exception>
     public static void Fetch(string guest, GuestStore store, GuestRequest request, CancellationToken cancellation) =>
-        FetchDisplay.Show(progress => store.Fill(guest, folder => DebianGuest.Make(folder, store.AptFolder, request, progress, cancellation)));
+        FetchDisplay.Show(progress => store.Fill(guest, folder =>
+        {
+            Action<string, string, GuestRequest, IFetchProgress, CancellationToken> make = guest == BenchGuest.Name ? BenchGuest.Make : DebianGuest.Make;
+            make(folder, store.AptFolder, request, progress, cancellation);
+        }));
 
     /// <summary>How one is run where the command line says nothing else.</summary>
     public static ConfigFile Configuration(string guest, GuestStore store)

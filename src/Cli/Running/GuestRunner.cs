@@ -1,5 +1,6 @@
 using Dbt.Cli.Config;
 using Dbt.Cli.Control;
+using Dbt.Cli.Profile;
 using Dbt.Cli.Terminal;
 using Dbt.Devices;
 using Dbt.Translator;
@@ -51,6 +52,7 @@ internal sealed class GuestRunner : IDisposable
             Vcpus = config.Vcpus,
         });
         _symbols = GuestSymbols.Of(config, options.SystemMapPath);
+        GuestFacts.Tell(config, options.SystemMapPath);
         _log = options.LogPath is null ? null : OpenLog(options.LogPath);
     }
 
@@ -73,6 +75,7 @@ internal sealed class GuestRunner : IDisposable
                 using var machine = new Hypervisor();
                 Domain domain = machine.CreateDomain(_config.Name, new EngineOptions { Kind = _options.Engine, PortableFloatingPoint = _options.PortableFloatingPoint }, _config.Uuid);
                 domain.Symbols = _symbols;
+                domain.TickSlack = _config.TickSlack * 1_000_000L;
                 domain.Log.LineAdded += WriteLog;
                 foreach (CpuidChange change in _config.Cpuid)
                 {

@@ -11,11 +11,17 @@ internal static class GuestSymbols
 {
     /// <summary>Prepares to find them.</summary>
     /// <exception cref="ConfigException"><paramref name="systemMap"/> can't be read, or is none.</exception>
-    public static Lazy<SymbolTable?> Of(GuestConfig config, string? systemMap)
+    public static Lazy<SymbolTable?> Of(GuestConfig config, string? systemMap) => Of(config.KernelPath, systemMap);
+
+    /// <summary>Prepares to find them.</summary>
+    /// <param name="kernel">The kernel's file; null for the one that is built in.</param>
+    /// <param name="systemMap">What the user named, if anything.</param>
+    /// <exception cref="ConfigException"><paramref name="systemMap"/> can't be read, or is none.</exception>
+    public static Lazy<SymbolTable?> Of(string? kernel, string? systemMap)
     {
         if (systemMap is null)
         {
-            return new Lazy<SymbolTable?>(() => Find(config.KernelPath));
+            return new Lazy<SymbolTable?>(() => Find(kernel));
         }
 
         // What the user named has to be right, and is looked at while there is time to say so.

@@ -25,6 +25,12 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
     /// <summary>Blocks known.</summary>
     public int BlockCount => _blocks.Count;
 
+    /// <summary>Translations that may run.</summary>
+    public int Installed { get; private set; }
+
+    /// <summary>Length of their IL.</summary>
+    public long InstalledIlBytes { get; private set; }
+
     /// <summary>Blocks executed by the interpreter, as a clock.</summary>
     public long Clock { get; set; }
 
@@ -104,6 +110,8 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
     /// <summary>Lets a compiled translation run from its entries.</summary>
     public void Install(Translation translation, List<CodeBlock> entries)
     {
+        Installed++;
+        InstalledIlBytes += translation.IlBytes;
         foreach (CodeBlock block in entries)
         {
             if (translation.Optimized)
@@ -148,6 +156,8 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
         // One that is not installed yet is with the compiler, or behind it in the queue: it is freed when it comes from there, and once only.
         if (translation.Entries.Count != 0)
         {
+            Installed--;
+            InstalledIlBytes -= translation.IlBytes;
             Free(translation);
         }
     }

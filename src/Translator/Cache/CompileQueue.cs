@@ -14,6 +14,10 @@ internal sealed unsafe class CompileQueue(CpuState* cpu, Action<Translation> com
     private readonly ConcurrentQueue<Translation> _finished = new();
     private Thread? _thread;
     private volatile bool _stopping;
+    private int _waiting;
+
+    /// <summary>Regions that wait for the compiler.</summary>
+    public int Waiting => Volatile.Read(ref _waiting);
 
     /// <summary>Hands a region over.</summary>
     /// <returns>False where too many wait already.</returns>
@@ -25,7 +29,14 @@ internal sealed unsafe class CompileQueue(CpuState* cpu, Action<Translation> com
             _thread.Start();
         }
 
-        return _requests.TryAdd(translation);
+        Interlocked.Increment(ref _waiting);
+        if (_requests.TryAdd(translation))
+        {
+            return true;
+        }
+
+        Interlocked.Decrement(ref _waiting);
+        return false;
     }
 
     /// <summary>Takes a region that is compiled.</summary>
@@ -44,6 +55,7 @@ internal sealed unsafe class CompileQueue(CpuState* cpu, Action<Translation> com
     {
         foreach (Translation translation in _requests.GetConsumingEnumerable())
         {
+            Interlocked.Decrement(ref _waiting);
             if (_stopping)
             {
                 return;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation;
 using Dbt.Translator.Memory;
@@ -33,6 +34,7 @@ internal sealed unsafe class Dispatcher : IDisposable
     private readonly CodeBlock?[] _recent = new CodeBlock?[RecentMask + 1];
     private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _foreignWrites = new();
     private volatile Thread? _thread;
+    private long _linksMade, _lookUps, _lookUpMisses;
 
     public Dispatcher(Platform platform, CpuState* cpu, TierPolicy policy)
     {
@@ -41,7 +43,7 @@ internal sealed unsafe class Dispatcher : IDisposable
         _policy = policy;
         _interpreter = new Interpreter(platform, policy.PortableFloatingPoint) { ChainLimit = (uint)policy.FirstThreshold };
         _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
-        _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps);
+        _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps, _interpreter.JumpTargets);
         _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
         platform.CodeMap.CodeWritten += OnCodeWritten;
     }
@@ -62,6 +64,13 @@ internal sealed unsafe class Dispatcher : IDisposable
                 Invalidations = _cache.Invalidations,
                 CompileMilliseconds = _compiler.Nanoseconds / 1e6,
                 IlBytes = _compiler.IlBytes,
+                Links = _linksMade,
+                LookUps = _lookUps,
+                LookUpMisses = _lookUpMisses,
+                QueueLength = _queue?.Waiting ?? 0,
+                CachedBlocks = _cache.BlockCount,
+                CachedTranslations = _cache.Installed,
+                CachedIlBytes = _cache.InstalledIlBytes,
             };
             _counters.CopyTo(statistics.SideExits);
             return statistics;
@@ -90,6 +99,7 @@ internal sealed unsafe class Dispatcher : IDisposable
 
                 if (cpu->Attention != 0)
                 {
+                    SamplePoint.Visit(cpu);
                     ApplyForeignWrites();
                     InstallFinished();
                     if (!_platform.Attend(cpu))
@@ -133,6 +143,9 @@ internal sealed unsafe class Dispatcher : IDisposable
         }
     }
 
+    /// <summary>See <see cref="Engine.List"/>.</summary>
+    public BlockListing? List(uint eip) => new BlockLister(_cpu, _policy, _cache, _compiler, _exits, _links, _jumps).List(eip);
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -148,6 +161,7 @@ internal sealed unsafe class Dispatcher : IDisposable
     {
         uint eip = cpu->Eip;
         CpuMode mode = cpu->Mode;
+        _lookUps++;
         ref CodeBlock? recent = ref _recent[(eip ^ (eip >> 12)) & RecentMask];
         block = recent;
         if (block is not null && block.Eip == eip && block.Mode == mode && (mode & CpuMode.Flat) != 0)
@@ -164,6 +178,7 @@ internal sealed unsafe class Dispatcher : IDisposable
             return false;
         }
 
+        _lookUpMisses++;
         if (_cache.BlockCount >= MaxBlocks)
         {
             Forget();
@@ -184,6 +199,7 @@ internal sealed unsafe class Dispatcher : IDisposable
                 _interpreter.Forget();
             }
 
+            cpu->Doing = (int)ProcessorActivity.Decoding;
             _cache.Protect(block.Host);
             int most = block.Untranslatable != 0 ? block.Untranslatable : RegionBuilder.MaxBlockInstructions;
             if (!_interpreter.TryDecodeBlock(cpu, most, out decoded))
@@ -205,7 +221,9 @@ internal sealed unsafe class Dispatcher : IDisposable
         }
 
         ulong before = cpu->RetiredInterpreted;
+        cpu->Doing = (int)ProcessorActivity.Interpreting;
         Outcome outcome = _interpreter.ExecuteBlock(cpu, decoded);
+        cpu->Doing = (int)ProcessorActivity.Dispatching;
         _cache.Clock += 1 + (long)((cpu->RetiredInterpreted - before) / InstructionsPerBlock);
         cpu->CodeChanged = 0;
         if (outcome == Outcome.Faulted)
@@ -218,7 +236,9 @@ internal sealed unsafe class Dispatcher : IDisposable
     private bool RunTranslated(CpuState* cpu, CodeBlock block)
     {
         _jumps.Set(block);
+        cpu->Doing = (int)ProcessorActivity.Translated;
         int code = ((delegate* managed<CpuState*, int>)block.Function)(cpu);
+        cpu->Doing = (int)ProcessorActivity.Dispatching;
         switch (code)
         {
             case ExitTable.Continue:
@@ -239,6 +259,7 @@ internal sealed unsafe class Dispatcher : IDisposable
 
         ExitSite site = _exits[code];
         cpu->Eip = site.Eip;
+        SamplePoint.Visit(cpu);
         if (site.Optimized)
         {
             cpu->RetiredOptimized += (uint)site.Retired;
@@ -254,7 +275,9 @@ internal sealed unsafe class Dispatcher : IDisposable
             return false;
         }
 
+        cpu->Doing = (int)ProcessorActivity.Interpreting;
         Outcome outcome = _interpreter.ExecuteOne(cpu);
+        cpu->Doing = (int)ProcessorActivity.Dispatching;
         cpu->CodeChanged = 0;
         if (outcome == Outcome.Faulted)
         {
@@ -307,6 +330,7 @@ internal sealed unsafe class Dispatcher : IDisposable
             if (target.Function != 0)
             {
                 link.Connect(target);
+                _linksMade++;
             }
         }
     }
@@ -325,6 +349,7 @@ internal sealed unsafe class Dispatcher : IDisposable
             return;
         }
 
+        _cpu->Doing = (int)ProcessorActivity.Compiling;
         if (!_policy.Quick)
         {
             Optimize(block, background: _queue is not null);
@@ -374,7 +399,9 @@ internal sealed unsafe class Dispatcher : IDisposable
             return;
         }
 
+        cpu->Doing = (int)ProcessorActivity.Compiling;
         Optimize(block, _queue is not null);
+        cpu->Doing = (int)ProcessorActivity.Dispatching;
     }
 
     /// <summary>Code that needs the guest's floating-point control in the host's registers, where that cannot be: it is interpreted.</summary>

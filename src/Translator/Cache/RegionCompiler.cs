@@ -1,12 +1,14 @@
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation.Native;
+using Dbt.Translator.Interpretation.Threaded;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Cache;
 
 /// <summary>Makes translations: finds their code on the processor's thread, emits and compiles them on any.</summary>
-internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, CodeCache cache, ExitTable exits, LinkPool links, JumpTable jumps)
+internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, CodeCache cache, ExitTable exits, LinkPool links, JumpTable jumps, JumpTargets targets)
 {
     // A block that runs once for so many executions of the entry stays outside.
     private const int RarelyTaken = 32;
@@ -31,7 +33,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     public Translation? Build(CodeBlock block, bool optimize)
     {
         Region? region = optimize
-            ? _builder.BuildRegion(block.Eip, block.Mode, policy.MaxRegionInstructions, Follow(block))
+            ? _builder.BuildRegion(block.Eip, block.Mode, policy.MaxRegionInstructions, Follow(block), TargetsOf)
             : _builder.BuildBlock(block.Eip, block.Mode);
         if (region is null)
         {
@@ -64,7 +66,9 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         var target = new EmitTarget(translation.Optimized, policy.Link, exits, jumps.Address, translation.CounterAddress, links.Add);
         EmittedRegion emitted = RegionEmitter.Emit(translation.Region!, target);
         translation.Compile(emitted);
-        Interlocked.Add(ref _nanoseconds, ThreadTime.Nanoseconds - start);
+        long spent = ThreadTime.Nanoseconds - start;
+        DbtEventSource.Log.TellCompiled(translation, spent);
+        Interlocked.Add(ref _nanoseconds, spent);
         Interlocked.Add(ref _ilBytes, emitted.IlBytes);
         Interlocked.Increment(ref translation.Optimized ? ref _regions : ref _blocks);
     }
@@ -117,6 +121,10 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         }
     }
 
+    private List<uint> TargetsOf(uint eip) => targets.Of((nint)(ExecuteEntry(eip) + eip), eip);
+
+    private long ExecuteEntry(uint eip) => *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+
     /// <summary>
     /// Only code that runs not much more seldom than the entry is taken into a region: the rest would cost compile time for nothing. Where
     /// nothing runs before it is translated, all is taken but functions that have not run.
@@ -133,7 +141,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
                 return true;
             }
 
-            long page = *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+            long page = ExecuteEntry(eip);
             return page != 0 && cache.Find((nint)(page + eip), eip, mode) is { } block && (block.Function != 0 || block.Executions >= least);
         };
     }

@@ -19,6 +19,9 @@ internal sealed class Translation(Region region, bool optimized)
     /// <summary>The code, 0 until compiled.</summary>
     public nint Function { get; private set; }
 
+    /// <summary>Length of its IL, 0 until emitted.</summary>
+    public int IlBytes { get; private set; }
+
     /// <summary>The blocks at which it may be entered.</summary>
     public List<CodeBlock> Entries { get; } = [];
 
@@ -41,6 +44,7 @@ internal sealed class Translation(Region region, bool optimized)
     public void Compile(EmittedRegion emitted)
     {
         Links = emitted.Links;
+        IlBytes = emitted.IlBytes;
         ExitCodes = emitted.ExitCodes;
         Function = DynamicMethodFactory.Compile(emitted.Method);
         _method = emitted.Method;

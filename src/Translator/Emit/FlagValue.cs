@@ -13,6 +13,11 @@ internal abstract class FlagValue
     /// <summary>How many values this one depends on; deep chains are brought into the processor's state.</summary>
     public virtual int Depth => 1;
 
+    /// <summary>Temporaries that must be as they are for as long as these are the current flags: see <see cref="LocalPool"/>.</summary>
+    public IReadOnlySet<LocalBuilder> Locals { get; set; } = EmptySet;
+
+    private static readonly HashSet<LocalBuilder> EmptySet = [];
+
     /// <summary>Pushes two values whose comparison is the condition.</summary>
     public virtual Comparison PushComparison(InstructionEmitter e, ConditionCode condition)
     {

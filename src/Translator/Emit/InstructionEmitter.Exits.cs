@@ -8,6 +8,8 @@ namespace Dbt.Translator.Emit;
 
 internal sealed partial class InstructionEmitter
 {
+    private const int MaxComparedTargets = 4;
+
     private readonly ExitTable _exits;
     private readonly Label _sideExit;
     private readonly LocalBuilder _code;
@@ -184,6 +186,19 @@ internal sealed partial class InstructionEmitter
                 Poll(block.Start);
                 Il.Emit(OpCodes.Br, block.Label);
                 Il.MarkLabel(other);
+            }
+        }
+
+        else if (Region.JumpTargets.TryGetValue(Eip, out List<GuestBlock>? targets))
+        {
+            // Many are found faster by the search that entries go through.
+            LoadAttention();
+            Il.Emit(OpCodes.Brtrue, Plain);
+            foreach (GuestBlock block in targets.Take(MaxComparedTargets))
+            {
+                Il.Emit(OpCodes.Ldloc, EipLocal);
+                Constant((int)block.Start);
+                Il.Emit(OpCodes.Beq, block.Label);
             }
         }
 

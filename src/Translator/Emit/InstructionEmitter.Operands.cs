@@ -129,7 +129,7 @@ internal sealed partial class InstructionEmitter
     /// <summary>The host address of [register + displacement] in the flat segments, checked. May leave.</summary>
     public LocalBuilder Host(Gpr register, int displacement, int size, bool write)
     {
-        LocalBuilder linear = Il.DeclareLocal(typeof(ulong));
+        LocalBuilder linear = Temp(typeof(ulong));
         if (displacement == 0)
         {
             PushWide(Value.Register((int)register));
@@ -228,7 +228,7 @@ internal sealed partial class InstructionEmitter
 
     private LocalBuilder Linear(in Instruction instruction, Value offset)
     {
-        LocalBuilder linear = Il.DeclareLocal(typeof(ulong));
+        LocalBuilder linear = Temp(typeof(ulong));
         SegmentIndex? segment = BasedSegment(instruction.MemorySegment);
         if (segment is null && offset.Kind != ValueKind.Local && instruction.MemoryIndex == Iced.Intel.Register.None
             && instruction.MemoryBase != Iced.Intel.Register.None && instruction.MemoryDisplacement32 == 0)

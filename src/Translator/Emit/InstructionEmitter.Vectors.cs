@@ -248,7 +248,7 @@ internal sealed partial class InstructionEmitter
     /// <summary>A copy of a source that later writes do not change.</summary>
     public LocalBuilder CopyVector(VectorSource source)
     {
-        LocalBuilder copy = Il.DeclareLocal(typeof(Vector128<byte>));
+        LocalBuilder copy = Temp(typeof(Vector128<byte>));
         PushVector(source);
         Il.Emit(OpCodes.Stloc, copy);
         return copy;

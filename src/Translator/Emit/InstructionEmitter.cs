@@ -17,6 +17,9 @@ internal sealed partial class InstructionEmitter
     private readonly LocalBuilder?[] _registers = new LocalBuilder?[8];
     private readonly MemoryEmitter _memory;
     private readonly List<Action> _deferred = [];
+    private readonly LocalPool _locals, _deferredLocals;
+    private FlagValue _flagsBefore = StateFlags.Instance;
+    private bool _freshFlags, _deferring;
 
     public InstructionEmitter(ILGenerator il, Region region, MemoryEmitter memory, ExitTable exits)
     {
@@ -24,6 +27,8 @@ internal sealed partial class InstructionEmitter
         Region = region;
         _memory = memory;
         _exits = exits;
+        _locals = new LocalPool(il);
+        _deferredLocals = new LocalPool(il);
         _sideExit = il.DefineLabel();
         _return = il.DefineLabel();
         Plain = il.DefineLabel();
@@ -74,13 +79,21 @@ internal sealed partial class InstructionEmitter
     /// <summary>Starts a block with the flags that arrive there.</summary>
     public void BeginBlock(GuestBlock block)
     {
+        // First: the flags that the block before ends with may be the ones that arrive here.
+        EndTemporaries();
         Block = block;
         BlockEnded = false;
         X87RunEnd = 0;
         _mmx = block.MmxOnEntry;
         Flags = block.EntryFlags ?? StateFlags.Instance;
+        _locals.Restart(Flags);
+        _flagsBefore = Flags;
+        _freshFlags = false;
         Il.MarkLabel(block.Label);
     }
+
+    /// <summary>Where each instruction's IL begins, for a listing; null where none is wanted.</summary>
+    public List<(int Offset, uint Eip)>? Marks { get; init; }
 
     /// <summary>Starts an instruction.</summary>
     public void BeginInstruction(in Instruction instruction, int position)
@@ -90,10 +103,20 @@ internal sealed partial class InstructionEmitter
         NextEip = (uint)instruction.NextIP;
         Position = position;
         _memoryExit = null;
+        Marks?.Add((Il.ILOffset, Eip));
+        EndTemporaries();
         if (Flags.Depth > MaxFlagDepth)
         {
             SpillFlags();
+            EndTemporaries();
         }
+    }
+
+    private void EndTemporaries()
+    {
+        _locals.EndInstruction(_flagsBefore, Flags, _freshFlags);
+        _flagsBefore = Flags;
+        _freshFlags = false;
     }
 
     /// <summary>Pushes a constant.</summary>
@@ -102,11 +125,14 @@ internal sealed partial class InstructionEmitter
     /// <inheritdoc cref="Constant(uint)"/>
     public void Constant(int value) => Il.Emit(OpCodes.Ldc_I4, value);
 
-    /// <summary>A new 32-bit local.</summary>
-    public LocalBuilder Temp() => Il.DeclareLocal(typeof(int));
+    /// <summary>A 32-bit local for this instruction, and for as long as flags need it that the instruction sets.</summary>
+    public LocalBuilder Temp() => Temp(typeof(int));
 
-    /// <summary>A new 64-bit local.</summary>
-    public LocalBuilder Temp64() => Il.DeclareLocal(typeof(long));
+    /// <summary>A 64-bit local, likewise.</summary>
+    public LocalBuilder Temp64() => Temp(typeof(long));
+
+    /// <summary>A local of any type, likewise.</summary>
+    public LocalBuilder Temp(Type type) => (_deferring ? _deferredLocals : _locals).Take(type);
 
     /// <summary>Pops a 32-bit value into a new local.</summary>
     public LocalBuilder StoreTemp()
@@ -243,7 +269,11 @@ internal sealed partial class InstructionEmitter
     }
 
     /// <summary>Sets the flags without regard to what they were.</summary>
-    public void SetFlags(FlagValue flags) => Flags = flags;
+    public void SetFlags(FlagValue flags)
+    {
+        Flags = flags;
+        _freshFlags |= flags.Depth <= 1;
+    }
 
     /// <summary>The earlier flags are not needed from here on: a register write need not keep their operands. SetFlags must follow.</summary>
     public void ForgetFlags() => Flags = StateFlags.Instance;
@@ -258,11 +288,14 @@ internal sealed partial class InstructionEmitter
     /// <summary>Writes what was put off: exits and rare paths, out of the way of the code that runs.</summary>
     public void EmitDeferred()
     {
+        _deferring = true;
         for (int i = 0; i < _deferred.Count; i++)
         {
+            _deferredLocals.Restart(StateFlags.Instance);
             _deferred[i]();
         }
 
+        _deferring = false;
         _deferred.Clear();
     }
 

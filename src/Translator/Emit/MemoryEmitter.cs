@@ -41,7 +41,7 @@ internal sealed class DirectTableEmitter : MemoryEmitter
     public override LocalBuilder EmitHostAddress(InstructionEmitter e, LocalBuilder linear, int size, bool write, Label exit, Label? unaligned = null)
     {
         ILGenerator il = e.Il;
-        LocalBuilder entry = il.DeclareLocal(typeof(long));
+        LocalBuilder entry = e.Temp64();
         il.Emit(OpCodes.Ldloc, _table!);
         il.Emit(OpCodes.Ldloc, linear);
         e.Constant(12);
@@ -77,7 +77,7 @@ internal sealed class DirectTableEmitter : MemoryEmitter
             il.Emit(OpCodes.Bgt_Un, exit);
         }
 
-        LocalBuilder host = il.DeclareLocal(typeof(long));
+        LocalBuilder host = e.Temp64();
         il.Emit(OpCodes.Ldloc, entry);
         il.Emit(OpCodes.Ldloc, linear);
         il.Emit(OpCodes.Add);

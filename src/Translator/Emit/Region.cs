@@ -29,6 +29,9 @@ internal sealed class Region(uint entry, CpuMode mode, bool nativeFloatingPoint)
     /// <summary>Blocks behind calls whose target is in the region too: where its returns are likely to go.</summary>
     public List<GuestBlock> ReturnSites { get; } = [];
 
+    /// <summary>Computed jumps by EIP, and the blocks of the region that they went to, the most frequent first.</summary>
+    public Dictionary<uint, List<GuestBlock>> JumpTargets { get; } = [];
+
     /// <summary>Code pages read: linear page number, and what the software TLB's execute entry held.</summary>
     public Dictionary<uint, long> Pages { get; } = [];
 

@@ -16,7 +16,8 @@ internal sealed unsafe class RegionBuilder
 
     private const int MaxPages = 12;
     private const int MaxReturnSites = 8;
-    private const int MaxEntries = 8;
+    private const int MaxEntries = 24;
+    private const int MaxCallEntries = 8;
 
     private readonly bool _nativeFloatingPoint;
     private readonly GuestCodeReader _reader;
@@ -35,16 +36,17 @@ internal sealed unsafe class RegionBuilder
 
     /// <summary>A single block.</summary>
     /// <returns>Null where the first instruction cannot be translated.</returns>
-    public Region? BuildBlock(uint entry, CpuMode mode) => Build(entry, mode, MaxBlockInstructions, single: true, (_, _) => false);
+    public Region? BuildBlock(uint entry, CpuMode mode) => Build(entry, mode, MaxBlockInstructions, single: true, (_, _) => false, _ => []);
 
     /// <summary>A region of several blocks.</summary>
     /// <param name="entry">EIP of the entry; its page is executable.</param>
     /// <param name="mode">The processor's mode.</param>
     /// <param name="maxInstructions">Instructions at most.</param>
     /// <param name="follow">Whether a branch's or (true) call's target is worth taking in.</param>
+    /// <param name="targetsOf">Where the computed jump at an EIP went.</param>
     /// <returns>Null where the first instruction cannot be translated.</returns>
-    public Region? BuildRegion(uint entry, CpuMode mode, int maxInstructions, Func<uint, bool, bool> follow) =>
-        Build(entry, mode, maxInstructions, single: false, follow);
+    public Region? BuildRegion(uint entry, CpuMode mode, int maxInstructions, Func<uint, bool, bool> follow, Func<uint, List<uint>> targetsOf) =>
+        Build(entry, mode, maxInstructions, single: false, follow, targetsOf);
 
     /// <summary>How many instructions from <paramref name="entry"/> on are not translated; at least 1.</summary>
     public int CountUntranslatable(uint entry, CpuMode mode)
@@ -68,7 +70,7 @@ internal sealed unsafe class RegionBuilder
         return MaxBlockInstructions;
     }
 
-    private Region? Build(uint entry, CpuMode mode, int maxInstructions, bool single, Func<uint, bool, bool> follow)
+    private Region? Build(uint entry, CpuMode mode, int maxInstructions, bool single, Func<uint, bool, bool> follow, Func<uint, List<uint>> targetsOf)
     {
         var region = new Region(entry, mode, _nativeFloatingPoint);
         _reader.Reset();
@@ -76,11 +78,24 @@ internal sealed unsafe class RegionBuilder
         var leaders = new HashSet<uint> { entry };
         var calls = new List<(uint Target, uint Behind)>();
         var resumed = new List<uint>();
+        var jumps = new List<(uint Jump, List<uint> Targets)>();
         var work = new Queue<uint>();
         work.Enqueue(entry);
         while (work.TryDequeue(out uint address))
         {
             DecodeRun(region, address, maxInstructions, single, follow, leaders, calls, resumed, work);
+            if (TryFindJump(address, leaders, out uint jump) && !jumps.Exists(known => known.Jump == jump))
+            {
+                List<uint> targets = targetsOf(jump);
+                jumps.Add((jump, targets));
+                foreach (uint target in targets)
+                {
+                    if (follow(target, false) && leaders.Add(target))
+                    {
+                        work.Enqueue(target);
+                    }
+                }
+            }
         }
 
         if (!_instructions.TryGetValue(entry, out Instruction first) || Translatable.Routine(first, region) is null)
@@ -90,7 +105,7 @@ internal sealed unsafe class RegionBuilder
 
         FormBlocks(region, leaders);
         Connect(region);
-        MarkEntries(region, calls, resumed);
+        MarkEntries(region, calls, resumed, jumps);
         Order(region);
         foreach ((uint page, long value) in _reader.Pages)
         {
@@ -175,6 +190,27 @@ internal sealed unsafe class RegionBuilder
         }
     }
 
+    /// <summary>The computed jump that ends the run of instructions from an address on.</summary>
+    private bool TryFindJump(uint address, HashSet<uint> leaders, out uint jump)
+    {
+        jump = address;
+        while (_instructions.TryGetValue(jump, out Instruction instruction))
+        {
+            if (instruction.FlowControl != FlowControl.Next)
+            {
+                return instruction.FlowControl == FlowControl.IndirectBranch;
+            }
+
+            jump = (uint)instruction.NextIP;
+            if (leaders.Contains(jump))
+            {
+                return false;
+            }
+        }
+
+        return false;
+    }
+
     private void FormBlocks(Region region, HashSet<uint> leaders)
     {
         foreach (uint leader in leaders)
@@ -251,7 +287,8 @@ internal sealed unsafe class RegionBuilder
     /// Behind a call that stays inside, the region's own returns arrive; behind one that leaves, whoever returns enters the region again.
     /// The same holds for what follows an instruction that the interpreter executes.
     /// </summary>
-    private static void MarkEntries(Region region, List<(uint Target, uint Behind)> calls, List<uint> resumed)
+    private static void MarkEntries(
+        Region region, List<(uint Target, uint Behind)> calls, List<uint> resumed, List<(uint Jump, List<uint> Targets)> jumps)
     {
         region.ByStart[region.Entry].IsEntry = true;
         int entries = 1;
@@ -267,7 +304,7 @@ internal sealed unsafe class RegionBuilder
                 block.IsIndirectTarget = true;
                 region.ReturnSites.Add(block);
             }
-            else if (!block.IsIndirectTarget && !block.IsEntry && entries < MaxEntries)
+            else if (!block.IsIndirectTarget && !block.IsEntry && entries < MaxCallEntries)
             {
                 block.IsEntry = true;
                 entries++;
@@ -276,11 +313,27 @@ internal sealed unsafe class RegionBuilder
 
         foreach (uint address in resumed)
         {
-            if (entries < MaxEntries && region.ByStart.TryGetValue(address, out GuestBlock? block) && !block.IsEntry)
+            if (entries < MaxCallEntries && region.ByStart.TryGetValue(address, out GuestBlock? block) && !block.IsEntry)
             {
                 block.IsEntry = true;
                 entries++;
             }
+        }
+
+        // Others jump there too, and need no copy of it then.
+        foreach ((uint jump, List<uint> targets) in jumps)
+        {
+            List<GuestBlock> inside = targets.ConvertAll(target => region.ByStart.GetValueOrDefault(target)!).FindAll(block => block is not null);
+            foreach (GuestBlock block in inside)
+            {
+                if (!block.IsEntry && entries < MaxEntries)
+                {
+                    block.IsEntry = true;
+                    entries++;
+                }
+            }
+
+            region.JumpTargets[jump] = inside.FindAll(block => block.IsEntry);
         }
     }
 

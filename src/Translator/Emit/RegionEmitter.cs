@@ -30,6 +30,7 @@ internal static unsafe class RegionEmitter
             }
 
             // A routine refused a form: the flag analysis must know that the region may leave there.
+            target.Marks?.Clear();
             target.Exits.Free(emitted.ExitCodes);
             emitted.Links.ForEach(link => link.Free());
         }
@@ -40,7 +41,7 @@ internal static unsafe class RegionEmitter
         DynamicMethod method = DynamicMethodFactory.Create($"g_{region.Entry:x8}", target.Optimize);
         ILGenerator il = method.GetILGenerator(region.InstructionCount * 96);
         MemoryEmitter memory = new DirectTableEmitter();
-        var e = new InstructionEmitter(il, region, memory, target.Exits) { MakeLink = target.MakeLink, Optimized = target.Optimize };
+        var e = new InstructionEmitter(il, region, memory, target.Exits) { MakeLink = target.MakeLink, Optimized = target.Optimize, Marks = target.Marks };
         RegisterUse use = RegisterSummary.Of(region);
         e.UsedRegisters = use.Used;
         e.WrittenRegisters = use.Written;
@@ -70,6 +71,7 @@ internal static unsafe class RegionEmitter
             EmitBlock(e, block, target);
         }
 
+        target.Marks?.Add((il.ILOffset, 0));
         e.EmitDeferred();
         EmitExits(e, memory, target);
         return new EmittedRegion(method, region, entries.ConvertAll(block => block.Start), e.ExitCodes, e.Links, il.ILOffset);
@@ -137,18 +139,39 @@ internal static unsafe class RegionEmitter
 
         il.Emit(OpCodes.Stloc, e.EipLocal);
         il.MarkLabel(top);
-        foreach (GuestBlock block in entries)
-        {
-            il.Emit(OpCodes.Ldloc, e.EipLocal);
-            e.Constant((int)block.Start);
-            il.Emit(OpCodes.Beq, block.Label);
-        }
-
-        il.Emit(OpCodes.Br, e.Indirect);
+        EmitSearch(e, [.. entries.OrderBy(block => block.Start)], 0, entries.Count);
         il.MarkLabel(e.IndirectTarget);
         e.LoadAttention();
         il.Emit(OpCodes.Brfalse, top);
         il.Emit(OpCodes.Br, e.Plain);
+    }
+
+    /// <summary>Goes to the entry whose EIP is in the local, of some in ascending order; elsewhere where it is none of them.</summary>
+    private static void EmitSearch(InstructionEmitter e, List<GuestBlock> entries, int from, int to)
+    {
+        const int Few = 3;
+        ILGenerator il = e.Il;
+        if (to - from > Few)
+        {
+            int middle = (from + to) / 2;
+            Label upper = il.DefineLabel();
+            il.Emit(OpCodes.Ldloc, e.EipLocal);
+            e.Constant((int)entries[middle].Start);
+            il.Emit(OpCodes.Bge_Un, upper);
+            EmitSearch(e, entries, from, middle);
+            il.MarkLabel(upper);
+            EmitSearch(e, entries, middle, to);
+            return;
+        }
+
+        for (int i = from; i < to; i++)
+        {
+            il.Emit(OpCodes.Ldloc, e.EipLocal);
+            e.Constant((int)entries[i].Start);
+            il.Emit(OpCodes.Beq, entries[i].Label);
+        }
+
+        il.Emit(OpCodes.Br, e.Indirect);
     }
 
     /// <summary>Makes live what the region needs and is not; leaves where the guest's masks do not allow it.</summary>
@@ -383,7 +406,11 @@ internal static unsafe class RegionEmitter
 /// <param name="JumpTable">Address of the engine's jump table.</param>
 /// <param name="Counter">Address of the counter that its entry decrements, or 0.</param>
 /// <param name="MakeLink">Makes a link to an EIP of the same mode.</param>
-internal sealed record EmitTarget(bool Optimize, bool Link, ExitTable Exits, nint JumpTable, nint Counter, Func<uint, Link> MakeLink);
+internal sealed record EmitTarget(bool Optimize, bool Link, ExitTable Exits, nint JumpTable, nint Counter, Func<uint, Link> MakeLink)
+{
+    /// <summary>Gets the offset at which each instruction's IL begins, and at last, with EIP 0, that of all exits. For listings.</summary>
+    public List<(int Offset, uint Eip)>? Marks { get; init; }
+}
 
 /// <summary>A region in IL.</summary>
 /// <param name="Method">To be compiled, and kept while its function may run.</param>

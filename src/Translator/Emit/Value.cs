@@ -11,7 +11,7 @@ internal enum ValueKind
     /// <summary>A guest register's local; it changes when the register is written.</summary>
     Register,
 
-    /// <summary>An IL local of 32 bits that is assigned once.</summary>
+    /// <summary>A temporary of 32 bits that is not assigned again while it is needed.</summary>
     Local,
 }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Memory;
 using Dbt.Translator.Protection;
 using Dbt.Translator.State;
@@ -241,7 +242,11 @@ internal sealed unsafe partial class Interpreter
             return true;
         }
 
-        if (Platform.TryResolve(cpu, linear, access, cpu->Cpl == 3, out host, out PageFaultCode error))
+        int doing = cpu->Doing;
+        cpu->Doing = (int)ProcessorActivity.PageTables;
+        bool resolved = Platform.TryResolve(cpu, linear, access, cpu->Cpl == 3, out host, out PageFaultCode error);
+        cpu->Doing = doing;
+        if (resolved)
         {
             return true;
         }

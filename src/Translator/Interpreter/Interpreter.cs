@@ -81,6 +81,9 @@ internal sealed unsafe partial class Interpreter : IDisposable
     /// <summary>Executions of a block before the engine wants to see it.</summary>
     internal uint ChainLimit { get; set; } = uint.MaxValue;
 
+    /// <summary>Where computed jumps went.</summary>
+    internal JumpTargets JumpTargets => _code.Targets;
+
     /// <summary>Whether the blocks take so much memory that it is time to forget them.</summary>
     internal bool IsFull => _code.IsFull;
 

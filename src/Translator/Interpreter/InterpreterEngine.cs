@@ -1,3 +1,4 @@
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Interpretation.Threaded;
 using Dbt.Translator.State;
 
@@ -44,6 +45,7 @@ internal sealed unsafe class InterpreterEngine : Engine
         {
             if (cpu->Attention != 0 && cpu->InterruptShadow == 0)
             {
+                SamplePoint.Visit(cpu);
                 _cache.TakeRemoteWrites();
                 if (!_platform.Attend(cpu))
                 {
@@ -58,10 +60,12 @@ internal sealed unsafe class InterpreterEngine : Engine
                 continue;
             }
 
+            cpu->Doing = (int)ProcessorActivity.Interpreting;
             ThreadedBlock* found = _interpreter.FindBlock(cpu);
             Outcome outcome = found != null ? _interpreter.Execute(cpu, found)
                 : Next(cpu) is { } block ? _interpreter.ExecuteBlock(cpu, block)
                 : Outcome.Faulted;
+            cpu->Doing = (int)ProcessorActivity.Dispatching;
             if (outcome == Outcome.Faulted)
             {
                 _platform.DeliverFault(cpu);
@@ -90,6 +94,7 @@ internal sealed unsafe class InterpreterEngine : Engine
             return block;
         }
 
+        cpu->Doing = (int)ProcessorActivity.Decoding;
         if (_cache.IsFull || _interpreter.IsFull)
         {
             _cache.Clear();
@@ -107,6 +112,8 @@ internal sealed unsafe class InterpreterEngine : Engine
         {
             _cache.Add(block);
         }
+
+        cpu->Doing = (int)ProcessorActivity.Interpreting;
 
         return block;
     }

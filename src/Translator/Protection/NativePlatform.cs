@@ -1,3 +1,4 @@
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
@@ -148,8 +149,11 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
             return;
         }
 
+        int doing = cpu->Doing;
+        cpu->Doing = (int)ProcessorActivity.Delivering;
         _device.Abandon();
         _system.Interrupts.DeliverException(cpu);
+        cpu->Doing = doing;
     }
 
     /// <inheritdoc/>

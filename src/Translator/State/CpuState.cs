@@ -132,6 +132,24 @@ public unsafe struct CpuState
     /// <summary>Instructions that the interpreter's chained blocks may still execute before they return to the engine.</summary>
     public int ChainLeft;
 
+    /// <summary>What the processor does: a <see cref="Diagnostics.ProcessorActivity"/> in bits 0 to 7, a hypercall's number above. For whoever samples it.</summary>
+    public volatile int Doing;
+
+    /// <summary>1 while a sampler waits for the processor's <see cref="Diagnostics.SamplePoint.Report"/>.</summary>
+    public volatile int SampleWanted;
+
+    /// <summary>What the processor reported: linear address, CR3, privilege level, and the host address of the code's page, 0 for unknown.</summary>
+    public uint SampledAddress, SampledCr3;
+
+    /// <summary>See <see cref="SampledAddress"/>.</summary>
+    public int SampledCpl;
+
+    /// <summary>See <see cref="SampledAddress"/>.</summary>
+    public nint SampledPage;
+
+    /// <summary>Set to 1 whenever the processor enters ring 3; whoever wants to know clears it.</summary>
+    public int RanUserCode;
+
     /// <summary>The current CPL and mode bits from the segment registers and EFLAGS; also selects the TLB half.</summary>
     public void RefreshMode()
     {
@@ -142,6 +160,7 @@ public unsafe struct CpuState
         if (Cpl == 3)
         {
             mode |= CpuMode.User;
+            RanUserCode = 1;
         }
 
         if (cs.Is32Bit)

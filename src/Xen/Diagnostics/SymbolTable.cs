@@ -45,13 +45,20 @@ public sealed class SymbolTable
         return symbols.Count < Least ? null : new SymbolTable(symbols);
     }
 
-    /// <summary>Reads the symbol table of a kernel's own ELF file, which may be wrapped as kernels are.</summary>
+    /// <summary>Reads the symbol table of a kernel's own ELF file, which may be wrapped as kernels are; without one, the names that a Linux kernel has of itself.</summary>
     /// <returns>Null where it has none.</returns>
     public static SymbolTable? ReadKernel(byte[] kernel)
     {
         try
         {
-            return ReadElf(ElfImage.Parse(KernelContainer.Unwrap(kernel)));
+            byte[] image = KernelContainer.Unwrap(kernel);
+            if (ReadElf(ElfImage.Parse(image)) is { } table)
+            {
+                return table;
+            }
+
+            List<(uint Address, string Name)> own = KernelNameTable.Read(image);
+            return own.Count < Least ? null : new SymbolTable(own);
         }
         catch (KernelFormatException)
         {
@@ -59,21 +66,19 @@ public sealed class SymbolTable
         }
     }
 
+    /// <summary>The function that an address lies in.</summary>
+    /// <returns>Null where there is none.</returns>
+    public (string Name, uint Start)? Find(uint address)
+    {
+        int at = IndexOf(address);
+        return at < 0 ? null : (_names[at], _addresses[at]);
+    }
+
     /// <summary>The function that an address lies in, as Linux writes it: <c>name+0x1c/0x40</c>, offset and size; null where there is none.</summary>
     public string? Describe(uint address)
     {
-        int at = Array.BinarySearch(_addresses, address);
+        int at = IndexOf(address);
         if (at < 0)
-        {
-            at = ~at - 1;
-        }
-
-        while (at > 0 && _addresses[at - 1] == _addresses[Math.Max(at, 0)])
-        {
-            at--;
-        }
-
-        if (at < 0 || address - _addresses[at] > LongestFunction)
         {
             return null;
         }
@@ -86,6 +91,23 @@ public sealed class SymbolTable
 
         string size = next < _addresses.Length ? string.Create(CultureInfo.InvariantCulture, $"/0x{_addresses[next] - _addresses[at]:x}") : "";
         return string.Create(CultureInfo.InvariantCulture, $"{_names[at]}+0x{address - _addresses[at]:x}{size}");
+    }
+
+    // The first of those that begin where the address's function does; -1 for none.
+    private int IndexOf(uint address)
+    {
+        int at = Array.BinarySearch(_addresses, address);
+        if (at < 0)
+        {
+            at = ~at - 1;
+        }
+
+        while (at > 0 && _addresses[at - 1] == _addresses[at])
+        {
+            at--;
+        }
+
+        return at < 0 || address - _addresses[at] > LongestFunction ? -1 : at;
     }
 
     private static SymbolTable? ReadElf(ElfImage image)

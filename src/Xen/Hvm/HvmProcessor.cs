@@ -215,7 +215,11 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
     }
 
     /// <inheritdoc/>
-    protected override int AcknowledgeInterrupt() => IsUpcallDue ? _parameters.CallbackVector : Apic.Acknowledge();
+    protected override int AcknowledgeInterrupt()
+    {
+        _vcpu.Upcalls++;
+        return IsUpcallDue ? _parameters.CallbackVector : Apic.Acknowledge();
+    }
 
     /// <inheritdoc/>
     protected override bool TakeNmi() => _vcpu.TakeNmi();

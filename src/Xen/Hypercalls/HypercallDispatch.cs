@@ -1,3 +1,4 @@
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.State;
 using Dbt.Xen.Abi;
 
@@ -22,7 +23,10 @@ internal static unsafe class HypercallDispatch
         cpu->InterruptShadow = 0;
         cpu->Eip = nextEip;
         vcpu.InHypercall = true;
+        int doing = cpu->Doing;
+        cpu->Doing = (int)ProcessorActivity.Hypercall | ((int)registers[(int)Gpr.Eax] << 8);
         int result = Call(vcpu, registers[(int)Gpr.Eax], arguments);
+        cpu->Doing = doing;
         vcpu.InHypercall = false;
         if (vcpu.Continuation is { } again)
         {

@@ -48,21 +48,27 @@ internal sealed class HypercallLog
         _next = _next == int.MaxValue ? Remembered : _next + 1;
     }
 
+    /// <summary>Adds its counts to others by name.</summary>
+    public void AddTo(Dictionary<string, long> sums)
+    {
+        for (int number = 0; number < _counts.Length; number++)
+        {
+            long count = Volatile.Read(ref _counts[number]);
+            if (count != 0)
+            {
+                string name = HypercallNames.Of(number);
+                sums[name] = sums.GetValueOrDefault(name) + count;
+            }
+        }
+    }
+
     /// <summary>The counts of several processors by name, those that were called.</summary>
     public static Dictionary<string, long> Sum(IEnumerable<HypercallLog> logs)
     {
         var sums = new Dictionary<string, long>();
         foreach (HypercallLog log in logs)
         {
-            for (int number = 0; number < log._counts.Length; number++)
-            {
-                long count = Volatile.Read(ref log._counts[number]);
-                if (count != 0)
-                {
-                    string name = HypercallNames.Of(number);
-                    sums[name] = sums.GetValueOrDefault(name) + count;
-                }
-            }
+            log.AddTo(sums);
         }
 
         return sums;

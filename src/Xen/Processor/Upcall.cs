@@ -14,6 +14,7 @@ internal static unsafe class Upcall
             SharedTime.Update(vcpu);
         }
 
+        vcpu.Upcalls++;
         (ushort selector, uint address) = vcpu.Callbacks.Event;
         BounceFrame.Enter(vcpu, new Bounce(selector, address, true, null, "event upcall"), ReturnPoint.Of(vcpu.State));
     }

@@ -34,14 +34,15 @@ internal sealed class HostTimer(HostTimers owner, Action fired)
     public void GiveBack() => owner.GiveBack(this);
 
     /// <summary>Fires it where its time has come. By its keeper.</summary>
-    /// <returns>Nanoseconds to its deadline; <see cref="long.MaxValue"/> where it is off.</returns>
-    public long TakeDue()
+    /// <param name="slack">Nanoseconds by which it may be late.</param>
+    /// <returns>Nanoseconds until it must fire; <see cref="long.MaxValue"/> where it is off.</returns>
+    public long TakeDue(long slack)
     {
-        long left = owner.TakeDue(this);
+        long left = owner.TakeDue(this, slack);
         if (left <= 0)
         {
             Fired();
-            left = owner.TakeDue(this);
+            left = owner.TakeDue(this, slack);
         }
 
         return left;

@@ -74,7 +74,7 @@ internal sealed class HostTimers : IDisposable
         }
     }
 
-    internal long TakeDue(HostTimer timer)
+    internal long TakeDue(HostTimer timer, long slack)
     {
         lock (_lock)
         {
@@ -83,7 +83,7 @@ internal sealed class HostTimers : IDisposable
                 return long.MaxValue;
             }
 
-            long left = timer.Deadline - HostClock.Now;
+            long left = timer.Deadline + slack - HostClock.Now;
             if (left <= 0)
             {
                 timer.Deadline = long.MaxValue;

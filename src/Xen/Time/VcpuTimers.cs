@@ -32,6 +32,9 @@ internal sealed class VcpuTimers
     /// <summary>The host's timer behind the single-shot one.</summary>
     internal HostTimer SingleshotTimer => _singleshotTimer;
 
+    /// <summary>Whether the single-shot timer is a periodic tick.</summary>
+    internal TickGrid Grid { get; } = new();
+
     /// <summary>Deadline of the single-shot timer; 0 where it is off.</summary>
     public long Singleshot
     {
@@ -56,8 +59,18 @@ internal sealed class VcpuTimers
         }
     }
 
-    /// <summary>Sets the single-shot timer; 0 stops it, a time in the past fires at once.</summary>
+    /// <summary>Sets the single-shot timer, as the guest asks; 0 stops it, a time in the past fires at once.</summary>
     public void SetSingleshot(long deadline)
+    {
+        if (deadline != 0)
+        {
+            Grid.Armed(deadline);
+        }
+
+        Arm(deadline);
+    }
+
+    private void Arm(long deadline)
     {
         long now = _vcpu.Domain.Clock.Now;
         lock (_lock)
@@ -148,7 +161,7 @@ internal sealed class VcpuTimers
     }
 
     /// <summary>The domain's clock goes on.</summary>
-    public void Resume() => SetSingleshot(Singleshot);
+    public void Resume() => Arm(Singleshot);
 
     private void ArmPeriodic()
     {

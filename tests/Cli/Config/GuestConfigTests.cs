@@ -59,6 +59,7 @@ public sealed class GuestConfigTests : IDisposable
         GuestConfig config = Read("kernel='kernel'");
         Assert.Equal(("guest", 128, 128, 1, ""), (config.Name, config.MemoryMiB, config.MaxMemoryMiB, config.Vcpus, config.CommandLine));
         Assert.Equal((ShutdownAction.Destroy, ShutdownAction.Restart), (config.Actions.Poweroff, config.Actions.Reboot));
+        Assert.Equal((250, 0), (config.TickSlack, Read("kernel='kernel'\ntick_slack=0").TickSlack));
     }
 
     [Fact]
@@ -145,6 +146,7 @@ public sealed class GuestConfigTests : IDisposable
     [InlineData("kernel='kernel'\nmemory=0", "guest.cfg:2:8: memory=0 is outside")]
     [InlineData("kernel='kernel'\nmemory='lots'", "guest.cfg:2:8: memory must be a number")]
     [InlineData("kernel='kernel'\nmemory=99999999999999", "guest.cfg:2:8: memory=99999999999999 is outside")]
+    [InlineData("kernel='kernel'\ntick_slack=1001", "guest.cfg:2:12: tick_slack=1001 is outside 0 to 1000")]
     [InlineData("kernel='kernel'\nmemory=64\nmaxmem=32", "guest.cfg:3:8: maxmem=32 is less than memory=64")]
     [InlineData("kernel='kernel'\nvcpus=33", "guest.cfg:2:7: vcpus=33 is outside 1 to 32")]
     [InlineData("kernel='kernel'\nbuilder='hvm'", "guest.cfg:2:9: fully virtualised")]

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Dbt.Translator.Instructions;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
@@ -30,6 +31,10 @@ internal static unsafe class FlowOps
         }
     }
 
+    /// <summary>Whether <see cref="PickJmp"/> gives an instruction a routine that notes its targets (<see cref="JumpTargets"/>).</summary>
+    public static bool IsComputedJump(in DecodedInstruction d, InstructionRow? row) =>
+        row is { Mnemonic: Iced.Intel.Mnemonic.Jmp } && row.Threaded != null && d.Kind0 != OperandKind.Immediate && PickJmp(in d) != null;
+
     /// <summary>The routine of a CALL.</summary>
     public static ThreadedRoutine PickCall(in DecodedInstruction d)
     {
@@ -59,8 +64,12 @@ internal static unsafe class FlowOps
         Chain.Go(interpreter, cpu, op, op->Immediate, Op.Links(op));
 
     [MethodImpl(Chain.Hot)]
-    private static int JumpRegister(Interpreter interpreter, CpuState* cpu, Op* op) =>
-        Chain.GoIndirect(interpreter, cpu, op, *(uint*)Addresses.At(cpu, op->Register0));
+    private static int JumpRegister(Interpreter interpreter, CpuState* cpu, Op* op)
+    {
+        uint target = *(uint*)Addresses.At(cpu, op->Register0);
+        JumpTargets.Note(op, target);
+        return Chain.GoIndirect(interpreter, cpu, op, target);
+    }
 
     [MethodImpl(Chain.Hot)]
     private static int JumpMemory<TAddress>(Interpreter interpreter, CpuState* cpu, Op* op)
@@ -68,9 +77,14 @@ internal static unsafe class FlowOps
     {
         uint linear = Addresses.Linear<TAddress>(cpu, op);
         long entry = Addresses.Entry(cpu, linear, MemoryAccess.Read);
-        return Addresses.IsSlow<TAddress, Byte4>(cpu, op, linear, entry)
-            ? GeneralOps.EndSetsEip(interpreter, cpu, op)
-            : Chain.GoIndirect(interpreter, cpu, op, Interpreter.Load((byte*)(entry + linear), 4));
+        if (Addresses.IsSlow<TAddress, Byte4>(cpu, op, linear, entry))
+        {
+            return GeneralOps.EndSetsEip(interpreter, cpu, op);
+        }
+
+        uint target = Interpreter.Load((byte*)(entry + linear), 4);
+        JumpTargets.Note(op, target);
+        return Chain.GoIndirect(interpreter, cpu, op, target);
     }
 
     [MethodImpl(Chain.Hot)]

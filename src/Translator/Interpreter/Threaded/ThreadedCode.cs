@@ -18,6 +18,9 @@ internal sealed unsafe class ThreadedCode : IDisposable
     private byte* _hot, _hotEnd, _cold, _coldEnd;
     private ThreadedBlock* _unlinked;
 
+    /// <summary>Where its computed jumps went.</summary>
+    public JumpTargets Targets { get; } = new();
+
     /// <summary>Where blocks are by EIP: see <see cref="Chain.JumpIndex"/>. Null before the first block.</summary>
     public ThreadedBlock** Jumps { get; private set; }
 
@@ -75,6 +78,14 @@ internal sealed unsafe class ThreadedCode : IDisposable
 
         ThreadedBlock** links = Op.Links(op - 1);
         links[0] = links[1] = _unlinked;
+        ref readonly DecodedInstruction jump = ref instructions[^1];
+        if (FlowOps.IsComputedJump(in jump, rows[^1]))
+        {
+            // It goes by the table of jumps, and has no links.
+            uint at = jump.NextEip - jump.Length;
+            links[0] = (ThreadedBlock*)Targets.Ring(host + (at - eip), at);
+        }
+
         return block;
     }
 
@@ -87,6 +98,7 @@ internal sealed unsafe class ThreadedCode : IDisposable
         }
 
         _slabsUsed = 0;
+        Targets.Clear();
         _hot = _hotEnd = _cold = _coldEnd = null;
         Fill();
     }
@@ -100,6 +112,7 @@ internal sealed unsafe class ThreadedCode : IDisposable
         }
 
         _slabs.Clear();
+        Targets.Dispose();
         if (Jumps != null)
         {
             HostMemory.Release((byte*)Jumps, (nuint)JumpBytes);

@@ -1,0 +1,60 @@
+using Dbt.Cli.Bench;
+using Dbt.Cli.Config;
+
+namespace Dbt.Tests.Cli.Bench;
+
+/// <summary>The table of programs, what they read, and what the command line may say.</summary>
+public sealed class BenchWorkloadTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("dbt-bench-test").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void NamesAreFoundInTheTablesOrder()
+    {
+        Assert.Equal(Workloads.All, Workloads.Find([]));
+        Assert.Equal(["gzip", "lua"], Workloads.Find(["lua", "gzip"]).Select(workload => workload.Name));
+        Assert.Contains("no workload 'frob'", Assert.Throws<ConfigException>(() => Workloads.Find(["lua", "frob"])).Message, StringComparison.Ordinal);
+        Assert.Equal(Workloads.All.Count, Workloads.All.Select(workload => workload.Name).Distinct().Count());
+        Assert.Equal([WorkloadKind.Compute, WorkloadKind.System], Workloads.All.Select(workload => workload.Kind).Distinct());
+    }
+
+    [Fact]
+    public void EnginesAreCheckedAndNamedOnce()
+    {
+        Assert.Equal(["interpreter", "quick"], Machines.Parse(["interpreter,tiered", "quick,interpreter"]));
+        Assert.Contains("'fast' is none of", Assert.Throws<ConfigException>(() => Machines.Parse(["quick,fast"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AmountsFollowTheScale()
+    {
+        Assert.Equal(5, Workloads.All[0].ScaledAmount(5.0 / Workloads.All[0].Amount));
+        Assert.Equal(1, Workloads.All[0].ScaledAmount(1e-9));
+    }
+
+    [Fact]
+    public void InputsAreAlwaysTheSameButForTheKey()
+    {
+        string one = Directory.CreateDirectory(Path.Combine(_folder, "1")).FullName, other = Directory.CreateDirectory(Path.Combine(_folder, "2")).FullName;
+        BenchInputs.Write(one, .5);
+        BenchInputs.Write(other, 1);
+        foreach (string name in new[] { "noise", "text", "sound.wav", "picture.ppm" })
+        {
+            Assert.True(File.ReadAllBytes(Path.Combine(one, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(other, name))), name);
+        }
+
+        Assert.StartsWith("-----BEGIN RSA PRIVATE KEY-----", File.ReadAllText(Path.Combine(one, "key.pem")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ScriptsKnowTheirAmount()
+    {
+        using var folder = new BenchFolder(Workloads.All, 2);
+        Workload aes = Workloads.All.Single(workload => workload.Name == "openssl-aes");
+        Assert.StartsWith($"N={aes.Amount * 2}\n", File.ReadAllText(Path.Combine(folder.Path, "run", aes.Name)), StringComparison.Ordinal);
+        Assert.True(File.Exists(Path.Combine(folder.Path, "prepare", aes.Name)));
+        Assert.Contains("@bench:begin", File.ReadAllText(Path.Combine(folder.Path, "agent")), StringComparison.Ordinal);
+    }
+}

@@ -25,10 +25,18 @@ public sealed record EngineOptions
     public EngineKind Kind { get; init; } = EngineKind.Tiered;
 
     /// <summary>
-    /// With <see cref="EngineKind.Tiered"/>, executions of a block in the interpreter before its region is optimised. A boot runs most of its
-    /// code a few thousand times at most, and compiling that costs more than it saves.
+    /// With <see cref="EngineKind.Tiered"/>, executions of a block in the interpreter before its region is optimised, whatever it costs.
     /// </summary>
     public int RegionThreshold { get; init; } = 60_000;
+
+    /// <summary>
+    /// The same where compilation has taken less than <see cref="CompileShare"/> of what the guest's code has run for. A boot runs most of its
+    /// code a few thousand times at most, and compiling all of that costs more than it saves; a program that goes on running deserves it.
+    /// </summary>
+    public int EarlyRegionThreshold { get; init; } = 4_000;
+
+    /// <summary>Per cent of the guest's running time that compilation of what is not very hot may take.</summary>
+    public int CompileShare { get; init; } = 15;
 
     /// <summary>
     /// With <see cref="EngineKind.Tiered"/>, executions of a block in the interpreter before a quick translation. int.MaxValue leaves that tier

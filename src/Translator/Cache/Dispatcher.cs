@@ -20,6 +20,10 @@ internal sealed unsafe class Dispatcher : IDisposable
     private const int RemapsUntilDrop = 64;
     private const int InstructionsPerBlock = 5;
 
+    // About: docs/PERFORMANCE.md. A translated instruction takes one.
+    private const int InterpretedNanoseconds = 8;
+    private const long NanosecondsPerRegion = 3_000_000;
+
     private readonly Platform _platform;
     private readonly CpuState* _cpu;
     private readonly TierPolicy _policy;
@@ -41,7 +45,7 @@ internal sealed unsafe class Dispatcher : IDisposable
         _platform = platform;
         _cpu = cpu;
         _policy = policy;
-        _interpreter = new Interpreter(platform, policy.PortableFloatingPoint) { ChainLimit = (uint)policy.FirstThreshold };
+        _interpreter = new Interpreter(platform, policy.PortableFloatingPoint) { ChainLimit = (uint)policy.EarlyThreshold };
         _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
         _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps, _interpreter.JumpTargets);
         _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
@@ -335,10 +339,24 @@ internal sealed unsafe class Dispatcher : IDisposable
         }
     }
 
+    /// <summary>
+    /// Whether compilation has taken little of the time that guest code has run. The time is reckoned from what was retired: a clock would be
+    /// asked too often.
+    /// </summary>
+    private bool IsCompilationCheap
+    {
+        get
+        {
+            long ran = ((long)_cpu->RetiredInterpreted * InterpretedNanoseconds) + (long)(_cpu->RetiredQuick + _cpu->RetiredOptimized);
+            return _compiler.Nanoseconds + ((_queue?.Waiting ?? 0) * NanosecondsPerRegion) < ran / 100 * _policy.CompileShare;
+        }
+    }
+
     /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
     private void Promote(CodeBlock block)
     {
-        if (block.Executions < _policy.FirstThreshold || block.RegionPending)
+        int executions = block.Executions;
+        if (executions < _policy.EarlyThreshold || block.RegionPending || (executions < _policy.FirstThreshold && !IsCompilationCheap))
         {
             return;
         }

@@ -48,7 +48,27 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         }
 
         cache.Track(translation, region);
+        if (optimize)
+        {
+            RestartCounts(region);
+        }
+
         return translation;
+    }
+
+    /// <summary>
+    /// Blocks of one loop get hot together. Those that the region holds begin to count anew, so that they don't ask for regions of their own,
+    /// with the same code, before it is compiled; who is still entered from elsewhere afterwards will.
+    /// </summary>
+    private void RestartCounts(Region region)
+    {
+        foreach (GuestBlock inside in region.Blocks)
+        {
+            if (cache.Find((nint)(region.Pages[inside.Start >> 12] + inside.Start), inside.Start, region.Mode) is { Function: 0 } block)
+            {
+                block.Executions = 0;
+            }
+        }
     }
 
     /// <summary>How many of a block's first instructions are not translated; at least 1.</summary>

@@ -2,6 +2,8 @@ namespace Dbt.Translator.Cache;
 
 /// <summary>Which tiers an engine has, and when a block moves up.</summary>
 /// <param name="FirstThreshold">Executions in the interpreter before the first translation; int.MaxValue for never.</param>
+/// <param name="EarlyThreshold">The same where compilation has taken little of the time so far; <paramref name="FirstThreshold"/> for never.</param>
+/// <param name="CompileShare">What is little: per cent.</param>
 /// <param name="Quick">Whether the first translation is a quick block; otherwise it is an optimised region.</param>
 /// <param name="OptimizeThreshold">Executions of a quick block before its region is optimised; 0 for never.</param>
 /// <param name="MaxRegionInstructions">Guest instructions in a region at most.</param>
@@ -9,7 +11,7 @@ namespace Dbt.Translator.Cache;
 /// <param name="Link">Whether translations go on to one another without the dispatcher.</param>
 /// <param name="RewritesUntilCool">Times that a frame's code is overwritten before it is only interpreted for a while.</param>
 /// <param name="PortableFloatingPoint">Whether x87, MMX and SSE are computed in C#.</param>
-internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeThreshold, int MaxRegionInstructions, bool Background, bool Link, int RewritesUntilCool,
+internal sealed record TierPolicy(int FirstThreshold, int EarlyThreshold, int CompileShare, bool Quick, int OptimizeThreshold, int MaxRegionInstructions, bool Background, bool Link, int RewritesUntilCool,
     bool PortableFloatingPoint)
 {
     /// <summary>The policy of an engine.</summary>
@@ -24,7 +26,8 @@ internal sealed record TierPolicy(int FirstThreshold, bool Quick, int OptimizeTh
             _ => (options.QuickThreshold, true, options.OptimizeThreshold),
         };
         bool background = options.Kind == EngineKind.Tiered && options.BackgroundCompile;
-        return new TierPolicy(first, quick, optimize, options.MaxRegionInstructions, background, options.LinkBlocks, options.RewritesUntilCool,
+        int early = options.Kind == EngineKind.Tiered && !quick ? Math.Min(options.EarlyRegionThreshold, first) : first;
+        return new TierPolicy(first, early, options.CompileShare, quick, optimize, options.MaxRegionInstructions, background, options.LinkBlocks, options.RewritesUntilCool,
             options.PortableFloatingPoint);
     }
 }

@@ -28,7 +28,7 @@ internal sealed partial class InstructionEmitter
     {
         if (UsesMmx)
         {
-            _mmxActive = Temp();
+            _mmxActive = Il.DeclareLocal(typeof(int));
             SetMmxActive(0);
         }
     }

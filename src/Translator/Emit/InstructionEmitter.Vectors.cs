@@ -47,7 +47,7 @@ internal sealed partial class InstructionEmitter
 
         if (MustHideConstants)
         {
-            _opaqueZero = Temp();
+            _opaqueZero = Il.DeclareLocal(typeof(int));
             Il.Emit(OpCodes.Ldc_I8, (long)OpaqueConstants.Zero);
             Il.Emit(OpCodes.Volatile);
             Il.Emit(OpCodes.Ldind_I4);

@@ -31,7 +31,7 @@ internal sealed unsafe partial class Interpreter : IDisposable
     public const int JumpEntries = 1 << 15;
 
     // Executions of a block that has used up its own, until the engine sees it again.
-    private const uint RegrantedExecutions = 64;
+    private const uint RegrantedExecutions = 512;
 
     /// <summary>Blocks by EIP, for computed jumps; null before the first.</summary>
     internal ThreadedBlock** Jumps;

@@ -36,7 +36,7 @@ public sealed record EngineOptions
     public int EarlyRegionThreshold { get; init; } = 4_000;
 
     /// <summary>Per cent of the guest's running time that compilation of what is not very hot may take.</summary>
-    public int CompileShare { get; init; } = 15;
+    public int CompileShare { get; init; } = 20;
 
     /// <summary>
     /// With <see cref="EngineKind.Tiered"/>, executions of a block in the interpreter before a quick translation. int.MaxValue leaves that tier
@@ -54,7 +54,7 @@ public sealed record EngineOptions
     public int WarmUp { get; init; } = 32;
 
     /// <summary>Guest instructions an optimised region holds at most (RyuJIT's linear range, 300 to 450).</summary>
-    public int MaxRegionInstructions { get; init; } = 350;
+    public int MaxRegionInstructions { get; init; } = 700;
 
     /// <summary>Optimised regions are compiled on a background thread in the tiered engine.</summary>
     public bool BackgroundCompile { get; init; } = true;

@@ -11,7 +11,7 @@ internal static class Machines
 {
     private const string Runtime = "dotnet", QemuProgram = "qemu-system-i386";
     private const int MemoryMiB = 1024;
-    private const string CommandLine = "quiet loglevel=1 mitigations=off noisapnp cryptomgr.notests initcall_blacklist=trace_eval_init rdinit=/init";
+    private const string CommandLine = "quiet loglevel=1 mitigations=off norandmaps noisapnp cryptomgr.notests initcall_blacklist=trace_eval_init rdinit=/init";
 
     // What our guests' CPUID doesn't announce (docs/CPUID.md).
     private const string QemuCpu = "max,-avx,-avx2,-fma,-f16c,-xsave,-xsaveopt,-xsavec,-xgetbv1,-vaes,-vpclmulqdq,-sha-ni,-smap,-smep,-fsrm";

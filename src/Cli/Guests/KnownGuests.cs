@@ -6,7 +6,7 @@ namespace Dbt.Cli.Guests;
 /// <summary>The guests that <c>dbt guest</c> can fetch and <c>dbt run NAME</c> runs.</summary>
 internal static class KnownGuests
 {
-    private const string CommandLine = "root=/dev/xvda console=hvc0 mitigations=off noisapnp cryptomgr.notests initcall_blacklist=trace_eval_init";
+    private const string CommandLine = "root=/dev/xvda console=hvc0 mitigations=off norandmaps noisapnp cryptomgr.notests initcall_blacklist=trace_eval_init";
     private const int MemoryMiB = 256;
 
     /// <summary>Their names.</summary>

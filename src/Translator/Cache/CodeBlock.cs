@@ -56,6 +56,9 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>An optimised region has been asked for and not yet come.</summary>
     public bool RegionPending { get; set; }
 
+    /// <summary>Instructions of the region that was last asked for at this entry.</summary>
+    public int RegionSize { get; set; }
+
     /// <summary>So many of its first instructions are not translated: the interpreter runs them, and no more. 0: not looked at, or none.</summary>
     public int Untranslatable { get; set; }
 

@@ -355,7 +355,7 @@ internal sealed unsafe class Dispatcher : IDisposable
     /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
     private void Promote(CodeBlock block)
     {
-        int executions = block.Executions;
+        int executions = (int)Math.Min((long)block.Executions * (block.Decoded?.Weight ?? 1), int.MaxValue);
         if (executions < _policy.EarlyThreshold || block.RegionPending || (executions < _policy.FirstThreshold && !IsCompilationCheap))
         {
             return;

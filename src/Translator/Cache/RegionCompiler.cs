@@ -13,6 +13,9 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     // A block that runs once for so many executions of the entry stays outside.
     private const int RarelyTaken = 32;
 
+    // What is larger is linked to and not taken in once more: the way there costs little of the time that is spent in it.
+    private const int LargeRegion = 200;
+
     private readonly RegionBuilder _builder = new(cpu, cache.Protect, !policy.PortableFloatingPoint && LiveUnits.IsSupported);
     private long _nanoseconds, _ilBytes, _blocks, _regions;
 
@@ -50,6 +53,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         cache.Track(translation, region);
         if (optimize)
         {
+            block.RegionSize = region.InstructionCount;
             RestartCounts(region);
         }
 
@@ -141,6 +145,8 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         }
     }
 
+    private static bool HasLargeRegion(CodeBlock block) => block.RegionSize > LargeRegion && (block.RegionPending || block.Region is not null);
+
     private List<uint> TargetsOf(uint eip) => targets.Of((nint)(ExecuteEntry(eip) + eip), eip);
 
     private long ExecuteEntry(uint eip) => *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
@@ -162,7 +168,8 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
             }
 
             long page = ExecuteEntry(eip);
-            return page != 0 && cache.Find((nint)(page + eip), eip, mode) is { } block && (block.Function != 0 || block.Executions >= least);
+            return page != 0 && cache.Find((nint)(page + eip), eip, mode) is { } block
+                && (block.Function != 0 || block.Executions >= least) && !HasLargeRegion(block);
         };
     }
 }

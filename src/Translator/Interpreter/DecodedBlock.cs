@@ -27,6 +27,9 @@ internal sealed unsafe class DecodedBlock
     /// <summary>The instruction, where it is one that is carried out alone.</summary>
     public DecodedInstruction[] Single { get; init; } = [];
 
+    /// <summary>How many times as long as usual the interpreter takes for its instructions, on average; at least 1.</summary>
+    public int Weight { get; init; } = 1;
+
     /// <summary>Its one instruction lies in two pages: not to be cached.</summary>
     public required bool CrossesPage { get; init; }
 

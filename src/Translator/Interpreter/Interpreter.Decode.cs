@@ -123,9 +123,10 @@ internal sealed unsafe partial class Interpreter
         }
 
         ThreadedBlock* code = null;
+        int weight = Weight();
         if (!alone)
         {
-            code = _code.Add(cpu->Eip, cpu->Mode, host, Math.Max(1, ChainLimit), CollectionsMarshal.AsSpan(_decoded), CollectionsMarshal.AsSpan(_rows));
+            code = _code.Add(cpu->Eip, cpu->Mode, host, Math.Max(1, ChainLimit / (uint)weight), CollectionsMarshal.AsSpan(_decoded), CollectionsMarshal.AsSpan(_rows));
             Jumps = _code.Jumps;
         }
 
@@ -138,8 +139,22 @@ internal sealed unsafe partial class Interpreter
             Code = code,
             Single = alone ? [_decoded[0]] : [],
             CrossesPage = crosses,
+            Weight = weight,
         };
         return true;
+    }
+
+    /// <summary>What is called by way of a thunk, or from a table, takes several times as long as an instruction with a form of its own.</summary>
+    private int Weight()
+    {
+        const int Thunk = 6;
+        int sum = 0;
+        foreach (InstructionRow? row in _rows)
+        {
+            sum += row is not null && (row.Traits & RowTraits.NativeThunk) != 0 ? Thunk : 1;
+        }
+
+        return Math.Max(1, sum / Math.Max(1, _rows.Count));
     }
 
     // An instruction whose first bytes end a page. The second page is asked for only now: it may be absent.

@@ -53,8 +53,11 @@ public sealed record EngineOptions
     /// </summary>
     public int WarmUp { get; init; } = 32;
 
-    /// <summary>Guest instructions an optimised region holds at most (RyuJIT's linear range, 300 to 450).</summary>
-    public int MaxRegionInstructions { get; init; } = 700;
+    /// <summary>
+    /// Guest instructions an optimised region holds at most. RyuJIT does not optimise what has more than 20,000 IL instructions, of which each of
+    /// these takes about 40.
+    /// </summary>
+    public int MaxRegionInstructions { get; init; } = 400;
 
     /// <summary>Optimised regions are compiled on a background thread in the tiered engine.</summary>
     public bool BackgroundCompile { get; init; } = true;

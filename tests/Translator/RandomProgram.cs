@@ -415,7 +415,7 @@ internal sealed class RandomProgram(int seed)
     {
         a.push(esi);
         a.push(edi);
-        switch (_random.Next(7))
+        switch (_random.Next(9))
         {
             case 0: a.movsd(); break;
             case 1: a.stosb(); break;
@@ -423,6 +423,8 @@ internal sealed class RandomProgram(int seed)
             case 3: a.scasb(); break;
             case 4: a.cmpsd(); break;
             case 5: a.mov(ecx, _random.Next(20)); a.rep.stosd(); break;
+            case 6: a.mov(ecx, _random.Next(20)); a.rep.movsb(); break;
+            case 7: a.mov(ecx, _random.Next(20)); a.repne.scasw(); break;
             default: a.mov(ecx, _random.Next(20)); a.repe.cmpsb(); break;
         }
 

@@ -86,7 +86,7 @@ internal static class FlagLiveness
 
     private static bool MayLeave(Region region, in Instruction instruction)
     {
-        if (instruction.IsStackInstruction || instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv || EmitSimd.MayLeave(instruction.Mnemonic)
+        if (instruction.IsStackInstruction || instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv or Mnemonic.Cli or Mnemonic.Sti || EmitSimd.MayLeave(instruction.Mnemonic)
             || EmitMmx.IsMmx(instruction))
         {
             return true;

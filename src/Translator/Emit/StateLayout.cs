@@ -15,8 +15,10 @@ internal static unsafe class StateLayout
     public static readonly int FlagB = Offset(&State->FlagB);
     public static readonly int FlagResult = Offset(&State->FlagResult);
     public static readonly int Eflags = Offset(&State->Eflags);
+    public static readonly int Cpl = Offset(&State->Cpl);
 #pragma warning disable CS0420 // only its address is wanted
     public static readonly int Attention = Offset(&State->Attention);
+    public static readonly int InterruptWaits = Offset(&State->InterruptWaits);
 #pragma warning restore CS0420
     public static readonly int Tlb = Offset(&State->Tlb);
     public static readonly int ExitInfo = Offset(&State->ExitInfo);

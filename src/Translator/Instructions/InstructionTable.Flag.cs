@@ -21,7 +21,7 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Cld, "CLD", TestClass.Flag, &FlagOperations.Cld, emit: EmitBits.Cld),
         new(Mnemonic.Std, "STD", TestClass.Flag, &FlagOperations.Std, emit: EmitBits.Std),
         new(Mnemonic.Salc, "SALC (AMD64 vol. 3, appendix A)", TestClass.Flag, &FlagOperations.Salc),
-        new(Mnemonic.Cli, "CLI", TestClass.System, &FlagOperations.Cli, traits: RowTraits.EndsBlock),
-        new(Mnemonic.Sti, "STI", TestClass.System, &FlagOperations.Sti, traits: RowTraits.EndsBlock),
+        new(Mnemonic.Cli, "CLI", TestClass.System, &FlagOperations.Cli, emit: EmitSystem.Cli, traits: RowTraits.EndsBlock),
+        new(Mnemonic.Sti, "STI", TestClass.System, &FlagOperations.Sti, emit: EmitSystem.Sti, traits: RowTraits.EndsBlock),
     ];
 }

@@ -2,6 +2,7 @@ using Dbt.Translator;
 using Dbt.Translator.Cache;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation;
+using Dbt.Translator.Interpretation.Threaded;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Dbt.Tests.Translator.Cache;
@@ -45,8 +46,9 @@ public sealed unsafe class CodeCacheTests : IDisposable
     [Fact]
     public void ATranslationDroppedBetweenCompilerAndInstallationIsFreedOnce()
     {
+        using var targets = new JumpTargets();
         var compiler = new RegionCompiler(
-            _platform.Cpu, TierPolicy.Of(new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0 }), _cache, _exits, _links, _jumps);
+            _platform.Cpu, TierPolicy.Of(new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0 }), _cache, _exits, _links, _jumps, targets);
         Translation translation = compiler.Build(_block, optimize: true)!;
         _block.RegionPending = true;
         compiler.Compile(translation);

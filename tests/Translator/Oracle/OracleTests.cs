@@ -84,6 +84,22 @@ public sealed class OracleTests(ITestOutputHelper output)
         Assert.True(run.Unusable * 10 < run.Compared, report);
     }
 
+    /// <summary>The same of string instructions, whose repetitions translated code carries out by itself.</summary>
+    [Fact]
+    public void TranslatedStrings_AgreeWithTheInterpreter()
+    {
+        long vectors = Variable("VECTORS") is null ? 20_000 : Vectors;
+        OracleScenario[] scenarios = [.. OracleScenario.All(row => row.TestClass == TestClass.String && Wanted(row), 32).Where(s => !s.Fx)];
+        using var run = new OracleRun(2, () => [Engine("quick"), Engine("optimized")], () => new InterpreterReference()) { Found = Note };
+        foreach (OracleScenario scenario in scenarios)
+        {
+            run.Run(scenario, Seed, vectors * scenario.Share / scenarios.Sum(s => s.Share));
+        }
+
+        Assert.True(run.Kinds == 0, run.Report());
+        Assert.True(run.Unusable * 10 < run.Compared, run.Report());
+    }
+
     /// <summary>The tiers one after the other on the same code: interpreter, quick, optimised.</summary>
     [RequiresNative32Fact]
     public void TieredEngine_AgreesWithTheHost()

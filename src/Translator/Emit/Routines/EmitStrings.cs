@@ -4,16 +4,22 @@ using Iced.Intel;
 
 namespace Dbt.Translator.Emit.Routines;
 
-/// <summary>String instructions without REP, forwards. With REP, or backwards, they are the interpreter's.</summary>
+/// <summary>String instructions, forwards; those with REP but LODS are in <see cref="EmitRepeatedStrings"/>. Backwards they are the interpreter's.</summary>
 internal static class EmitStrings
 {
     public static bool Movs(InstructionEmitter e, in Instruction i)
     {
-        if (!Begin(e, i, out int size, out bool source) || !source)
+        if (!IsFlat(i, out int size))
         {
             return false;
         }
 
+        if (IsRepeated(i))
+        {
+            return EmitRepeatedStrings.Movs(e, size);
+        }
+
+        LeaveIfBackward(e);
         Value value = e.Load(e.Host(Gpr.Esi, 0, size, write: false), size);
         e.Store(e.Host(Gpr.Edi, 0, size, write: true), value, size);
         Advance(e, Gpr.Esi, size);
@@ -23,11 +29,12 @@ internal static class EmitStrings
 
     public static bool Lods(InstructionEmitter e, in Instruction i)
     {
-        if (!Begin(e, i, out int size, out bool source) || !source)
+        if (!IsFlat(i, out int size) || IsRepeated(i))
         {
             return false;
         }
 
+        LeaveIfBackward(e);
         Value value = e.Load(e.Host(Gpr.Esi, 0, size, write: false), size);
         Advance(e, Gpr.Esi, size);
         e.SetRegister(Accumulator(size), value);
@@ -36,11 +43,17 @@ internal static class EmitStrings
 
     public static bool Stos(InstructionEmitter e, in Instruction i)
     {
-        if (!Begin(e, i, out int size, out _))
+        if (!IsFlat(i, out int size))
         {
             return false;
         }
 
+        if (IsRepeated(i))
+        {
+            return EmitRepeatedStrings.Stos(e, size);
+        }
+
+        LeaveIfBackward(e);
         e.Store(e.Host(Gpr.Edi, 0, size, write: true), e.RegisterValue(Accumulator(size)), size);
         Advance(e, Gpr.Edi, size);
         return true;
@@ -48,11 +61,17 @@ internal static class EmitStrings
 
     public static bool Scas(InstructionEmitter e, in Instruction i)
     {
-        if (!Begin(e, i, out int size, out _))
+        if (!IsFlat(i, out int size))
         {
             return false;
         }
 
+        if (IsRepeated(i))
+        {
+            return EmitRepeatedStrings.Scas(e, i, size);
+        }
+
+        LeaveIfBackward(e);
         Value b = e.Load(e.Host(Gpr.Edi, 0, size, write: false), size);
         e.ForgetFlags();
         Advance(e, Gpr.Edi, size);
@@ -62,11 +81,17 @@ internal static class EmitStrings
 
     public static bool Cmps(InstructionEmitter e, in Instruction i)
     {
-        if (!Begin(e, i, out int size, out bool source) || !source)
+        if (!IsFlat(i, out int size))
         {
             return false;
         }
 
+        if (IsRepeated(i))
+        {
+            return EmitRepeatedStrings.Cmps(e, i, size);
+        }
+
+        LeaveIfBackward(e);
         Value a = e.Load(e.Host(Gpr.Esi, 0, size, write: false), size);
         Value b = e.Load(e.Host(Gpr.Edi, 0, size, write: false), size);
         e.ForgetFlags();
@@ -76,20 +101,20 @@ internal static class EmitStrings
         return true;
     }
 
-    private static bool Begin(InstructionEmitter e, in Instruction i, out int size, out bool flatSource)
+    private static bool IsFlat(in Instruction i, out int size)
     {
         size = i.MemorySize.GetSize();
-        flatSource = i.SegmentPrefix is Register.None or Register.DS or Register.ES or Register.SS;
-        if (i.HasRepPrefix || i.HasRepePrefix || i.HasRepnePrefix || !flatSource || size > 4)
-        {
-            return false;
-        }
+        return size <= 4 && (i.SegmentPrefix is Register.None or Register.DS or Register.ES or Register.SS);
+    }
 
+    private static bool IsRepeated(in Instruction i) => i.HasRepPrefix || i.HasRepePrefix || i.HasRepnePrefix;
+
+    private static void LeaveIfBackward(InstructionEmitter e)
+    {
         e.LoadState(StateLayout.Eflags, OpCodes.Ldind_I4);
         e.Constant((int)Flags.Df);
         e.Il.Emit(OpCodes.And);
         e.Il.Emit(OpCodes.Brtrue, e.SideExit(SideExitKind.Rare));
-        return true;
     }
 
     private static Register Accumulator(int size) => size switch { 1 => Register.AL, 2 => Register.AX, _ => Register.EAX };

@@ -223,6 +223,106 @@ public sealed unsafe class EngineExecutionTests
         Assert.Equal(40u * 1001, platform.Cpu->Gpr[(int)Gpr.Ebx]);
     }
 
+    [Fact]
+    public void AComputedJumpStaysInItsRegion()
+    {
+        // A machine of eight instructions whose program is a table of addresses: each turn of the loop jumps to another.
+        const int kinds = 8;
+        const uint rounds = 4000;
+        using var platform = new TestPlatform();
+        var places = new Label[kinds];
+        platform.Assemble(Code, a =>
+        {
+            Label next = a.CreateLabel(), end = a.CreateLabel();
+            a.mov(ecx, rounds);
+            a.Label(ref next);
+            a.dec(ecx);
+            a.jz(end);
+            a.mov(edx, ecx);
+            a.and(edx, kinds - 1);
+            a.jmp(__dword_ptr[(edx * 4) + Data]);
+            for (int i = 0; i < kinds; i++)
+            {
+                places[i] = a.CreateLabel();
+                a.Label(ref places[i]);
+                a.nop();
+                a.add(eax, i + 1);
+                a.rol(eax, (byte)i);
+                a.jmp(next);
+            }
+
+            a.Label(ref end);
+            a.@int(0x80);
+        });
+
+        // The table, found by the NOP that each place begins with.
+        uint address = Code;
+        for (int i = 0; i < kinds; i++)
+        {
+            do
+            {
+                address++;
+                Assert.InRange(address, Code, Code + 0x400);
+            }
+            while (platform.Memory[address] != 0x90);
+
+            *(uint*)(platform.Memory + Data + (i * 4)) = address;
+        }
+
+        uint expected = 0;
+        for (uint left = rounds - 1; left != 0; left--)
+        {
+            int kind = (int)(left % kinds);
+            expected = uint.RotateLeft(expected + (uint)kind + 1, kind);
+        }
+
+        using Engine engine = EngineFactory.Create(
+            new EngineOptions { Kind = EngineKind.Tiered, RegionThreshold = 300, BackgroundCompile = false }, platform, platform.Cpu);
+        for (int run = 0; run < 3; run++)
+        {
+            platform.Cpu->Gpr[(int)Gpr.Eax] = 0;
+            platform.Cpu->Eip = Code;
+            long before = engine.Statistics.LookUps;
+            engine.Run(platform.Cpu);
+            Assert.Equal(expected, platform.Cpu->Gpr[(int)Gpr.Eax]);
+            if (run == 2)
+            {
+                Assert.InRange(engine.Statistics.LookUps - before, 0, 20);
+            }
+        }
+
+        Assert.InRange(engine.Statistics.RegionsCompiled, 1, 3);
+    }
+
+    [Fact]
+    public void BlocksOfALoopDontEachGetARegion()
+    {
+        using var platform = new TestPlatform();
+        platform.Assemble(Code, a =>
+        {
+            Label again = a.CreateLabel();
+            a.mov(ecx, 100_000);
+            a.Label(ref again);
+            for (int i = 0; i < 20; i++)
+            {
+                Label over = a.CreateLabel();
+                a.add(eax, ecx);
+                a.test(eax, 1 << i);
+                a.jz(over);
+                a.inc(ebx);
+                a.Label(ref over);
+            }
+
+            a.dec(ecx);
+            a.jnz(again);
+            a.@int(0x80);
+        });
+        using Engine engine = EngineFactory.Create(
+            new EngineOptions { Kind = EngineKind.Tiered, RegionThreshold = 500, BackgroundCompile = true }, platform, platform.Cpu);
+        RunTimes(engine, platform, 3);
+        Assert.InRange(engine.Statistics.RegionsCompiled, 1, 6);
+    }
+
     private static void AssembleSum(TestPlatform platform) => platform.Assemble(Code, a =>
     {
         Label again = a.CreateLabel(), function = a.CreateLabel();

@@ -56,6 +56,9 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>An optimised region has been asked for and not yet come.</summary>
     public bool RegionPending { get; set; }
 
+    /// <summary>The region that took it in last, besides those that it is an entry of.</summary>
+    public Translation? TakenInBy { get; set; }
+
     /// <summary>Instructions of the region that was last asked for at this entry.</summary>
     public int RegionSize { get; set; }
 

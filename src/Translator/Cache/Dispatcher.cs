@@ -361,6 +361,12 @@ internal sealed unsafe class Dispatcher : IDisposable
             return;
         }
 
+        if (block.TakenInBy is { IsPending: true })
+        {
+            block.Executions = 0;
+            return;
+        }
+
         if (block.Untranslatable != 0 || !Translatable.IsModeTranslated(block.Mode)
             || !_cache.IsWorthTranslating(block.Host))
         {

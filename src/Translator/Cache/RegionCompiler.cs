@@ -54,23 +54,24 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         if (optimize)
         {
             block.RegionSize = region.InstructionCount;
-            RestartCounts(region);
+            RestartCounts(translation, region);
         }
 
         return translation;
     }
 
     /// <summary>
-    /// Blocks of one loop get hot together. Those that the region holds begin to count anew, so that they don't ask for regions of their own,
-    /// with the same code, before it is compiled; who is still entered from elsewhere afterwards will.
+    /// Blocks of one loop get hot together. Those that the region holds begin to count anew when it is there, and don't ask for regions of their
+    /// own, with the same code, before; who is still entered from elsewhere afterwards will.
     /// </summary>
-    private void RestartCounts(Region region)
+    private void RestartCounts(Translation translation, Region region)
     {
         foreach (GuestBlock inside in region.Blocks)
         {
             if (cache.Find((nint)(region.Pages[inside.Start >> 12] + inside.Start), inside.Start, region.Mode) is { Function: 0 } block)
             {
                 block.Executions = 0;
+                block.TakenInBy = translation;
             }
         }
     }

@@ -26,7 +26,7 @@ internal sealed record TierPolicy(int FirstThreshold, int EarlyThreshold, int Co
             _ => (options.QuickThreshold, true, options.OptimizeThreshold),
         };
         bool background = options.Kind == EngineKind.Tiered && options.BackgroundCompile;
-        int early = options.Kind == EngineKind.Tiered && !quick ? Math.Min(options.EarlyRegionThreshold, first) : first;
+        int early = options.Kind == EngineKind.Tiered && !quick && first != int.MaxValue ? Math.Min(options.EarlyRegionThreshold, first) : first;
         return new TierPolicy(first, early, options.CompileShare, quick, optimize, options.MaxRegionInstructions, background, options.LinkBlocks, options.RewritesUntilCool,
             options.PortableFloatingPoint);
     }

@@ -16,6 +16,9 @@ internal sealed class Translation(Region region, bool optimized)
     /// <summary>Its code was written: it must not be installed, or not run any more.</summary>
     public bool Dropped { get; set; }
 
+    /// <summary>On its way: neither installed nor dropped yet. On the processor's thread.</summary>
+    public bool IsPending => Region is not null && !Dropped;
+
     /// <summary>The code, 0 until compiled.</summary>
     public nint Function { get; private set; }
 

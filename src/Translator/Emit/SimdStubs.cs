@@ -23,7 +23,7 @@ internal static class SimdStubs
         {
             if ((xmm >> number & 1) != 0)
             {
-                a.movups(Xmm(number), __xmmword_ptr[rdi + StateLayout.Xmm(number)]);
+                a.movups(ThunkAssembler.Xmm(number), __xmmword_ptr[rdi + StateLayout.Xmm(number)]);
             }
         }
 
@@ -32,7 +32,7 @@ internal static class SimdStubs
         if (guest.Mnemonic == Mnemonic.Maskmovdqu)
         {
             a.mov(rdi, rsi);
-            a.maskmovdqu(Xmm(guest.Op1Register - Register.XMM0), Xmm(guest.Op2Register - Register.XMM0));
+            a.maskmovdqu(ThunkAssembler.Xmm(guest.Op1Register - Register.XMM0), ThunkAssembler.Xmm(guest.Op2Register - Register.XMM0));
         }
         else
         {
@@ -45,7 +45,7 @@ internal static class SimdStubs
         {
             if ((written >> number & 1) != 0)
             {
-                a.movups(__xmmword_ptr[rdi + StateLayout.Xmm(number)], Xmm(number));
+                a.movups(__xmmword_ptr[rdi + StateLayout.Xmm(number)], ThunkAssembler.Xmm(number));
             }
         }
 
@@ -73,16 +73,4 @@ internal static class SimdStubs
         a.ret();
         return HostStubs.Place(a);
     }
-
-    private static AssemblerRegisterXMM Xmm(int number) => number switch
-    {
-        0 => xmm0,
-        1 => xmm1,
-        2 => xmm2,
-        3 => xmm3,
-        4 => xmm4,
-        5 => xmm5,
-        6 => xmm6,
-        _ => xmm7,
-    };
 }

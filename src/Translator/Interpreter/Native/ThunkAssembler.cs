@@ -286,7 +286,8 @@ internal static unsafe class ThunkAssembler
         return writer.Length;
     }
 
-    private static AssemblerRegisterXMM Xmm(int number) => number switch
+    /// <summary>The assembler's register of a number, 0 to 7.</summary>
+    internal static AssemblerRegisterXMM Xmm(int number) => number switch
     {
         0 => xmm0,
         1 => xmm1,

@@ -12,17 +12,13 @@ namespace Dbt.Translator.Cache;
 /// The loop that all engines share: finds the block at EIP, runs it in the best form there is, and decides when a better one
 /// is made. The only place that knows interpreter, translations and platform together.
 /// </summary>
-internal sealed unsafe class Dispatcher : IDisposable
+internal sealed unsafe partial class Dispatcher : IDisposable
 {
     private const int MaxBlocks = 400_000;
     private const int RecentMask = 0x3FFF;
     private const int MaxPendingWrites = 4096;
     private const int RemapsUntilDrop = 64;
     private const int InstructionsPerBlock = 5;
-
-    // About: docs/PERFORMANCE.md. A translated instruction takes one.
-    private const int InterpretedNanoseconds = 8;
-    private const long NanosecondsPerRegion = 3_000_000;
 
     private readonly Platform _platform;
     private readonly CpuState* _cpu;
@@ -316,12 +312,6 @@ internal sealed unsafe class Dispatcher : IDisposable
         return true;
     }
 
-    private void LeaveToInterpreter(CodeBlock block)
-    {
-        _cache.ForgetDecoded(block);
-        block.Untranslatable = _compiler.CountUntranslatable(block);
-    }
-
     private void ConnectLink(CpuState* cpu)
     {
         if (_links.Find(cpu->ExitInfo) is { } link && TryFind(cpu, out CodeBlock? target))
@@ -337,95 +327,6 @@ internal sealed unsafe class Dispatcher : IDisposable
                 _linksMade++;
             }
         }
-    }
-
-    /// <summary>
-    /// Whether compilation has taken little of the time that guest code has run. The time is reckoned from what was retired: a clock would be
-    /// asked too often.
-    /// </summary>
-    private bool IsCompilationCheap
-    {
-        get
-        {
-            long ran = ((long)_cpu->RetiredInterpreted * InterpretedNanoseconds) + (long)(_cpu->RetiredQuick + _cpu->RetiredOptimized);
-            return _compiler.Nanoseconds + ((_queue?.Waiting ?? 0) * NanosecondsPerRegion) < ran / 100 * _policy.CompileShare;
-        }
-    }
-
-    /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
-    private void Promote(CodeBlock block)
-    {
-        int executions = (int)Math.Min((long)block.Executions * (block.Decoded?.Weight ?? 1), int.MaxValue);
-        if (executions < _policy.EarlyThreshold || block.RegionPending || (executions < _policy.FirstThreshold && !IsCompilationCheap))
-        {
-            return;
-        }
-
-        if (block.TakenInBy is { IsPending: true })
-        {
-            block.Executions = 0;
-            return;
-        }
-
-        if (block.Untranslatable != 0 || !Translatable.IsModeTranslated(block.Mode)
-            || !_cache.IsWorthTranslating(block.Host))
-        {
-            return;
-        }
-
-        _cpu->Doing = (int)ProcessorActivity.Compiling;
-        if (!_policy.Quick)
-        {
-            Optimize(block, background: _queue is not null);
-            return;
-        }
-
-        if (_compiler.Build(block, optimize: false) is not { } translation)
-        {
-            LeaveToInterpreter(block);
-            return;
-        }
-
-        _compiler.Compile(translation);
-        Install(translation);
-    }
-
-    private void Optimize(CodeBlock block, bool background)
-    {
-        if (_compiler.Build(block, optimize: true) is not { } translation)
-        {
-            LeaveToInterpreter(block);
-            return;
-        }
-
-        if (!background)
-        {
-            _compiler.Compile(translation);
-            Install(translation);
-        }
-        else if (_queue!.TryAdd(translation))
-        {
-            block.RegionPending = true;
-        }
-        else
-        {
-            // Full: the block asks again after as many executions.
-            _cache.Drop(translation);
-            _cache.Free(translation);
-            _compiler.Recount(block);
-        }
-    }
-
-    private void OnHot(CpuState* cpu)
-    {
-        if (!TryFind(cpu, out CodeBlock? block) || block.Region is not null || block.RegionPending)
-        {
-            return;
-        }
-
-        cpu->Doing = (int)ProcessorActivity.Compiling;
-        Optimize(block, _queue is not null);
-        cpu->Doing = (int)ProcessorActivity.Dispatching;
     }
 
     /// <summary>Code that needs the guest's floating-point control in the host's registers, where that cannot be: it is interpreted.</summary>
@@ -455,31 +356,6 @@ internal sealed unsafe class Dispatcher : IDisposable
         }
 
         Interpret(cpu, block);
-    }
-
-    private void InstallFinished()
-    {
-        if (_queue is null)
-        {
-            return;
-        }
-
-        while (_queue.TryTake(out Translation? translation))
-        {
-            Install(translation);
-        }
-    }
-
-    private void Install(Translation translation)
-    {
-        if (translation.Dropped)
-        {
-            _compiler.Abandon(translation);
-            _cache.Free(translation);
-            return;
-        }
-
-        _cache.Install(translation, _compiler.EntriesOf(translation));
     }
 
     private void OnCodeWritten(uint frame, int offset, int length)

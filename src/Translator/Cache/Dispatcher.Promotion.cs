@@ -83,8 +83,10 @@ internal sealed unsafe partial class Dispatcher
         {
             // Full: the block asks again after as many executions.
             _cache.Drop(translation);
-            _cache.Free(translation);
-            _compiler.Recount(block);
+            if (block.Quick is { } quick)
+            {
+                InstancePool.Recount(quick, _policy.OptimizeThreshold);
+            }
         }
     }
 
@@ -118,11 +120,10 @@ internal sealed unsafe partial class Dispatcher
         if (translation.Dropped)
         {
             _compiler.Abandon(translation);
-            _cache.Free(translation);
             return;
         }
 
-        _cache.Install(translation, _compiler.EntriesOf(translation));
+        _cache.Install(translation, _compiler.EntriesOf(translation), _policy.OptimizeThreshold);
     }
 
     private void LeaveToInterpreter(CodeBlock block)

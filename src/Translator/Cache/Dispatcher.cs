@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation;
+using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
@@ -24,8 +25,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private readonly CpuState* _cpu;
     private readonly TierPolicy _policy;
     private readonly Interpreter _interpreter;
-    private readonly ExitTable _exits = new();
-    private readonly LinkPool _links = new();
+    private readonly InstancePool _instances = new();
     private readonly JumpTable _jumps = new();
     private readonly ExitCounters _counters = new();
     private readonly CodeCache _cache;
@@ -42,9 +42,13 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         _cpu = cpu;
         _policy = policy;
         _interpreter = new Interpreter(platform, policy.PortableFloatingPoint) { ChainLimit = (uint)policy.EarlyThreshold };
-        _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
-        _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps, _interpreter.JumpTargets);
+        _cache = new CodeCache(platform, cpu, _instances, _jumps, policy.RewritesUntilCool);
+        _compiler = new RegionCompiler(cpu, policy, _cache, _interpreter.JumpTargets);
         _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
+        cpu->ActivateCode = LiveUnits.ActivateCode;
+        cpu->HarvestCode = LiveUnits.HarvestCode;
+        cpu->HarvestX87Code = LiveUnits.HarvestX87Code;
+        cpu->JumpTable = _jumps.Address;
         platform.CodeMap.CodeWritten += OnCodeWritten;
     }
 
@@ -144,7 +148,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     }
 
     /// <summary>See <see cref="Engine.List"/>.</summary>
-    public BlockListing? List(uint eip) => new BlockLister(_cpu, _policy, _cache, _compiler, _exits, _links, _jumps).List(eip);
+    public BlockListing? List(uint eip) => new BlockLister(_cpu, _policy, _cache, _compiler).List(eip);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -152,7 +156,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         _platform.CodeMap.CodeWritten -= OnCodeWritten;
         _queue?.Dispose();
         _cache.Clear();
-        _links.Dispose();
+        _instances.Dispose();
         _jumps.Dispose();
         _interpreter.Dispose();
     }
@@ -237,7 +241,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     {
         _jumps.Set(block);
         cpu->Doing = (int)ProcessorActivity.Translated;
-        int code = ((delegate* managed<CpuState*, int>)block.Function)(cpu);
+        int code = ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, block.Best!.Instance);
         cpu->Doing = (int)ProcessorActivity.Dispatching;
         switch (code)
         {
@@ -257,7 +261,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 return false;
         }
 
-        ExitSite site = _exits[code];
+        ExitSite site = _instances.TranslationOf(cpu->ExitInfo).Code!.Sites[code - ExitTable.FirstSite];
         cpu->Eip = site.Eip;
         SamplePoint.Visit(cpu);
         if (site.Optimized)
@@ -314,14 +318,16 @@ internal sealed unsafe partial class Dispatcher : IDisposable
 
     private void ConnectLink(CpuState* cpu)
     {
-        if (_links.Find(cpu->ExitInfo) is { } link && TryFind(cpu, out CodeBlock? target))
+        Link link = _instances.LinkOf(cpu->ExitInfo);
+        if (TryFind(cpu, out CodeBlock? target))
         {
             if (target.Function == 0)
             {
                 Promote(target);
             }
 
-            if (target.Function != 0)
+            // Looking the target up may have written to code.
+            if (target.Function != 0 && !link.IsFreed)
             {
                 link.Connect(target);
                 _linksMade++;

@@ -31,6 +31,7 @@ internal sealed unsafe class JumpTable : IDisposable
         entry->Key = Key(block.Eip, block.Mode);
         entry->ExecuteEntry = block.ExecuteEntry;
         entry->Function = block.Function;
+        entry->Instance = block.Best?.Instance ?? 0;
     }
 
     /// <summary>Removes a block, if it is in.</summary>
@@ -56,5 +57,6 @@ internal sealed unsafe class JumpTable : IDisposable
         public ulong Key;
         public long ExecuteEntry;
         public nint Function;
+        public nint Instance;
     }
 }

@@ -8,7 +8,7 @@ using Dbt.Translator.State;
 namespace Dbt.Translator.Cache;
 
 /// <summary>Makes translations: finds their code on the processor's thread, emits and compiles them on any.</summary>
-internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, CodeCache cache, ExitTable exits, LinkPool links, JumpTable jumps, JumpTargets targets)
+internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, CodeCache cache, JumpTargets targets)
 {
     // A block that runs once for so many executions of the entry stays outside.
     private const int RarelyTaken = 32;
@@ -43,14 +43,8 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
             return null;
         }
 
-        var translation = new Translation(region, optimize);
-        if (!optimize && policy.OptimizeThreshold > 0)
-        {
-            translation.Counter = links.AddCounter(policy.OptimizeThreshold, out nint address);
-            translation.CounterAddress = address;
-        }
-
-        cache.Track(translation, region);
+        var translation = new Translation(RegionShape.Of(region, TargetOf(optimize)), region.Pages, optimize) { Region = region };
+        cache.Track(translation);
         if (optimize)
         {
             block.RegionSize = region.InstructionCount;
@@ -88,9 +82,8 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         }
 
         long start = ThreadTime.Nanoseconds;
-        var target = new EmitTarget(translation.Optimized, policy.Link, exits, jumps.Address, translation.CounterAddress, links.Add);
-        EmittedRegion emitted = RegionEmitter.Emit(translation.Region!, target);
-        translation.Compile(emitted);
+        EmittedRegion emitted = RegionEmitter.Emit(translation.Region!, TargetOf(translation.Optimized));
+        translation.Code = CompiledCode.Compile(emitted);
         long spent = ThreadTime.Nanoseconds - start;
         DbtEventSource.Log.TellCompiled(translation, spent);
         Interlocked.Add(ref _nanoseconds, spent);
@@ -98,21 +91,23 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         Interlocked.Increment(ref translation.Optimized ? ref _regions : ref _blocks);
     }
 
-    /// <summary>The blocks at which a compiled translation is entered; ends its hold on what it was made from.</summary>
+    /// <summary>How translations of a tier are emitted.</summary>
+    public EmitTarget TargetOf(bool optimize) => new(optimize, policy.Link, Counts: !optimize && policy.OptimizeThreshold > 0);
+
+    /// <summary>The blocks at which a compiled translation is entered.</summary>
     public List<CodeBlock> EntriesOf(Translation translation)
     {
-        Region region = translation.Region!;
         translation.Region = null;
         var entries = new List<CodeBlock>();
-        foreach (GuestBlock entry in region.Blocks)
+        foreach (ShapeBlock entry in translation.Shape.Blocks)
         {
             if (!entry.IsEntry)
             {
                 continue;
             }
 
-            CodeBlock block = cache.Get((nint)(region.Pages[entry.Start >> 12] + entry.Start), entry.Start, region.Mode);
-            if (entry.Start == region.Entry)
+            CodeBlock block = cache.Get(translation.HostOf(entry.Start), entry.Start, translation.Shape.Mode);
+            if (entry.Start == translation.Shape.Entry)
             {
                 block.RegionPending = false;
                 entries.Add(block);
@@ -129,20 +124,10 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     /// <summary>A translation that was dropped before it could be installed: its block may ask for another.</summary>
     public void Abandon(Translation translation)
     {
-        Region region = translation.Region!;
         translation.Region = null;
-        if (cache.Find((nint)(region.Pages[region.Entry >> 12] + region.Entry), region.Entry, region.Mode) is { } block)
+        if (cache.Find(translation.HostOf(translation.Shape.Entry), translation.Shape.Entry, translation.Shape.Mode) is { } block)
         {
             block.RegionPending = false;
-        }
-    }
-
-    /// <summary>Lets a quick block count down once more.</summary>
-    public void Recount(CodeBlock block)
-    {
-        if (block.Quick is { CounterAddress: not 0 } quick)
-        {
-            *(int*)quick.CounterAddress = policy.OptimizeThreshold;
         }
     }
 

@@ -42,8 +42,8 @@ internal readonly record struct MemorySite(sbyte Base, sbyte Index, byte Shift, 
 internal readonly record struct ExitSite(SideExitKind Kind, uint Eip, int Retired, bool Optimized, Mnemonic Mnemonic, MemorySite Memory);
 
 /// <summary>
-/// Numbers for the exits of all translations of an engine. A block function that leaves through one returns
-/// <see cref="FirstSite"/> plus its number. Thread-safe, because background compilation takes numbers too.
+/// What a block function returns, and its exits. One that leaves through a site returns <see cref="FirstSite"/> plus its number, with its
+/// instance in ExitInfo.
 /// </summary>
 internal sealed class ExitTable
 {
@@ -65,44 +65,13 @@ internal sealed class ExitTable
     /// <summary>Codes from here on are sites; EIP is in the site.</summary>
     public const int FirstSite = 16;
 
-    private readonly Lock _lock = new();
-    private readonly Stack<int> _free = new();
-    private ExitSite[] _sites = new ExitSite[1024];
-    private int _next;
-
-    /// <summary>The site of an exit code.</summary>
-    public ref readonly ExitSite this[int code] => ref _sites[code - FirstSite];
+    /// <summary>The sites of a translation by number.</summary>
+    public List<ExitSite> Sites { get; } = [];
 
     /// <summary>Takes a code for a site.</summary>
     public int Add(in ExitSite site)
     {
-        lock (_lock)
-        {
-            if (!_free.TryPop(out int number))
-            {
-                number = _next++;
-                if (number == _sites.Length)
-                {
-                    ExitSite[] larger = new ExitSite[number * 2];
-                    _sites.CopyTo(larger, 0);
-                    Volatile.Write(ref _sites, larger);
-                }
-            }
-
-            _sites[number] = site;
-            return number + FirstSite;
-        }
-    }
-
-    /// <summary>Gives codes back, when their translation is dropped.</summary>
-    public void Free(List<int> codes)
-    {
-        lock (_lock)
-        {
-            foreach (int code in codes)
-            {
-                _free.Push(code - FirstSite);
-            }
-        }
+        Sites.Add(site);
+        return Sites.Count - 1 + FirstSite;
     }
 }

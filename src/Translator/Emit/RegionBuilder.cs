@@ -23,6 +23,8 @@ internal sealed unsafe class RegionBuilder
     private readonly GuestCodeReader _reader;
     private readonly Decoder _decoder;
     private readonly Dictionary<uint, Instruction> _instructions = [];
+    private readonly Dictionary<uint, int> _places = [];
+    private readonly List<byte> _bytes = [];
 
     /// <param name="cpu">The processor.</param>
     /// <param name="protect">Makes writes to the page at a host address noticed; called before its bytes are read.</param>
@@ -75,6 +77,8 @@ internal sealed unsafe class RegionBuilder
         var region = new Region(entry, mode, _nativeFloatingPoint);
         _reader.Reset();
         _instructions.Clear();
+        _places.Clear();
+        _bytes.Clear();
         var leaders = new HashSet<uint> { entry };
         var calls = new List<(uint Target, uint Behind)>();
         var resumed = new List<uint>();
@@ -107,15 +111,15 @@ internal sealed unsafe class RegionBuilder
         Connect(region);
         MarkEntries(region, calls, resumed, jumps);
         Order(region);
-        foreach ((uint page, long value) in _reader.Pages)
+        foreach (GuestBlock block in region.Blocks)
         {
-            if (value != 0)
-            {
-                region.Pages.Add(page, value);
-            }
+            AddPage(block.Start >> 12);
+            AddPage((block.End - 1) >> 12);
         }
 
         return region;
+
+        void AddPage(uint page) => region.Pages.TryAdd(page, _reader.Pages[page]);
     }
 
     private void DecodeRun(
@@ -138,6 +142,8 @@ internal sealed unsafe class RegionBuilder
             }
 
             _instructions.Add(address, instruction);
+            _places.Add(address, _bytes.Count);
+            _bytes.AddRange(_reader.Bytes);
             if (InstructionTable.Lookup(instruction) is { TestClass: TestClass.Fpu })
             {
                 region.X87Opcodes[address] = (ushort)Interpreter.CoprocessorOpcode(_reader.Bytes);
@@ -233,6 +239,7 @@ internal sealed unsafe class RegionBuilder
             }
 
             block.End = address;
+            block.Bytes = [.. block.Instructions.SelectMany(instruction => _bytes.GetRange(_places[instruction.IP32], instruction.Length))];
             region.ByStart.Add(leader, block);
             region.InstructionCount += block.Instructions.Count;
         }

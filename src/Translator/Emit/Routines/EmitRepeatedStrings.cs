@@ -97,9 +97,7 @@ internal static class EmitRepeatedStrings
         {
             il.MarkLabel(live);
             il.Emit(OpCodes.Ldarg_0);
-            il.Emit(OpCodes.Ldc_I8, (long)LiveUnits.HarvestCode);
-            il.Emit(OpCodes.Conv_I);
-            il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(void), DynamicMethodFactory.Parameters, null);
+            e.CallHost(StateLayout.HarvestCode, typeof(void), typeof(nint));
             il.Emit(OpCodes.Br, call);
         });
         return true;

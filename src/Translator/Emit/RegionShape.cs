@@ -1,0 +1,157 @@
+using System.Buffers.Binary;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Emit;
+
+/// <summary>A block of a <see cref="RegionShape"/>.</summary>
+/// <param name="Start">EIP of the first byte.</param>
+/// <param name="Length">Bytes.</param>
+/// <param name="Offset">Where its bytes are in the key.</param>
+/// <param name="Flags">What leads to it.</param>
+internal readonly record struct ShapeBlock(uint Start, int Length, int Offset, ShapeFlags Flags)
+{
+    /// <summary>Whether the region may be entered here.</summary>
+    public bool IsEntry => (Flags & ShapeFlags.Entry) != 0;
+}
+
+/// <summary>What leads to a block, besides edges.</summary>
+[Flags]
+internal enum ShapeFlags : byte
+{
+    /// <summary>Nothing.</summary>
+    None = 0,
+
+    /// <summary><see cref="GuestBlock.IsEntry"/>.</summary>
+    Entry = 1,
+
+    /// <summary><see cref="GuestBlock.IsIndirectTarget"/>.</summary>
+    IndirectTarget = 2,
+}
+
+/// <summary>
+/// All that the code of a region depends on: which blocks of which bytes, what leads to them, the mode, how it is emitted. Two regions with
+/// the same <see cref="Key"/> have the same code, wherever they lie in memory.
+/// </summary>
+internal sealed unsafe class RegionShape
+{
+    private const int HeaderBytes = 20;
+    private const int BlockBytes = 8;
+
+    private RegionShape(byte[] key, ShapeBlock[] blocks)
+    {
+        Key = key;
+        Blocks = blocks;
+        Mode = (CpuMode)BinaryPrimitives.ReadUInt32LittleEndian(key.AsSpan(4));
+        Entry = BinaryPrimitives.ReadUInt32LittleEndian(key.AsSpan(8));
+        Pages = [.. blocks.SelectMany(block => PagesOf(block.Start, block.Length)).Distinct()];
+    }
+
+    /// <summary>Everything as bytes.</summary>
+    public byte[] Key { get; }
+
+    /// <summary>EIP of the main entry.</summary>
+    public uint Entry { get; }
+
+    /// <summary>The mode.</summary>
+    public CpuMode Mode { get; }
+
+    /// <summary>The blocks in the order in which they are emitted.</summary>
+    public ShapeBlock[] Blocks { get; }
+
+    /// <summary>Numbers of the linear pages that hold bytes of it.</summary>
+    public uint[] Pages { get; }
+
+    /// <summary>Makes the shape of a region.</summary>
+    /// <param name="region">The region; its blocks have their bytes.</param>
+    /// <param name="target">How it is to be emitted.</param>
+    public static RegionShape Of(Region region, EmitTarget target)
+    {
+        using var stream = new MemoryStream();
+        using var writer = new BinaryWriter(stream);
+        writer.Write((target.Optimize ? 1 : 0) | (target.Link ? 2 : 0) | (target.Counts ? 4 : 0) | (region.NativeFloatingPoint ? 8 : 0));
+        writer.Write((uint)region.Mode);
+        writer.Write(region.Entry);
+        writer.Write(region.Blocks.Count);
+        writer.Write((ushort)region.ReturnSites.Count);
+        writer.Write((ushort)region.JumpTargets.Count);
+        foreach (GuestBlock block in region.Blocks)
+        {
+            writer.Write(block.Start);
+            writer.Write((ushort)block.Bytes.Length);
+            writer.Write((ushort)((block.IsEntry ? ShapeFlags.Entry : 0) | (block.IsIndirectTarget ? ShapeFlags.IndirectTarget : 0)));
+        }
+
+        foreach (GuestBlock block in region.ReturnSites)
+        {
+            writer.Write(block.Start);
+        }
+
+        foreach ((uint jump, List<GuestBlock> targets) in region.JumpTargets.OrderBy(pair => pair.Key))
+        {
+            writer.Write(jump);
+            writer.Write(targets.Count);
+            targets.ForEach(block => writer.Write(block.Start));
+        }
+
+        foreach (GuestBlock block in region.Blocks)
+        {
+            writer.Write(block.Bytes);
+        }
+
+        writer.Flush();
+        return Parse(stream.ToArray());
+    }
+
+    /// <summary>Reads a key.</summary>
+    public static RegionShape Parse(byte[] key)
+    {
+        ReadOnlySpan<byte> data = key;
+        var blocks = new ShapeBlock[BinaryPrimitives.ReadInt32LittleEndian(data[12..])];
+        int offset = key.Length;
+        for (int i = blocks.Length - 1; i >= 0; i--)
+        {
+            ReadOnlySpan<byte> at = data[(HeaderBytes + (i * BlockBytes))..];
+            int length = BinaryPrimitives.ReadUInt16LittleEndian(at[4..]);
+            offset -= length;
+            blocks[i] = new ShapeBlock(BinaryPrimitives.ReadUInt32LittleEndian(at), length, offset, (ShapeFlags)at[6]);
+        }
+
+        return new RegionShape(key, blocks);
+    }
+
+    /// <summary>Whether guest memory holds the bytes of all blocks.</summary>
+    /// <param name="pages">Execute entries of <see cref="Pages"/>.</param>
+    public bool Matches(Dictionary<uint, long> pages)
+    {
+        foreach (ShapeBlock block in Blocks)
+        {
+            ReadOnlySpan<byte> bytes = Key.AsSpan(block.Offset, block.Length);
+            uint at = block.Start;
+            while (!bytes.IsEmpty)
+            {
+                int piece = (int)Math.Min((uint)bytes.Length, 4096 - (at & 0xFFF));
+                if (!new ReadOnlySpan<byte>((byte*)(pages[at >> 12] + at), piece).SequenceEqual(bytes[..piece]))
+                {
+                    return false;
+                }
+
+                bytes = bytes[piece..];
+                at += (uint)piece;
+            }
+        }
+
+        return true;
+    }
+
+    private static IEnumerable<uint> PagesOf(uint start, int length)
+    {
+        for (uint page = start >> 12; ; page = (page + 1) & 0xFFFFF)
+        {
+            yield return page;
+            if (page == ((start + (uint)length - 1) >> 12))
+            {
+                yield break;
+            }
+        }
+    }
+}

@@ -65,6 +65,9 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>So many of its first instructions are not translated: the interpreter runs them, and no more. 0: not looked at, or none.</summary>
     public int Untranslatable { get; set; }
 
+    /// <summary>Executions after which the store is asked next whether it has a region for it.</summary>
+    public int NextLookUp { get; set; }
+
     /// <summary>Times that its region found its pages mapped differently.</summary>
     public int Remaps { get; set; }
 

@@ -28,6 +28,11 @@ internal sealed unsafe partial class Dispatcher
     private void Promote(CodeBlock block)
     {
         int executions = (int)Math.Min((long)block.Executions * (block.Decoded?.Weight ?? 1), int.MaxValue);
+        if (executions >= block.NextLookUp && TryTakeOver(block, executions))
+        {
+            return;
+        }
+
         if (executions < _policy.EarlyThreshold || block.RegionPending || (executions < _policy.FirstThreshold && !IsCompilationCheap))
         {
             return;
@@ -64,13 +69,24 @@ internal sealed unsafe partial class Dispatcher
 
     private void Optimize(CodeBlock block, bool background)
     {
+        if (TryTakeOver(block, block.Executions))
+        {
+            return;
+        }
+
         if (_compiler.Build(block, optimize: true) is not { } translation)
         {
             LeaveToInterpreter(block);
             return;
         }
 
-        if (!background)
+        if (_policy.Store is { } store && !TryClaim(store, translation))
+        {
+            _compiler.Recount(block);
+            return;
+        }
+
+        if (translation.Code is not null || !background)
         {
             _compiler.Compile(translation);
             Install(translation);
@@ -82,11 +98,9 @@ internal sealed unsafe partial class Dispatcher
         else
         {
             // Full: the block asks again after as many executions.
+            _compiler.Unclaim(translation);
             _cache.Drop(translation);
-            if (block.Quick is { } quick)
-            {
-                InstancePool.Recount(quick, _policy.OptimizeThreshold);
-            }
+            _compiler.Recount(block);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation;
@@ -44,11 +45,10 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         _interpreter = new Interpreter(platform, policy.PortableFloatingPoint) { ChainLimit = (uint)policy.EarlyThreshold };
         _cache = new CodeCache(platform, cpu, _instances, _jumps, policy.RewritesUntilCool);
         _compiler = new RegionCompiler(cpu, policy, _cache, _interpreter.JumpTargets);
-        _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
+        _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile, _compiler.Unclaim) : null;
         cpu->ActivateCode = LiveUnits.ActivateCode;
         cpu->HarvestCode = LiveUnits.HarvestCode;
         cpu->HarvestX87Code = LiveUnits.HarvestX87Code;
-        cpu->JumpTable = _jumps.Address;
         platform.CodeMap.CodeWritten += OnCodeWritten;
     }
 
@@ -65,6 +65,8 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 BlocksDecoded = BlocksDecoded,
                 BlocksCompiled = _compiler.BlocksCompiled,
                 RegionsCompiled = _compiler.RegionsCompiled,
+                RegionsTakenOver = _takenOver,
+                CompileMillisecondsSaved = _nanosecondsSaved / 1e6,
                 Invalidations = _cache.Invalidations,
                 CompileMilliseconds = _compiler.Nanoseconds / 1e6,
                 IlBytes = _compiler.IlBytes,
@@ -216,6 +218,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
             if (!decoded.CrossesPage && block.Decoded is null)
             {
                 _cache.SetDecoded(block, decoded);
+                GrantUntilLookUp(block);
             }
         }
 
@@ -241,7 +244,10 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     {
         _jumps.Set(block);
         cpu->Doing = (int)ProcessorActivity.Translated;
-        int code = ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, block.Best!.Instance);
+        Translation translation = block.Best!;
+        bool native = translation.Code!.IsNative;
+        cpu->JumpTable = _jumps.Address(native);
+        int code = native ? Enter(block.Function, cpu, translation.Instance) : ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, translation.Instance);
         cpu->Doing = (int)ProcessorActivity.Dispatching;
         switch (code)
         {
@@ -291,6 +297,10 @@ internal sealed unsafe partial class Dispatcher : IDisposable
 
         return outcome == Outcome.Completed && site.Kind != SideExitKind.Untranslated;
     }
+
+    /// <summary>Calls code that the runtime does not know: it need not wait for the thread until it is back.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private static int Enter(nint function, CpuState* cpu, nint instance) => ((delegate* unmanaged<CpuState*, nint, int>)function)(cpu, instance);
 
     /// <summary>Runs what cannot be translated here as a block of its own.</summary>
     /// <returns>False where it is to be executed alone.</returns>

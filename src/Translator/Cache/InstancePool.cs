@@ -37,7 +37,7 @@ internal sealed unsafe class InstancePool : IDisposable
             var cell = (LinkCell*)(instance + offset);
             int number = Take(_links, _freeLinks, null);
             cell->Number = number;
-            var link = new Link(cell, number, target);
+            var link = new Link(cell, number, target, translation.Code.IsNative);
             _links[number] = link;
             translation.Links.Add(link);
         }

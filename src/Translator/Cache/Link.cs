@@ -23,7 +23,8 @@ internal struct LinkCell
 /// <param name="cell">Its cell.</param>
 /// <param name="number">Its number.</param>
 /// <param name="target">EIP that it leads to.</param>
-internal sealed unsafe class Link(LinkCell* cell, int number, uint target)
+/// <param name="native">Which kind of code it leads from, and to.</param>
+internal sealed unsafe class Link(LinkCell* cell, int number, uint target, bool native)
 {
     /// <summary>EIP that it leads to.</summary>
     public uint Target { get; } = target;
@@ -40,6 +41,12 @@ internal sealed unsafe class Link(LinkCell* cell, int number, uint target)
     /// <summary>Leads to a block's present translation from now on, and follows it when that changes.</summary>
     public void Connect(CodeBlock block)
     {
+        if (To == block)
+        {
+            // Of the other kind: it stays unlinked.
+            return;
+        }
+
         Disconnect();
         To = block;
         block.Incoming.Add(this);
@@ -49,9 +56,10 @@ internal sealed unsafe class Link(LinkCell* cell, int number, uint target)
     /// <summary>Takes over the block's translation; where there is none the link becomes unlinked.</summary>
     public void Update()
     {
-        cell->ExecuteEntry = To!.ExecuteEntry;
-        cell->Instance = To.Best?.Instance ?? 0;
-        cell->Function = To.Function;
+        Translation? best = To!.Best;
+        cell->ExecuteEntry = To.ExecuteEntry;
+        cell->Instance = best?.Instance ?? 0;
+        cell->Function = best is not null && best.Code!.IsNative == native ? best.Function : 0;
     }
 
     /// <summary>Leads nowhere from now on.</summary>

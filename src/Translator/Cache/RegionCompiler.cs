@@ -16,7 +16,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     // What is larger is linked to and not taken in once more: the way there costs little of the time that is spent in it.
     private const int LargeRegion = 200;
 
-    private readonly RegionBuilder _builder = new(cpu, cache.Protect, !policy.PortableFloatingPoint && LiveUnits.IsSupported);
+    private readonly RegionBuilder _builder = new(cpu, cache.Protect, IsNativeFloatingPoint(policy));
     private long _nanoseconds, _ilBytes, _blocks, _regions;
 
     /// <summary>Processor time spent, all threads, in nanoseconds.</summary>
@@ -76,8 +76,14 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     /// <summary>Emits and compiles. Any thread.</summary>
     public void Compile(Translation translation)
     {
+        if (translation.Code is not null)
+        {
+            return;
+        }
+
         if (translation.Dropped)
         {
+            Unclaim(translation);
             return;
         }
 
@@ -89,7 +95,60 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         Interlocked.Add(ref _nanoseconds, spent);
         Interlocked.Add(ref _ilBytes, emitted.IlBytes);
         Interlocked.Increment(ref translation.Optimized ? ref _regions : ref _blocks);
+        if (translation.IsClaimed)
+        {
+            policy.Store!.Add(translation.Shape, translation.Code, spent);
+            Unclaim(translation);
+        }
     }
+
+    /// <summary>It is not compiled by this engine any more, or it is done. Any thread.</summary>
+    public void Unclaim(Translation translation)
+    {
+        if (translation.IsClaimed)
+        {
+            translation.IsClaimed = false;
+            policy.Store!.Release(translation.Shape);
+        }
+    }
+
+    /// <summary>
+    /// A translation of a stored region at its place in the present address space, with its frames protected; null where a page is not
+    /// mapped, or holds other bytes.
+    /// </summary>
+    public Translation? Place(StoredRegion stored)
+    {
+        var pages = new Dictionary<uint, long>();
+        foreach (uint page in stored.Shape.Pages)
+        {
+            long entry = ExecuteEntry(page << 12);
+            if (entry == 0)
+            {
+                return null;
+            }
+
+            pages.Add(page, entry);
+        }
+
+        // Compared twice: what differs shall not lose its write entries, and what is the same must not change between.
+        if (!stored.Shape.Matches(pages))
+        {
+            return null;
+        }
+
+        var translation = new Translation(stored.Shape, pages, optimized: true);
+        cache.Track(translation);
+        if (stored.Shape.Matches(pages))
+        {
+            return translation;
+        }
+
+        cache.Drop(translation);
+        return null;
+    }
+
+    /// <summary>How a store's regions must have been emitted to be of use here.</summary>
+    public int Options { get; } = RegionShape.OptionsOf(new EmitTarget(Optimize: true, policy.Link, Counts: false), IsNativeFloatingPoint(policy));
 
     /// <summary>How translations of a tier are emitted.</summary>
     public EmitTarget TargetOf(bool optimize) => new(optimize, policy.Link, Counts: !optimize && policy.OptimizeThreshold > 0);
@@ -130,6 +189,18 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
             block.RegionPending = false;
         }
     }
+
+    /// <summary>Lets a block count up or down once more before it asks for a region again.</summary>
+    public void Recount(CodeBlock block)
+    {
+        block.Executions = 0;
+        if (block.Quick is { } quick)
+        {
+            InstancePool.Recount(quick, policy.OptimizeThreshold);
+        }
+    }
+
+    private static bool IsNativeFloatingPoint(TierPolicy policy) => !policy.PortableFloatingPoint && LiveUnits.IsSupported;
 
     private static bool HasLargeRegion(CodeBlock block) => block.RegionSize > LargeRegion && (block.RegionPending || block.Region is not null);
 

@@ -17,6 +17,9 @@ internal sealed class Translation(RegionShape shape, Dictionary<uint, long> page
     /// <summary>What is to be compiled; dropped once it is.</summary>
     public Region? Region { get; set; }
 
+    /// <summary>It may be compiled by nobody else meanwhile: see <see cref="CodeStore.TryClaim"/>.</summary>
+    public bool IsClaimed { get; set; }
+
     /// <summary>Which tier.</summary>
     public bool Optimized { get; } = optimized;
 

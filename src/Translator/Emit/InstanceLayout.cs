@@ -20,6 +20,18 @@ internal sealed class InstanceLayout(IEnumerable<uint> pages)
 
     private int _size;
 
+    /// <summary>A layout that was made before.</summary>
+    /// <param name="pages">Pages whose execute entries the code compares.</param>
+    /// <param name="links">Link cells.</param>
+    /// <param name="stubs">Addresses of host code.</param>
+    public InstanceLayout(IEnumerable<uint> pages, IEnumerable<(int Offset, uint Target)> links, IEnumerable<(int Offset, nint Address)> stubs)
+        : this(pages)
+    {
+        Links.AddRange(links);
+        Stubs.AddRange(stubs);
+        _size = Math.Max(Links.Select(link => link.Offset + LinkBytes).DefaultIfEmpty().Max(), Stubs.Select(stub => stub.Offset + 8).DefaultIfEmpty().Max());
+    }
+
     /// <summary>The pages, in the order of their entries.</summary>
     public List<uint> Pages { get; } = [.. pages];
 

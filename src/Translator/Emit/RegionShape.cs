@@ -36,6 +36,7 @@ internal sealed unsafe class RegionShape
 {
     private const int HeaderBytes = 20;
     private const int BlockBytes = 8;
+    private const int NativeFloatingPoint = 8;
 
     private RegionShape(byte[] key, ShapeBlock[] blocks)
     {
@@ -45,6 +46,9 @@ internal sealed unsafe class RegionShape
         Entry = BinaryPrimitives.ReadUInt32LittleEndian(key.AsSpan(8));
         Pages = [.. blocks.SelectMany(block => PagesOf(block.Start, block.Length)).Distinct()];
     }
+
+    /// <summary>How it is emitted: see <see cref="OptionsOf"/>.</summary>
+    public int Options => Key[0];
 
     /// <summary>Everything as bytes.</summary>
     public byte[] Key { get; }
@@ -61,6 +65,10 @@ internal sealed unsafe class RegionShape
     /// <summary>Numbers of the linear pages that hold bytes of it.</summary>
     public uint[] Pages { get; }
 
+    /// <summary>What of a way to emit code makes a difference, as a number below 256.</summary>
+    public static int OptionsOf(EmitTarget target, bool nativeFloatingPoint) =>
+        (target.Optimize ? 1 : 0) | (target.Link ? 2 : 0) | (target.Counts ? 4 : 0) | (nativeFloatingPoint ? NativeFloatingPoint : 0);
+
     /// <summary>Makes the shape of a region.</summary>
     /// <param name="region">The region; its blocks have their bytes.</param>
     /// <param name="target">How it is to be emitted.</param>
@@ -68,7 +76,7 @@ internal sealed unsafe class RegionShape
     {
         using var stream = new MemoryStream();
         using var writer = new BinaryWriter(stream);
-        writer.Write((target.Optimize ? 1 : 0) | (target.Link ? 2 : 0) | (target.Counts ? 4 : 0) | (region.NativeFloatingPoint ? 8 : 0));
+        writer.Write(OptionsOf(target, region.NativeFloatingPoint));
         writer.Write((uint)region.Mode);
         writer.Write(region.Entry);
         writer.Write(region.Blocks.Count);

@@ -235,10 +235,12 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     /// <returns>True where the rest of a block is to be interpreted: it began in a translation, and is no entry worth a translation of its own.</returns>
     private bool RunTranslated(CpuState* cpu, CodeBlock block)
     {
-        _jumps.Set(block);
-        cpu->Doing = (int)ProcessorActivity.Translated;
-        int code = ((delegate* managed<CpuState*, int>)block.Function)(cpu);
-        cpu->Doing = (int)ProcessorActivity.Dispatching;
+        int code = Call(cpu, block);
+        while (LeftForSpan(cpu, code) is { } apart)
+        {
+            code = Call(cpu, apart);
+        }
+
         switch (code)
         {
             case ExitTable.Continue:
@@ -260,15 +262,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         ExitSite site = _exits[code];
         cpu->Eip = site.Eip;
         SamplePoint.Visit(cpu);
-        if (site.Optimized)
-        {
-            cpu->RetiredOptimized += (uint)site.Retired;
-        }
-        else
-        {
-            cpu->RetiredQuick += (uint)site.Retired;
-        }
-
+        CountRetired(cpu, site);
         _counters.Count(cpu, _platform.CodeMap, site);
         if (site.Kind == SideExitKind.Untranslated && InterpretUntranslated(cpu))
         {
@@ -286,6 +280,47 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         }
 
         return outcome == Outcome.Completed && site.Kind != SideExitKind.Untranslated;
+    }
+
+    private int Call(CpuState* cpu, CodeBlock block)
+    {
+        _jumps.Set(block);
+        cpu->Doing = (int)ProcessorActivity.Translated;
+        int code = ((delegate* managed<CpuState*, int>)block.Function)(cpu);
+        cpu->Doing = (int)ProcessorActivity.Dispatching;
+        return code;
+    }
+
+    /// <summary>Where code was left because accesses that it checks together lie on two pages: the translation that checks each by itself, once there is one.</summary>
+    private CodeBlock? LeftForSpan(CpuState* cpu, int code)
+    {
+        if (code < ExitTable.FirstSite || _exits[code].Kind != SideExitKind.Span)
+        {
+            return null;
+        }
+
+        ExitSite site = _exits[code];
+        cpu->Eip = site.Eip;
+        if (FindApart(cpu) is not { } apart)
+        {
+            return null;
+        }
+
+        CountRetired(cpu, site);
+        _counters.Count(cpu, _platform.CodeMap, site);
+        return apart;
+    }
+
+    private static void CountRetired(CpuState* cpu, in ExitSite site)
+    {
+        if (site.Optimized)
+        {
+            cpu->RetiredOptimized += (uint)site.Retired;
+        }
+        else
+        {
+            cpu->RetiredQuick += (uint)site.Retired;
+        }
     }
 
     /// <summary>Runs what cannot be translated here as a block of its own.</summary>

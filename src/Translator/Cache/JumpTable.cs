@@ -27,6 +27,11 @@ internal sealed unsafe class JumpTable : IDisposable
     /// <summary>Enters a block that has a function.</summary>
     public void Set(CodeBlock block)
     {
+        if ((block.Mode & CpuMode.Apart) != 0)
+        {
+            return;
+        }
+
         Entry* entry = At(block.Eip);
         entry->Key = Key(block.Eip, block.Mode);
         entry->ExecuteEntry = block.ExecuteEntry;

@@ -51,7 +51,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         }
 
         cache.Track(translation, region);
-        if (optimize)
+        if (optimize && !region.IsApart)
         {
             block.RegionSize = region.InstructionCount;
             RestartCounts(translation, region);
@@ -106,12 +106,12 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         var entries = new List<CodeBlock>();
         foreach (GuestBlock entry in region.Blocks)
         {
-            if (!entry.IsEntry)
+            if (!entry.IsEntry || (region.IsApart && entry.Start != region.Entry))
             {
                 continue;
             }
 
-            CodeBlock block = cache.Get((nint)(region.Pages[entry.Start >> 12] + entry.Start), entry.Start, region.Mode);
+            CodeBlock block = cache.Get((nint)(region.Pages[entry.Start >> 12] + entry.Start), entry.Start, region.KeyMode);
             if (entry.Start == region.Entry)
             {
                 block.RegionPending = false;
@@ -131,7 +131,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     {
         Region region = translation.Region!;
         translation.Region = null;
-        if (cache.Find((nint)(region.Pages[region.Entry >> 12] + region.Entry), region.Entry, region.Mode) is { } block)
+        if (cache.Find((nint)(region.Pages[region.Entry >> 12] + region.Entry), region.Entry, region.KeyMode) is { } block)
         {
             block.RegionPending = false;
         }
@@ -160,7 +160,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     {
         bool all = policy.FirstThreshold == 0 && !policy.Quick;
         int least = policy.Quick ? 0 : entry.Executions / RarelyTaken;
-        CpuMode mode = entry.Mode;
+        CpuMode mode = entry.Mode & ~CpuMode.Apart;
         return (eip, isCall) =>
         {
             if (all && !isCall)

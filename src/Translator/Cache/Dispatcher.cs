@@ -35,6 +35,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _foreignWrites = new();
     private volatile Thread? _thread;
     private long _linksMade, _lookUps, _lookUpMisses;
+    private ulong _mappedAt;
 
     public Dispatcher(Platform platform, CpuState* cpu, TierPolicy policy)
     {
@@ -166,7 +167,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         block = recent;
         if (block is not null && block.Eip == eip && block.Mode == mode && (mode & CpuMode.Flat) != 0)
         {
-            long entry = *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+            long entry = SoftwareTlb.ExecuteEntry(cpu, eip >> 12);
             if (entry == block.ExecuteEntry)
             {
                 return true;
@@ -238,6 +239,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         int code = Call(cpu, block);
         while (LeftForSpan(cpu, code) is { } apart)
         {
+            block = apart;
             code = Call(cpu, apart);
         }
 
@@ -252,7 +254,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 OnHot(cpu);
                 return false;
             case ExitTable.Remapped:
-                OnRemapped(cpu);
+                OnRemapped(cpu, block);
                 return false;
             case ExitTable.NeedsUnits:
                 OnUnitsNeeded(cpu);
@@ -377,7 +379,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         }
     }
 
-    private void OnRemapped(CpuState* cpu)
+    private void OnRemapped(CpuState* cpu, CodeBlock called)
     {
         if (!TryFind(cpu, out CodeBlock? block))
         {
@@ -385,12 +387,45 @@ internal sealed unsafe partial class Dispatcher : IDisposable
             return;
         }
 
-        if (block.Region is { } region && ++block.Remaps % RemapsUntilDrop == 0)
+        // The one that was called, or one that it has gone on to.
+        CodeBlock left = called.Eip == cpu->Eip ? called : block;
+        if (left.Region is { } region)
         {
-            _cache.Drop(region);
+            // After a switch of address spaces most often nobody has looked the pages up yet.
+            ulong retired = cpu->RetiredOptimized + cpu->RetiredQuick + cpu->RetiredInterpreted;
+            if (retired != _mappedAt && ArePagesMapped(cpu, region))
+            {
+                _mappedAt = retired;
+                return;
+            }
+
+            if (++left.Remaps % RemapsUntilDrop == 0)
+            {
+                _cache.Drop(region);
+            }
         }
 
         Interpret(cpu, block);
+    }
+
+    private bool ArePagesMapped(CpuState* cpu, Translation region)
+    {
+        bool user = (cpu->Mode & CpuMode.User) != 0;
+        foreach ((uint page, long entry) in region.Pages)
+        {
+            // A page that isn't there is no fault: the guest has not asked for it yet.
+            if (SoftwareTlb.ExecuteEntry(cpu, page) == 0 && !_platform.TryResolve(cpu, page << 12, MemoryAccess.Execute, user, out _, out _))
+            {
+                return false;
+            }
+
+            if (SoftwareTlb.ExecuteEntry(cpu, page) != entry)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private void OnCodeWritten(uint frame, int offset, int length)

@@ -150,7 +150,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
 
     private List<uint> TargetsOf(uint eip) => targets.Of((nint)(ExecuteEntry(eip) + eip), eip);
 
-    private long ExecuteEntry(uint eip) => *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+    private long ExecuteEntry(uint eip) => SoftwareTlb.ExecuteEntry(cpu, eip >> 12);
 
     /// <summary>
     /// Only code that runs not much more seldom than the entry is taken into a region: the rest would cost compile time for nothing. Where

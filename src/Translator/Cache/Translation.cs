@@ -34,6 +34,9 @@ internal sealed class Translation(Region region, bool optimized)
     /// <summary>Its exit codes.</summary>
     public List<int> ExitCodes { get; private set; } = [];
 
+    /// <summary>Code pages that it runs on: linear page number, and what the execute entry must hold.</summary>
+    public IReadOnlyDictionary<uint, long> Pages { get; } = region.Pages;
+
     /// <summary>Frames whose bytes it was made from.</summary>
     public List<uint> Frames { get; } = [];
 

@@ -149,6 +149,7 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, Instanc
             block.Region = block.Region == translation ? null : block.Region;
             block.Quick = block.Quick == translation ? null : block.Quick;
             block.Executions = 0;
+            block.NextLookUp = 0;
             block.Refresh();
             jumps.Remove(block);
         }
@@ -231,6 +232,7 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, Instanc
             }
 
             block.Executions = 0;
+            block.NextLookUp = 0;
             block.Untranslatable = 0;
             frame.Remove(block);
         }

@@ -50,7 +50,7 @@ public sealed class CodeStore
     /// <summary>Goes up with each region that was compiled for it.</summary>
     public long Additions { get; private set; }
 
-    /// <summary>Regions that are entered at a place, the last used first where they were found so.</summary>
+    /// <summary>Regions that are entered at a place, those whose main entry it is first.</summary>
     internal StoredRegion[] At(uint eip, CpuMode mode, int options) => _places.GetValueOrDefault((eip, mode, options)) ?? [];
 
     /// <summary>The region made from exactly this; null where there is none.</summary>
@@ -140,15 +140,12 @@ public sealed class CodeStore
     {
         _regions.Add(region.Shape.Key, region);
         _bytes += region.Bytes;
-        foreach (ShapeBlock block in region.Shape.Blocks)
+        foreach (uint eip in region.Shape.Entries)
         {
-            if (block.IsEntry)
-            {
-                _places.AddOrUpdate(
-                    (block.Start, region.Shape.Mode, region.Shape.Options),
-                    _ => [region],
-                    (_, others) => block.Start == region.Shape.Entry ? [region, .. others.Take(MostAtOnePlace - 1)] : [.. others.Take(MostAtOnePlace - 1), region]);
-            }
+            _places.AddOrUpdate(
+                (eip, region.Shape.Mode, region.Shape.Options),
+                _ => [region],
+                (_, others) => eip == region.Shape.Entry ? [region, .. others.Take(MostAtOnePlace - 1)] : [.. others.Take(MostAtOnePlace - 1), region]);
         }
 
         if (_bytes > _capacity)
@@ -169,10 +166,10 @@ public sealed class CodeStore
 
             _regions.Remove(region.Shape.Key);
             _bytes -= region.Bytes;
-            foreach (ShapeBlock block in region.Shape.Blocks)
+            foreach (uint eip in region.Shape.Entries)
             {
-                (uint, CpuMode, int) place = (block.Start, region.Shape.Mode, region.Shape.Options);
-                if (block.IsEntry && _places.TryGetValue(place, out StoredRegion[]? regions))
+                (uint, CpuMode, int) place = (eip, region.Shape.Mode, region.Shape.Options);
+                if (_places.TryGetValue(place, out StoredRegion[]? regions))
                 {
                     StoredRegion[] rest = Array.FindAll(regions, other => other != region);
                     if (rest.Length == 0)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
-using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
 
 namespace Dbt.Translator.Cache;
 
@@ -30,7 +31,7 @@ internal sealed unsafe partial class Dispatcher
 
         foreach (StoredRegion stored in candidates)
         {
-            if (stored.Code is { } code && _compiler.Place(stored) is { } translation)
+            if (stored.Code is { } code && _compiler.Place(stored, Resolve) is { } translation)
             {
                 Debug.Assert(translation.Pages[block.Eip >> 12] == block.ExecuteEntry, "The page of the block was looked up for it.");
                 translation.Code = code;
@@ -56,7 +57,7 @@ internal sealed unsafe partial class Dispatcher
             return;
         }
 
-        uint until = (uint)Math.Max(1, (block.NextLookUp - block.Executions) / decoded.Weight);
+        uint until = (uint)Math.Max(1, (block.NextLookUp / decoded.Weight) - block.Executions);
         if (decoded.Code->Left > until)
         {
             decoded.Code->Granted -= decoded.Code->Left - until;
@@ -83,6 +84,9 @@ internal sealed unsafe partial class Dispatcher
 
         return translation.IsClaimed;
     }
+
+    /// <summary>Looks up a page that the guest has not asked for: one that isn't there is no fault.</summary>
+    private void Resolve(uint page) => _platform.TryResolve(_cpu, page << 12, MemoryAccess.Execute, (_cpu->Mode & CpuMode.User) != 0, out _, out _);
 
     private void Note(CodeStore store, StoredRegion stored)
     {

@@ -36,6 +36,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _foreignWrites = new();
     private volatile Thread? _thread;
     private long _linksMade, _lookUps, _lookUpMisses;
+    private ulong _mappedAt;
 
     public Dispatcher(Platform platform, CpuState* cpu, TierPolicy policy)
     {
@@ -172,7 +173,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         block = recent;
         if (block is not null && block.Eip == eip && block.Mode == mode && (mode & CpuMode.Flat) != 0)
         {
-            long entry = *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+            long entry = SoftwareTlb.ExecuteEntry(cpu, eip >> 12);
             if (entry == block.ExecuteEntry)
             {
                 return true;
@@ -242,13 +243,24 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     /// <returns>True where the rest of a block is to be interpreted: it began in a translation, and is no entry worth a translation of its own.</returns>
     private bool RunTranslated(CpuState* cpu, CodeBlock block)
     {
-        _jumps.Set(block);
-        cpu->Doing = (int)ProcessorActivity.Translated;
-        Translation translation = block.Best!;
-        bool native = translation.Code!.IsNative;
-        cpu->JumpTable = _jumps.Address(native);
-        int code = native ? Enter(block.Function, cpu, translation.Instance) : ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, translation.Instance);
-        cpu->Doing = (int)ProcessorActivity.Dispatching;
+        int code = Call(cpu, block);
+        ExitSite site = default;
+        while (code >= ExitTable.FirstSite)
+        {
+            site = _instances.TranslationOf(cpu->ExitInfo).Code!.Sites[code - ExitTable.FirstSite];
+            cpu->Eip = site.Eip;
+            if (site.Kind != SideExitKind.Span || FindApart(cpu) is not { } apart)
+            {
+                break;
+            }
+
+            // Accesses that are checked together lie on two pages: it goes on where each is checked by itself.
+            CountRetired(cpu, site);
+            _counters.Count(cpu, _platform.CodeMap, site);
+            block = apart;
+            code = Call(cpu, apart);
+        }
+
         switch (code)
         {
             case ExitTable.Continue:
@@ -260,25 +272,15 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 OnHot(cpu);
                 return false;
             case ExitTable.Remapped:
-                OnRemapped(cpu);
+                OnRemapped(cpu, block);
                 return false;
             case ExitTable.NeedsUnits:
                 OnUnitsNeeded(cpu);
                 return false;
         }
 
-        ExitSite site = _instances.TranslationOf(cpu->ExitInfo).Code!.Sites[code - ExitTable.FirstSite];
-        cpu->Eip = site.Eip;
         SamplePoint.Visit(cpu);
-        if (site.Optimized)
-        {
-            cpu->RetiredOptimized += (uint)site.Retired;
-        }
-        else
-        {
-            cpu->RetiredQuick += (uint)site.Retired;
-        }
-
+        CountRetired(cpu, site);
         _counters.Count(cpu, _platform.CodeMap, site);
         if (site.Kind == SideExitKind.Untranslated && InterpretUntranslated(cpu))
         {
@@ -298,9 +300,33 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         return outcome == Outcome.Completed && site.Kind != SideExitKind.Untranslated;
     }
 
+    private int Call(CpuState* cpu, CodeBlock block)
+    {
+        _jumps.Set(block);
+        Translation translation = block.Best!;
+        bool native = translation.Code!.IsNative;
+        cpu->JumpTable = _jumps.Address(native);
+        cpu->Doing = (int)ProcessorActivity.Translated;
+        int code = native ? Enter(block.Function, cpu, translation.Instance) : ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, translation.Instance);
+        cpu->Doing = (int)ProcessorActivity.Dispatching;
+        return code;
+    }
+
     /// <summary>Calls code that the runtime does not know: it need not wait for the thread until it is back.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static int Enter(nint function, CpuState* cpu, nint instance) => ((delegate* unmanaged<CpuState*, nint, int>)function)(cpu, instance);
+
+    private static void CountRetired(CpuState* cpu, in ExitSite site)
+    {
+        if (site.Optimized)
+        {
+            cpu->RetiredOptimized += (uint)site.Retired;
+        }
+        else
+        {
+            cpu->RetiredQuick += (uint)site.Retired;
+        }
+    }
 
     /// <summary>Runs what cannot be translated here as a block of its own.</summary>
     /// <returns>False where it is to be executed alone.</returns>
@@ -358,7 +384,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         }
     }
 
-    private void OnRemapped(CpuState* cpu)
+    private void OnRemapped(CpuState* cpu, CodeBlock called)
     {
         if (!TryFind(cpu, out CodeBlock? block))
         {
@@ -366,12 +392,45 @@ internal sealed unsafe partial class Dispatcher : IDisposable
             return;
         }
 
-        if (block.Region is { } region && ++block.Remaps % RemapsUntilDrop == 0)
+        // The one that was called, or one that it has gone on to.
+        CodeBlock left = called.Eip == cpu->Eip ? called : block;
+        if (left.Region is { } region)
         {
-            _cache.Drop(region);
+            // After a switch of address spaces most often nobody has looked the pages up yet.
+            ulong retired = cpu->RetiredOptimized + cpu->RetiredQuick + cpu->RetiredInterpreted;
+            if (retired != _mappedAt && ArePagesMapped(cpu, region))
+            {
+                _mappedAt = retired;
+                return;
+            }
+
+            if (++left.Remaps % RemapsUntilDrop == 0)
+            {
+                _cache.Drop(region);
+            }
         }
 
         Interpret(cpu, block);
+    }
+
+    private bool ArePagesMapped(CpuState* cpu, Translation region)
+    {
+        bool user = (cpu->Mode & CpuMode.User) != 0;
+        foreach ((uint page, long entry) in region.Pages)
+        {
+            // A page that isn't there is no fault: the guest has not asked for it yet.
+            if (SoftwareTlb.ExecuteEntry(cpu, page) == 0 && !_platform.TryResolve(cpu, page << 12, MemoryAccess.Execute, user, out _, out _))
+            {
+                return false;
+            }
+
+            if (SoftwareTlb.ExecuteEntry(cpu, page) != entry)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private void OnCodeWritten(uint frame, int offset, int length)

@@ -37,6 +37,7 @@ internal sealed unsafe class ExitCounters
         Put("code-write", _codeWrite);
         Put("divide", _kinds[(int)SideExitKind.Divide]);
         Put("unaligned-lock", _kinds[(int)SideExitKind.Unaligned]);
+        Put("span-cross", _kinds[(int)SideExitKind.Span]);
         Put("rare", _kinds[(int)SideExitKind.Rare]);
         for (int i = 0; i < _untranslated.Length; i++)
         {

@@ -30,7 +30,7 @@ internal sealed unsafe class JumpTable : IDisposable
     /// <summary>Enters a block that has a translation.</summary>
     public void Set(CodeBlock block)
     {
-        if (block.Best is { } best)
+        if (block.Best is { } best && (block.Mode & CpuMode.Apart) == 0)
         {
             Entry* entry = At(block.Eip, best.Code!.IsNative);
             entry->Key = Key(block.Eip, block.Mode);

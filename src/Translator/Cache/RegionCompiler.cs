@@ -45,7 +45,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
 
         var translation = new Translation(RegionShape.Of(region, TargetOf(optimize)), region.Pages, optimize) { Region = region };
         cache.Track(translation);
-        if (optimize)
+        if (optimize && !region.IsApart)
         {
             block.RegionSize = region.InstructionCount;
             RestartCounts(translation, region);
@@ -116,29 +116,36 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     /// A translation of a stored region at its place in the present address space, with its frames protected; null where a page is not
     /// mapped, or holds other bytes.
     /// </summary>
-    public Translation? Place(StoredRegion stored)
+    /// <param name="stored">The region.</param>
+    /// <param name="resolve">Looks a page up that has no execute entry.</param>
+    public Translation? Place(StoredRegion stored, Action<uint> resolve)
     {
+        RegionShape shape = stored.Shape;
         var pages = new Dictionary<uint, long>();
-        foreach (uint page in stored.Shape.Pages)
-        {
-            long entry = ExecuteEntry(page << 12);
-            if (entry == 0)
-            {
-                return null;
-            }
 
-            pages.Add(page, entry);
-        }
-
-        // Compared twice: what differs shall not lose its write entries, and what is the same must not change between.
-        if (!stored.Shape.Matches(pages))
+        // Compared twice: what differs shall not lose its write entries nor be looked up, and what is the same must not change between.
+        Array.ForEach(shape.Pages, page => pages.Add(page, ExecuteEntry(page << 12)));
+        if (!shape.Matches(pages))
         {
             return null;
         }
 
-        var translation = new Translation(stored.Shape, pages, optimized: true);
+        foreach (uint page in shape.Pages)
+        {
+            if (pages[page] == 0)
+            {
+                resolve(page);
+                pages[page] = ExecuteEntry(page << 12);
+                if (pages[page] == 0)
+                {
+                    return null;
+                }
+            }
+        }
+
+        var translation = new Translation(shape, pages, optimized: true);
         cache.Track(translation);
-        if (stored.Shape.Matches(pages))
+        if (shape.Matches(pages))
         {
             return translation;
         }
@@ -158,20 +165,11 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     {
         translation.Region = null;
         var entries = new List<CodeBlock>();
-        foreach (ShapeBlock entry in translation.Shape.Blocks)
+        foreach (uint eip in translation.Shape.Entries)
         {
-            if (!entry.IsEntry)
-            {
-                continue;
-            }
-
-            CodeBlock block = cache.Get(translation.HostOf(entry.Start), entry.Start, translation.Shape.Mode);
-            if (entry.Start == translation.Shape.Entry)
-            {
-                block.RegionPending = false;
-                entries.Add(block);
-            }
-            else if (block.Region is null)
+            CodeBlock block = cache.Get(translation.HostOf(eip), eip, translation.Shape.Mode);
+            block.RegionPending &= eip != translation.Shape.Entry;
+            if (block.Region is null)
             {
                 entries.Add(block);
             }
@@ -206,7 +204,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
 
     private List<uint> TargetsOf(uint eip) => targets.Of((nint)(ExecuteEntry(eip) + eip), eip);
 
-    private long ExecuteEntry(uint eip) => *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+    private long ExecuteEntry(uint eip) => SoftwareTlb.ExecuteEntry(cpu, eip >> 12);
 
     /// <summary>
     /// Only code that runs not much more seldom than the entry is taken into a region: the rest would cost compile time for nothing. Where
@@ -216,7 +214,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     {
         bool all = policy.FirstThreshold == 0 && !policy.Quick;
         int least = policy.Quick ? 0 : entry.Executions / RarelyTaken;
-        CpuMode mode = entry.Mode;
+        CpuMode mode = entry.Mode & ~CpuMode.Apart;
         return (eip, isCall) =>
         {
             if (all && !isCall)

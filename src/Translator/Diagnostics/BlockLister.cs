@@ -17,7 +17,7 @@ internal sealed unsafe class BlockLister(CpuState* cpu, TierPolicy policy, CodeC
     /// <returns>Null where nothing is mapped there, or it isn't translated.</returns>
     public BlockListing? List(uint eip)
     {
-        long entry = *(long*)(cpu->Tlb + ((nint)MemoryAccess.Execute * SoftwareTlb.TableBytes) + ((nint)(eip >> 12) * 8));
+        long entry = SoftwareTlb.ExecuteEntry(cpu, eip >> 12);
         if (entry == 0 || (cpu->Mode & CpuMode.Flat) == 0 || !Translatable.IsModeTranslated(cpu->Mode))
         {
             return null;

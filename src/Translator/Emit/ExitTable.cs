@@ -9,6 +9,9 @@ internal enum SideExitKind
     /// <summary>A memory access that the software TLB does not allow as it is: see <see cref="MemorySite"/>.</summary>
     Memory,
 
+    /// <summary>Accesses that are checked together (<see cref="Spans.Span"/>) lie on two pages. The code from there on is to run with each checked by itself.</summary>
+    Span,
+
     /// <summary>The instruction, or this form of it, is not translated.</summary>
     Untranslated,
 

@@ -88,6 +88,7 @@ internal sealed partial class InstructionEmitter
         _mmx = block.MmxOnEntry;
         Flags = block.EntryFlags ?? StateFlags.Instance;
         _locals.Restart(Flags);
+        BeginSpans(block);
         _flagsBefore = Flags;
         _freshFlags = false;
         Il.MarkLabel(block.Label);

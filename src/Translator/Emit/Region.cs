@@ -17,6 +17,12 @@ internal sealed class Region(uint entry, CpuMode mode, bool nativeFloatingPoint)
     /// <summary>The mode it is translated for.</summary>
     public CpuMode Mode { get; } = mode;
 
+    /// <summary>Each access is checked by itself: what spans check together lies across pages here, see <see cref="SideExitKind.Span"/>.</summary>
+    public bool IsApart { get; init; }
+
+    /// <summary>The mode in its entry's key.</summary>
+    public CpuMode KeyMode => IsApart ? Mode | CpuMode.Apart : Mode;
+
     /// <summary>The blocks in emission order; the first is the entry.</summary>
     public List<GuestBlock> Blocks { get; } = [];
 

@@ -53,7 +53,7 @@ internal sealed unsafe class RegionBuilder
     /// <summary>How many instructions from <paramref name="entry"/> on are not translated; at least 1.</summary>
     public int CountUntranslatable(uint entry, CpuMode mode)
     {
-        var region = new Region(entry, mode, _nativeFloatingPoint);
+        var region = new Region(entry, mode & ~CpuMode.Apart, _nativeFloatingPoint) { IsApart = (mode & CpuMode.Apart) != 0 };
         _reader.Reset();
         uint address = entry;
         for (int count = 0; count < MaxBlockInstructions; count++)
@@ -74,7 +74,7 @@ internal sealed unsafe class RegionBuilder
 
     private Region? Build(uint entry, CpuMode mode, int maxInstructions, bool single, Func<uint, bool, bool> follow, Func<uint, List<uint>> targetsOf)
     {
-        var region = new Region(entry, mode, _nativeFloatingPoint);
+        var region = new Region(entry, mode & ~CpuMode.Apart, _nativeFloatingPoint) { IsApart = (mode & CpuMode.Apart) != 0 };
         _reader.Reset();
         _instructions.Clear();
         _places.Clear();

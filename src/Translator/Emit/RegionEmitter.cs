@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Reflection.Emit;
 using Dbt.Translator.Cache;
+using Dbt.Translator.Emit.Spans;
 using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.State;
 using Iced.Intel;
@@ -59,6 +60,7 @@ internal static unsafe class RegionEmitter
         MmxState.Compute(region);
         VectorLiveness.Compute(region);
         FlagLiveness.Compute(region);
+        e.Spans = region.IsApart ? null : new SpanPlan(region);
         foreach (GuestBlock block in region.Blocks)
         {
             block.Label = il.DefineLabel();
@@ -220,6 +222,8 @@ internal static unsafe class RegionEmitter
                 e.Region.Untranslatable.Add(e.Eip);
                 e.LeaveToInterpreter();
             }
+
+            e.EndInstruction(instruction);
         }
 
         if (!e.BlockEnded)

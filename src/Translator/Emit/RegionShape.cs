@@ -8,11 +8,7 @@ namespace Dbt.Translator.Emit;
 /// <param name="Length">Bytes.</param>
 /// <param name="Offset">Where its bytes are in the key.</param>
 /// <param name="Flags">What leads to it.</param>
-internal readonly record struct ShapeBlock(uint Start, int Length, int Offset, ShapeFlags Flags)
-{
-    /// <summary>Whether the region may be entered here.</summary>
-    public bool IsEntry => (Flags & ShapeFlags.Entry) != 0;
-}
+internal readonly record struct ShapeBlock(uint Start, int Length, int Offset, ShapeFlags Flags);
 
 /// <summary>What leads to a block, besides edges.</summary>
 [Flags]
@@ -44,6 +40,7 @@ internal sealed unsafe class RegionShape
         Blocks = blocks;
         Mode = (CpuMode)BinaryPrimitives.ReadUInt32LittleEndian(key.AsSpan(4));
         Entry = BinaryPrimitives.ReadUInt32LittleEndian(key.AsSpan(8));
+        Entries = [.. blocks.Where(block => (block.Flags & ShapeFlags.Entry) != 0 && (block.Start == Entry || (Mode & CpuMode.Apart) == 0)).Select(block => block.Start)];
         Pages = [.. blocks.SelectMany(block => PagesOf(block.Start, block.Length)).Distinct()];
     }
 
@@ -56,8 +53,11 @@ internal sealed unsafe class RegionShape
     /// <summary>EIP of the main entry.</summary>
     public uint Entry { get; }
 
-    /// <summary>The mode.</summary>
+    /// <summary>The mode in the keys of its entries: see <see cref="Region.KeyMode"/>.</summary>
     public CpuMode Mode { get; }
+
+    /// <summary>EIPs at which it is entered.</summary>
+    public uint[] Entries { get; }
 
     /// <summary>The blocks in the order in which they are emitted.</summary>
     public ShapeBlock[] Blocks { get; }
@@ -77,7 +77,7 @@ internal sealed unsafe class RegionShape
         using var stream = new MemoryStream();
         using var writer = new BinaryWriter(stream);
         writer.Write(OptionsOf(target, region.NativeFloatingPoint));
-        writer.Write((uint)region.Mode);
+        writer.Write((uint)region.KeyMode);
         writer.Write(region.Entry);
         writer.Write(region.Blocks.Count);
         writer.Write((ushort)region.ReturnSites.Count);
@@ -128,7 +128,7 @@ internal sealed unsafe class RegionShape
     }
 
     /// <summary>Whether guest memory holds the bytes of all blocks.</summary>
-    /// <param name="pages">Execute entries of <see cref="Pages"/>.</param>
+    /// <param name="pages">Execute entries of <see cref="Pages"/>; those that are 0 are left out.</param>
     public bool Matches(Dictionary<uint, long> pages)
     {
         foreach (ShapeBlock block in Blocks)
@@ -138,7 +138,8 @@ internal sealed unsafe class RegionShape
             while (!bytes.IsEmpty)
             {
                 int piece = (int)Math.Min((uint)bytes.Length, 4096 - (at & 0xFFF));
-                if (!new ReadOnlySpan<byte>((byte*)(pages[at >> 12] + at), piece).SequenceEqual(bytes[..piece]))
+                long entry = pages[at >> 12];
+                if (entry != 0 && !new ReadOnlySpan<byte>((byte*)(entry + at), piece).SequenceEqual(bytes[..piece]))
                 {
                     return false;
                 }

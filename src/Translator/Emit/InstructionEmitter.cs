@@ -325,6 +325,9 @@ internal sealed partial class InstructionEmitter
         _deferred.Clear();
     }
 
+    /// <summary>Whether code that was put off is being written.</summary>
+    public bool IsDeferring => _deferring;
+
     /// <summary>Puts code off to the end of the method.</summary>
     public void Defer(Action emit) => _deferred.Add(emit);
 }

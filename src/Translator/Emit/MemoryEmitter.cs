@@ -60,6 +60,10 @@ internal sealed class DirectTableEmitter : MemoryEmitter
             il.Emit(OpCodes.And);
             il.Emit(OpCodes.Brtrue, elsewhere);
         }
+        else if (size is 2 or 4 or 8)
+        {
+            EmitUnaligned(e, linear, size, exit);
+        }
         else if (size > 1)
         {
             EmitCrossing(e, linear, size, exit);
@@ -135,6 +139,31 @@ internal sealed class DirectTableEmitter : MemoryEmitter
         il.Emit(OpCodes.Ldloc, entry);
         il.Emit(OpCodes.Brfalse, exit);
         return entry;
+    }
+
+    // Most accesses are aligned, which takes half the instructions to see; the others are looked at behind the method's end.
+    private static void EmitUnaligned(InstructionEmitter e, LocalBuilder linear, int size, Label crossing)
+    {
+        if (!e.Optimized || e.IsDeferring)
+        {
+            EmitCrossing(e, linear, size, crossing);
+            return;
+        }
+
+        ILGenerator il = e.Il;
+        Label unaligned = il.DefineLabel(), back = il.DefineLabel();
+        il.Emit(OpCodes.Ldloc, linear);
+        il.Emit(OpCodes.Conv_I4);
+        e.Constant(size - 1);
+        il.Emit(OpCodes.And);
+        il.Emit(OpCodes.Brtrue, unaligned);
+        il.MarkLabel(back);
+        e.Defer(() =>
+        {
+            il.MarkLabel(unaligned);
+            EmitCrossing(e, linear, size, crossing);
+            il.Emit(OpCodes.Br, back);
+        });
     }
 
     private static void EmitCrossing(InstructionEmitter e, LocalBuilder linear, int size, Label crossing)

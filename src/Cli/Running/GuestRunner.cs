@@ -4,6 +4,7 @@ using Dbt.Cli.Profile;
 using Dbt.Cli.Terminal;
 using Dbt.Devices;
 using Dbt.Translator;
+using Dbt.Translator.Cache;
 using Dbt.Xen;
 using Dbt.Xen.Builder;
 using Dbt.Xen.Diagnostics;
@@ -23,6 +24,8 @@ internal sealed class GuestRunner : IDisposable
     private readonly Func<Action, InputPump> _openInput;
     private readonly TextWriter? _log;
     private readonly ControlledGuest _controlled;
+    private readonly KeptCode? _code;
+    private readonly CodeStore _ownStore = new();
     private readonly TaskCompletionSource<int> _leave = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="config">The guest.</param>
@@ -40,9 +43,10 @@ internal sealed class GuestRunner : IDisposable
         _errors = errors;
         _openInput = openInput;
         _controlled = new ControlledGuest(config.Name, () => Leave(ExitStatus.Failure));
+        byte[] image = config.KernelPath is string kernel ? ReadFile(kernel) : EmbeddedGuest.Load();
         _plan = DomainBuilder.Prepare(new BuildRequest
         {
-            Kernel = config.KernelPath is string kernel ? ReadFile(kernel) : EmbeddedGuest.Load(),
+            Kernel = image,
             KernelName = config.KernelPath ?? EmbeddedGuest.Name,
             Ramdisk = config.RamdiskPath is string ramdisk ? ReadFile(ramdisk) : null,
             CommandLine = options.TerminalSize?.AddTo(config.CommandLine) ?? config.CommandLine,
@@ -54,6 +58,10 @@ internal sealed class GuestRunner : IDisposable
         _symbols = GuestSymbols.Of(config, options.SystemMapPath);
         GuestFacts.Tell(config, options.SystemMapPath);
         _log = options.LogPath is null ? null : OpenLog(options.LogPath);
+        bool compiles = options.Engine is EngineKind.Tiered or EngineKind.Optimized && !options.DryRun;
+        _code = compiles && config.KeepsCode && options.CodeFolder is { } folder
+            ? KeptCode.Open(folder, image, config.KernelPath is string file ? Path.GetFullPath(file) : EmbeddedGuest.Name, WriteLog)
+            : null;
     }
 
     /// <summary>Ends the run from outside, with an exit status. Any thread.</summary>
@@ -73,7 +81,7 @@ internal sealed class GuestRunner : IDisposable
             while (true)
             {
                 using var machine = new Hypervisor();
-                Domain domain = machine.CreateDomain(_config.Name, new EngineOptions { Kind = _options.Engine, PortableFloatingPoint = _options.PortableFloatingPoint }, _config.Uuid);
+                Domain domain = machine.CreateDomain(_config.Name, Engine(), _config.Uuid);
                 domain.Symbols = _symbols;
                 domain.TickSlack = _config.TickSlack * 1_000_000L;
                 domain.Log.LineAdded += WriteLog;
@@ -102,7 +110,18 @@ internal sealed class GuestRunner : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _log?.Dispose();
+    public void Dispose()
+    {
+        _code?.Dispose();
+        _log?.Dispose();
+    }
+
+    private EngineOptions Engine() => new()
+    {
+        Kind = _options.Engine,
+        PortableFloatingPoint = _options.PortableFloatingPoint,
+        Store = _code?.Store ?? _ownStore,
+    };
 
     private ControlServer? StartControl()
     {

@@ -36,6 +36,9 @@ internal sealed record RunOptions
     /// <summary>The folder by which dbt list, mem-set and the like reach the guest; null for none.</summary>
     public string? ControlPath { get; init; }
 
+    /// <summary>Where compiled code is kept between runs; null for not at all (--no-code-cache).</summary>
+    public CodeFolder? CodeFolder { get; init; }
+
     /// <summary>-N: everything is checked, nothing is run.</summary>
     public bool DryRun { get; init; }
 }

@@ -122,8 +122,6 @@ public sealed class CodeStore
         lock (_lock)
         {
             region.LastUse = ++_uses;
-            region.Uses++;
-            region.IdleRuns = 0;
         }
     }
 

@@ -9,7 +9,8 @@ internal sealed class StoredRegion(RegionShape shape, long nanoseconds)
 {
     private readonly Lock _lock = new();
     private CompiledCode? _code;
-    private KeptCode? _kept;
+    private ReadOnlyMemory<byte> _kept;
+    private bool _loaded;
 
     /// <summary>What it is made from.</summary>
     public RegionShape Shape { get; } = shape;
@@ -20,29 +21,14 @@ internal sealed class StoredRegion(RegionShape shape, long nanoseconds)
     /// <summary>Order of its last use: what has not been used for longest goes first.</summary>
     public long LastUse { get; set; }
 
-    /// <summary>Times that an engine took it over or made it, in this process.</summary>
-    public int Uses { get; set; }
-
-    /// <summary>Runs of this store's guest since it was used last.</summary>
+    /// <summary>Runs of the store's guest in which nobody used it, up to this one.</summary>
     public int IdleRuns { get; set; }
 
+    /// <summary>Whether it was used in this process.</summary>
+    public bool IsUsed => LastUse != 0;
+
     /// <summary>Bytes that it takes, about.</summary>
-    public int Bytes => Shape.Key.Length + (_code?.Machine?.Bytes.Length ?? _kept?.Machine.Bytes.Length ?? 0);
-
-    /// <summary>Its code in a form that can be kept; null where it has none.</summary>
-    public KeptCode? Kept
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _kept ?? (_code is { Machine: not null } code ? KeptCode.Of(code) : null);
-            }
-        }
-    }
-
-    /// <summary>Gives it code that was kept.</summary>
-    public void Set(KeptCode kept) => _kept = kept;
+    public int Bytes => Shape.Key.Length + Math.Max(_kept.Length, _code?.Machine?.Bytes.Length ?? 0);
 
     /// <summary>Gives it code that was compiled.</summary>
     public void Set(CompiledCode code)
@@ -50,7 +36,20 @@ internal sealed class StoredRegion(RegionShape shape, long nanoseconds)
         lock (_lock)
         {
             _code = code;
-            _kept = null;
+            _kept = default;
+            _loaded = true;
+        }
+    }
+
+    /// <summary>Gives it code from a file: what <see cref="KeptCode.ToBytes"/> wrote.</summary>
+    public void Set(ReadOnlyMemory<byte> kept) => _kept = kept;
+
+    /// <summary>Its code for a file; empty where it has none that can be kept.</summary>
+    public ReadOnlyMemory<byte> ToBytes()
+    {
+        lock (_lock)
+        {
+            return _kept.IsEmpty && _code is { Machine: not null } code ? KeptCode.Of(code).ToBytes() : _kept;
         }
     }
 
@@ -61,10 +60,10 @@ internal sealed class StoredRegion(RegionShape shape, long nanoseconds)
         {
             lock (_lock)
             {
-                if (_code is null && _kept is not null)
+                if (!_loaded)
                 {
-                    _code = _kept.Load();
-                    _kept = null;
+                    _loaded = true;
+                    _code = _kept.IsEmpty ? null : KeptCode.Parse(_kept).Load();
                 }
 
                 return _code;

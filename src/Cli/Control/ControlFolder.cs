@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
+using Dbt.Cli.Packages;
 
 namespace Dbt.Cli.Control;
 
@@ -8,7 +8,7 @@ namespace Dbt.Cli.Control;
 /// Where running guests are found: <c>$XDG_RUNTIME_DIR/dbt</c>, else <c>/tmp/dbt-UID</c>. The folder is its owner's alone, which is all
 /// the protection that the sockets in it have, so one that isn't is not used. A socket is named <c>NAME.PID.sock</c>.
 /// </summary>
-internal sealed partial class ControlFolder
+internal sealed class ControlFolder
 {
     /// <summary>Longest path of a socket (sockaddr_un), its ending zero left out.</summary>
     public const int LongestPath = 107;

@@ -85,7 +85,9 @@ public static class CodeStoreFile
         string unfinished = $"{path}.{Environment.ProcessId}";
         try
         {
+#pragma warning disable CA1416 // there is no Windows build
             var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite };
+#pragma warning restore CA1416
             using (var file = new FileStream(unfinished, options))
             {
                 file.Write(Magic);
@@ -105,7 +107,9 @@ public static class CodeStoreFile
 
     private static CodeFileSummary Read(string path, Action<StoredRegion> add)
     {
+#pragma warning disable CA1416 // there is no Windows build
         if ((File.GetUnixFileMode(path) & (UnixFileMode.GroupWrite | UnixFileMode.OtherWrite)) != 0)
+#pragma warning restore CA1416
         {
             throw new InvalidDataException("others may write to it");
         }

@@ -58,13 +58,12 @@ internal sealed unsafe class CompiledCode
     public static CompiledCode Compile(EmittedRegion emitted)
     {
         nint function = DynamicMethodFactory.Compile(emitted.Method);
-        if (MachineCodeReader.Read(function, HostHelpers.Shared, out string? refusal) is { } machine && Place(machine) is not 0 and nint copy)
+        if (MachineCodeReader.Read(function, HostHelpers.Shared, out _) is { } machine && Place(machine) is not 0 and nint copy)
         {
             GC.KeepAlive(emitted.Method);
             return new CompiledCode(copy, null, machine, emitted.Sites, emitted.Instance, emitted.IlBytes);
         }
 
-        if (refusal != null) Console.Error.WriteLine($"XX managed {refusal}");
         return new CompiledCode(function, emitted.Method, null, emitted.Sites, emitted.Instance, emitted.IlBytes);
     }
 

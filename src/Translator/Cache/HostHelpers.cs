@@ -1,6 +1,8 @@
-using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using Dbt.Translator.Emit;
+using Dbt.Translator.Interpretation.Operations;
+using Dbt.Translator.State;
 
 namespace Dbt.Translator.Cache;
 
@@ -13,24 +15,27 @@ internal sealed unsafe class HostHelpers
     private const int JumpBytes = 12;
     private const int MostJumps = 8;
 
+    // Whose methods translated code calls.
+    private static readonly Type[] Types = [typeof(LazyFlags), typeof(FlagMath), typeof(RepeatedStrings)];
+
     private readonly Lock _lock = new();
     private readonly Dictionary<nint, string> _names = [];
-    private readonly Dictionary<string, (MethodInfo Method, nint UnmanagedEntry)> _methods = [];
+    private readonly Dictionary<string, MethodInfo> _methods = [];
     private readonly Dictionary<string, nint> _entries = [];
 
     /// <summary>All there are.</summary>
     public static HostHelpers Shared { get; } = new();
 
-    /// <summary>Makes a method known.</summary>
-    /// <param name="method">The method.</param>
-    /// <param name="unmanagedEntry">An entry to it for unmanaged code, where it does more than compute.</param>
-    public void Add(MethodInfo method, nint unmanagedEntry = 0)
+    /// <summary>Makes a method known, which has been compiled.</summary>
+    public void Add(MethodInfo method)
     {
-        string types = string.Join(',', method.GetGenericArguments().Select(type => type.Name));
-        string name = string.Create(CultureInfo.InvariantCulture, $"{method.DeclaringType!.Name}.{method.Name}{(types.Length != 0 ? $"<{types}>" : "")}");
-        lock (_lock)
+        if (Types.Contains(method.DeclaringType))
         {
-            _methods[name] = (method, unmanagedEntry);
+            string types = string.Join(',', method.GetGenericArguments().Select(type => type.Name));
+            lock (_lock)
+            {
+                _methods[$"{method.DeclaringType!.Name}.{method.Name}{(types.Length != 0 ? $"<{types}>" : "")}"] = method;
+            }
         }
     }
 
@@ -46,7 +51,7 @@ internal sealed unsafe class HostHelpers
             }
 
             // The runtime compiles a method that is called often once more.
-            foreach ((string name, (MethodInfo method, _)) in _methods)
+            foreach ((string name, MethodInfo method) in _methods)
             {
                 _names[Resolve(method.MethodHandle.GetFunctionPointer())] = name;
             }
@@ -65,18 +70,17 @@ internal sealed unsafe class HostHelpers
                 return known;
             }
 
-            nint entry = _methods.TryGetValue(name, out (MethodInfo Method, nint UnmanagedEntry) helper) ? MakeEntry(helper.Method, helper.UnmanagedEntry) : 0;
+            nint entry = (_methods.GetValueOrDefault(name) ?? Find(name)) is { } method ? MakeEntry(method) : 0;
             _entries.Add(name, entry);
             return entry;
         }
     }
 
-    private nint MakeEntry(MethodInfo method, nint unmanagedEntry)
+    private nint MakeEntry(MethodInfo method)
     {
-        if (unmanagedEntry == 0)
+        if (method.DeclaringType != typeof(RepeatedStrings))
         {
-            Type[] types = method.GetGenericArguments();
-            RuntimeHelpers.PrepareMethod(method.MethodHandle, Array.ConvertAll(types, type => type.TypeHandle));
+            RuntimeHelpers.PrepareMethod(method.MethodHandle, Array.ConvertAll(method.GetGenericArguments(), type => type.TypeHandle));
             return MachineCodeReader.Read(Resolve(method.MethodHandle.GetFunctionPointer()), this, out _) is { } code ? CompiledCode.Place(code) : 0;
         }
 
@@ -86,10 +90,25 @@ internal sealed unsafe class HostHelpers
             // MOV RAX, entry; JMP RAX.
             byte* at = (byte*)address;
             (at[0], at[1], at[10], at[11]) = (0x48, 0xB8, 0xFF, 0xE0);
-            *(nint*)(at + 2) = unmanagedEntry;
+            *(nint*)(at + 2) = RepeatedStringEntries.Of(method.Name);
         }
 
         return address;
+    }
+
+    /// <summary>The method of a name that kept code has, whether or not anything was emitted in this process.</summary>
+    private static MethodInfo? Find(string name)
+    {
+        int dot = name.IndexOf('.', StringComparison.Ordinal), bracket = name.IndexOf('<', StringComparison.Ordinal);
+        string methodName = name[(dot + 1)..(bracket < 0 ? name.Length : bracket)];
+        MethodInfo? method = Array.Find(Types, type => type.Name == name[..Math.Max(dot, 0)])?.GetMethod(methodName);
+        if (method is null || method.IsGenericMethodDefinition != bracket >= 0)
+        {
+            return null;
+        }
+
+        Type? argument = bracket < 0 ? null : typeof(IShift).Assembly.GetType($"{typeof(IShift).Namespace}.{name[(bracket + 1)..^1]}");
+        return bracket < 0 ? method : argument is { IsValueType: true } && argument.IsAssignableTo(typeof(IShift)) ? method.MakeGenericMethod(argument) : null;
     }
 
     /// <summary>Follows jumps that the runtime puts before a method's code.</summary>

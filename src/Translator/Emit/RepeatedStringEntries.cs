@@ -1,6 +1,4 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
-using Dbt.Translator.Cache;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Emit;
@@ -8,19 +6,15 @@ namespace Dbt.Translator.Emit;
 /// <summary>Entries to <see cref="RepeatedStrings"/> for translated code that runs as unmanaged code.</summary>
 internal static unsafe class RepeatedStringEntries
 {
-    /// <summary>A method of <see cref="RepeatedStrings"/>, known to <see cref="HostHelpers"/>.</summary>
-    public static MethodInfo Find(string name)
+    /// <summary>The entry to a method, by its name.</summary>
+    public static nint Of(string name) => name switch
     {
-        MethodInfo method = typeof(RepeatedStrings).GetMethod(name) ?? throw new MissingMethodException(nameof(RepeatedStrings), name);
-        HostHelpers.Shared.Add(method, name switch
-        {
-            nameof(RepeatedStrings.Move) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, uint>)&Move,
-            nameof(RepeatedStrings.Fill) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, uint>)&Fill,
-            nameof(RepeatedStrings.Compare) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, byte, ulong>)&Compare,
-            _ => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, byte, ulong>)&Scan,
-        });
-        return method;
-    }
+        nameof(RepeatedStrings.Move) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, uint>)&Move,
+        nameof(RepeatedStrings.Fill) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, uint>)&Fill,
+        nameof(RepeatedStrings.Compare) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, byte, ulong>)&Compare,
+        nameof(RepeatedStrings.Scan) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, byte, ulong>)&Scan,
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
+    };
 
     [UnmanagedCallersOnly]
     private static uint Move(CpuState* cpu, uint source, uint destination, uint count, int size) => RepeatedStrings.Move(cpu, source, destination, count, size);

@@ -13,10 +13,10 @@ namespace Dbt.Translator.Emit.Routines;
 /// </summary>
 internal static class EmitRepeatedStrings
 {
-    private static readonly MethodInfo MoveMethod = RepeatedStringEntries.Find(nameof(RepeatedStrings.Move));
-    private static readonly MethodInfo FillMethod = RepeatedStringEntries.Find(nameof(RepeatedStrings.Fill));
-    private static readonly MethodInfo CompareMethod = RepeatedStringEntries.Find(nameof(RepeatedStrings.Compare));
-    private static readonly MethodInfo ScanMethod = RepeatedStringEntries.Find(nameof(RepeatedStrings.Scan));
+    private static readonly MethodInfo MoveMethod = Method(nameof(RepeatedStrings.Move));
+    private static readonly MethodInfo FillMethod = Method(nameof(RepeatedStrings.Fill));
+    private static readonly MethodInfo CompareMethod = Method(nameof(RepeatedStrings.Compare));
+    private static readonly MethodInfo ScanMethod = Method(nameof(RepeatedStrings.Scan));
 
     public static bool Movs(InstructionEmitter e, int size)
     {
@@ -168,5 +168,11 @@ internal static class EmitRepeatedStrings
         e.SetRegister(register, e.StoreValue());
     }
 
-    // Not tried out beforehand like those of EmitMethods: no unit is live when these are called.}
+    // Not tried out beforehand like those of EmitMethods: no unit is live when these are called.
+    private static MethodInfo Method(string name)
+    {
+        MethodInfo method = typeof(RepeatedStrings).GetMethod(name) ?? throw new MissingMethodException(nameof(RepeatedStrings), name);
+        Cache.HostHelpers.Shared.Add(method);
+        return method;
+    }
 }

@@ -293,15 +293,20 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         return code;
     }
 
-    /// <summary>Where code was left because accesses that it checks together lie on two pages: the translation that checks each by itself, once there is one.</summary>
+    /// <summary>Where code was left because of what it checks together, though the access itself could be made: the translation that checks each by itself, once there is one.</summary>
     private CodeBlock? LeftForSpan(CpuState* cpu, int code)
     {
-        if (code < ExitTable.FirstSite || _exits[code].Kind != SideExitKind.Span)
+        if (code < ExitTable.FirstSite)
         {
             return null;
         }
 
         ExitSite site = _exits[code];
+        if (site.Kind != SideExitKind.Span && !(site.Kind == SideExitKind.Memory && IsReadable(cpu, site.Memory)))
+        {
+            return null;
+        }
+
         cpu->Eip = site.Eip;
         if (FindApart(cpu) is not { } apart)
         {
@@ -311,6 +316,13 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         CountRetired(cpu, site);
         _counters.Count(cpu, _platform.CodeMap, site);
         return apart;
+    }
+
+    /// <summary>Whether a read could have gone on by itself: what it was checked together with wants more.</summary>
+    private static bool IsReadable(CpuState* cpu, in MemorySite site)
+    {
+        uint linear = site.Linear(cpu);
+        return !site.Write && !site.Crosses(linear) && SoftwareTlb.Entry(cpu, linear >> 12, MemoryAccess.Read) != 0;
     }
 
     private static void CountRetired(CpuState* cpu, in ExitSite site)

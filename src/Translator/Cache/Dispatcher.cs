@@ -237,7 +237,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private bool RunTranslated(CpuState* cpu, CodeBlock block)
     {
         int code = Call(cpu, block);
-        while (LeftForSpan(cpu, code) is { } apart)
+        if (LeftForSpan(cpu, code) is { } apart)
         {
             block = apart;
             code = Call(cpu, apart);
@@ -322,7 +322,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private static bool IsReadable(CpuState* cpu, in MemorySite site)
     {
         uint linear = site.Linear(cpu);
-        return !site.Write && !site.Crosses(linear) && SoftwareTlb.Entry(cpu, linear >> 12, MemoryAccess.Read) != 0;
+        return site is { Write: false, Size: not MemorySite.Elsewhere } && !site.Crosses(linear) && SoftwareTlb.Entry(cpu, linear >> 12, MemoryAccess.Read) != 0;
     }
 
     private static void CountRetired(CpuState* cpu, in ExitSite site)

@@ -35,6 +35,9 @@ internal enum SideExitKind
 /// <param name="Write">Whether it writes.</param>
 internal readonly unsafe record struct MemorySite(sbyte Base, sbyte Index, byte Shift, uint Displacement, SegmentIndex? Segment, byte Size, bool Write)
 {
+    /// <summary>The size of an access that is not where the operand says, but at a distance from there which a register holds (bit strings).</summary>
+    public const byte Elsewhere = 0;
+
     /// <summary>The linear address, by the registers as they are.</summary>
     public uint Linear(CpuState* cpu) => Displacement
         + (Base >= 0 ? cpu->Gpr[Base] : 0)

@@ -125,22 +125,31 @@ internal sealed unsafe partial class Dispatcher
             return;
         }
 
+        Compile(block, translation, background);
+    }
+
+    /// <summary>Has a region compiled that is entered at a block.</summary>
+    /// <returns>False where too many wait already: it is dropped then.</returns>
+    private bool Compile(CodeBlock block, Translation translation, bool background)
+    {
         if (translation.Code is not null || !background)
         {
             _compiler.Compile(translation);
             Install(translation);
+            return true;
         }
-        else if (_queue!.TryAdd(translation))
+
+        if (_queue!.TryAdd(translation))
         {
             block.RegionPending = true;
+            return true;
         }
-        else
-        {
-            // Full: the block asks again after as many executions.
-            _compiler.Unclaim(translation);
-            _cache.Drop(translation);
-            _compiler.Recount(block);
-        }
+
+        // Full: the block asks again after as many executions.
+        _compiler.Unclaim(translation);
+        _cache.Drop(translation);
+        _compiler.Recount(block);
+        return false;
     }
 
     private void OnHot(CpuState* cpu)

@@ -31,22 +31,41 @@ internal sealed unsafe partial class Dispatcher
 
         foreach (StoredRegion stored in candidates)
         {
-            if (stored.Code is { } code && _compiler.Place(stored, Resolve) is { } translation)
+            if (stored.Code is { } code)
             {
-                Debug.Assert(translation.Pages[block.Eip >> 12] == block.ExecuteEntry, "The page of the block was looked up for it.");
-                translation.Code = code;
-                Install(translation);
-                Note(store, stored);
-                if (block.Region is not null)
+                if (_compiler.Place(stored, Resolve) is { } translation)
                 {
-                    return true;
+                    Debug.Assert(translation.Pages[block.Eip >> 12] == block.ExecuteEntry, "The page of the block was looked up for it.");
+                    translation.Code = code;
+                    Install(translation);
+                    Note(store, stored);
+                    if (block.Region is not null)
+                    {
+                        return true;
+                    }
                 }
+            }
+            else if (stored.Shape.Entry == block.Eip && executions >= FirstRetry && IsCompilationCheap && TryCompileAnew(store, stored, block))
+            {
+                return true;
             }
         }
 
         block.NextLookUp = (int)Math.Min(FirstRetry + ((long)executions * RetryFactor), int.MaxValue);
         GrantUntilLookUp(block);
         return false;
+    }
+
+    /// <summary>Compiles what was hot in another run, whose code is of no use here, before it is hot in this one.</summary>
+    private bool TryCompileAnew(CodeStore store, StoredRegion stored, CodeBlock block)
+    {
+        if (_compiler.Place(stored, Resolve) is not { } translation)
+        {
+            return false;
+        }
+
+        translation.Region = stored.Shape.ToRegion(translation.Pages);
+        return TryClaim(store, translation) && Compile(block, translation, _queue is not null);
     }
 
     /// <summary>Makes the interpreter come back when the store is to be asked.</summary>

@@ -244,21 +244,12 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private bool RunTranslated(CpuState* cpu, CodeBlock block)
     {
         int code = Call(cpu, block);
-        ExitSite site = default;
-        while (code >= ExitTable.FirstSite)
+        ExitSite site = SiteOf(cpu, code);
+        if (code >= ExitTable.FirstSite && LeftForSpan(cpu, site) is { } apart)
         {
-            site = _instances.TranslationOf(cpu->ExitInfo).Code!.Sites[code - ExitTable.FirstSite];
-            cpu->Eip = site.Eip;
-            if (site.Kind != SideExitKind.Span || FindApart(cpu) is not { } apart)
-            {
-                break;
-            }
-
-            // Accesses that are checked together lie on two pages: it goes on where each is checked by itself.
-            CountRetired(cpu, site);
-            _counters.Count(cpu, _platform.CodeMap, site);
             block = apart;
             code = Call(cpu, apart);
+            site = SiteOf(cpu, code);
         }
 
         switch (code)
@@ -279,6 +270,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 return false;
         }
 
+        cpu->Eip = site.Eip;
         SamplePoint.Visit(cpu);
         CountRetired(cpu, site);
         _counters.Count(cpu, _platform.CodeMap, site);
@@ -315,6 +307,36 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     /// <summary>Calls code that the runtime does not know: it need not wait for the thread until it is back.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static int Enter(nint function, CpuState* cpu, nint instance) => ((delegate* unmanaged<CpuState*, nint, int>)function)(cpu, instance);
+
+    /// <summary>The site of an exit code: at once, for the translation may be gone when anything else has run.</summary>
+    private ExitSite SiteOf(CpuState* cpu, int code) =>
+        code < ExitTable.FirstSite ? default : _instances.TranslationOf(cpu->ExitInfo).Code!.Sites[code - ExitTable.FirstSite];
+
+    /// <summary>Where code was left because of what it checks together, though the access itself could be made: the translation that checks each by itself, once there is one.</summary>
+    private CodeBlock? LeftForSpan(CpuState* cpu, in ExitSite site)
+    {
+        if (site.Kind != SideExitKind.Span && !(site.Kind == SideExitKind.Memory && IsReadable(cpu, site.Memory)))
+        {
+            return null;
+        }
+
+        cpu->Eip = site.Eip;
+        if (FindApart(cpu) is not { } apart)
+        {
+            return null;
+        }
+
+        CountRetired(cpu, site);
+        _counters.Count(cpu, _platform.CodeMap, site);
+        return apart;
+    }
+
+    /// <summary>Whether a read could have gone on by itself: what it was checked together with wants more.</summary>
+    private static bool IsReadable(CpuState* cpu, in MemorySite site)
+    {
+        uint linear = site.Linear(cpu);
+        return site is { Write: false, Size: not MemorySite.Elsewhere } && !site.Crosses(linear) && SoftwareTlb.Entry(cpu, linear >> 12, MemoryAccess.Read) != 0;
+    }
 
     private static void CountRetired(CpuState* cpu, in ExitSite site)
     {

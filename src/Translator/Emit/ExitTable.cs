@@ -33,7 +33,20 @@ internal enum SideExitKind
 /// <param name="Segment">Segment register whose base is added, or null in flat segments.</param>
 /// <param name="Size">Bytes.</param>
 /// <param name="Write">Whether it writes.</param>
-internal readonly record struct MemorySite(sbyte Base, sbyte Index, byte Shift, uint Displacement, SegmentIndex? Segment, byte Size, bool Write);
+internal readonly unsafe record struct MemorySite(sbyte Base, sbyte Index, byte Shift, uint Displacement, SegmentIndex? Segment, byte Size, bool Write)
+{
+    /// <summary>The size of an access that is not where the operand says, but at a distance from there which a register holds (bit strings).</summary>
+    public const byte Elsewhere = 0;
+
+    /// <summary>The linear address, by the registers as they are.</summary>
+    public uint Linear(CpuState* cpu) => Displacement
+        + (Base >= 0 ? cpu->Gpr[Base] : 0)
+        + (Index >= 0 ? cpu->Gpr[Index] << Shift : 0)
+        + (Segment is { } segment ? cpu->Segments[segment].Base : 0);
+
+    /// <summary>Whether it lies on two pages.</summary>
+    public bool Crosses(uint linear) => (linear & 0xFFF) > 4096 - (uint)Size;
+}
 
 /// <summary>One place where translated code leaves.</summary>
 /// <param name="Kind">Why.</param>

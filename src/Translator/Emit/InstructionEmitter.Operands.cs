@@ -116,12 +116,12 @@ internal sealed partial class InstructionEmitter
     public LocalBuilder Host(in Instruction instruction, int size, bool write, Value offset)
     {
         MemorySite site = SiteOf(instruction, size, write);
-        if (offset.Kind != ValueKind.Local && SpanHost(site) is { } host)
+        if (offset.Kind == ValueKind.Local)
         {
-            return host;
+            return _memory.EmitHostAddress(this, Linear(site, offset), size, write, MemoryExit(site with { Size = MemorySite.Elsewhere }));
         }
 
-        return _memory.EmitHostAddress(this, Linear(site, offset), size, write, MemoryExit(site));
+        return SpanHost(site) ?? _memory.EmitHostAddress(this, Linear(site, default), size, write, MemoryExit(site));
     }
 
     /// <summary>The host address of a memory operand that must be aligned on its size. May leave.</summary>

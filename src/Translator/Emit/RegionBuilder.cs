@@ -144,10 +144,7 @@ internal sealed unsafe class RegionBuilder
             _instructions.Add(address, instruction);
             _places.Add(address, _bytes.Count);
             _bytes.AddRange(_reader.Bytes);
-            if (InstructionTable.Lookup(instruction) is { TestClass: TestClass.Fpu })
-            {
-                region.X87Opcodes[address] = (ushort)Interpreter.CoprocessorOpcode(_reader.Bytes);
-            }
+            region.NoteX87(instruction, _reader.Bytes);
 
             uint next = (uint)instruction.NextIP;
             if (Translatable.Routine(instruction, region) is null)
@@ -245,7 +242,8 @@ internal sealed unsafe class RegionBuilder
         }
     }
 
-    private static void Connect(Region region)
+    /// <summary>Fills in which block goes on to which.</summary>
+    public static void Connect(Region region)
     {
         foreach (GuestBlock block in region.ByStart.Values)
         {

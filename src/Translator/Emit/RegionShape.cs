@@ -114,7 +114,13 @@ internal sealed unsafe class RegionShape
     public static RegionShape Parse(byte[] key)
     {
         ReadOnlySpan<byte> data = key;
-        var blocks = new ShapeBlock[BinaryPrimitives.ReadInt32LittleEndian(data[12..])];
+        int count = BinaryPrimitives.ReadInt32LittleEndian(data[12..]);
+        if (count <= 0 || count > data.Length / BlockBytes)
+        {
+            throw new InvalidDataException("A region has a number of blocks that its key has no room for.");
+        }
+
+        var blocks = new ShapeBlock[count];
         int offset = key.Length;
         for (int i = blocks.Length - 1; i >= 0; i--)
         {
@@ -125,6 +131,69 @@ internal sealed unsafe class RegionShape
         }
 
         return new RegionShape(key, blocks);
+    }
+
+    /// <summary>Decodes it: the region as it was when its shape was made, at its place in memory.</summary>
+    /// <param name="pages">Execute entries of <see cref="Pages"/>.</param>
+    public Region ToRegion(Dictionary<uint, long> pages)
+    {
+        var region = new Region(Entry, Mode & ~CpuMode.Apart, (Options & NativeFloatingPoint) != 0) { IsApart = (Mode & CpuMode.Apart) != 0 };
+        foreach (ShapeBlock part in Blocks)
+        {
+            byte[] bytes = Key.AsSpan(part.Offset, part.Length).ToArray();
+            var block = new GuestBlock(part.Start)
+            {
+                Bytes = bytes,
+                End = part.Start + (uint)part.Length,
+                IsEntry = (part.Flags & ShapeFlags.Entry) != 0,
+                IsIndirectTarget = (part.Flags & ShapeFlags.IndirectTarget) != 0,
+            };
+            var decoder = Iced.Intel.Decoder.Create(32, bytes, part.Start);
+            while (decoder.IP - part.Start < (uint)bytes.Length)
+            {
+                decoder.Decode(out Iced.Intel.Instruction instruction);
+                block.Instructions.Add(instruction);
+                region.NoteX87(instruction, bytes.AsSpan((int)(instruction.IP32 - part.Start), instruction.Length));
+            }
+
+            region.Blocks.Add(block);
+            region.ByStart.Add(block.Start, block);
+            region.InstructionCount += block.Instructions.Count;
+        }
+
+        ReadOnlySpan<byte> rest = Key.AsSpan(HeaderBytes + (Blocks.Length * BlockBytes));
+        int returnSites = BinaryPrimitives.ReadUInt16LittleEndian(Key.AsSpan(16)), jumps = BinaryPrimitives.ReadUInt16LittleEndian(Key.AsSpan(18));
+        for (int i = 0; i < returnSites; i++)
+        {
+            region.ReturnSites.Add(region.ByStart[Take(ref rest)]);
+        }
+
+        for (int i = 0; i < jumps; i++)
+        {
+            uint jump = Take(ref rest), targets = Take(ref rest);
+            var inside = new List<GuestBlock>();
+            for (uint target = 0; target < targets; target++)
+            {
+                inside.Add(region.ByStart[Take(ref rest)]);
+            }
+
+            region.JumpTargets.Add(jump, inside);
+        }
+
+        foreach ((uint page, long entry) in pages)
+        {
+            region.Pages.Add(page, entry);
+        }
+
+        RegionBuilder.Connect(region);
+        return region;
+
+        static uint Take(ref ReadOnlySpan<byte> data)
+        {
+            uint value = BinaryPrimitives.ReadUInt32LittleEndian(data);
+            data = data[sizeof(uint)..];
+            return value;
+        }
     }
 
     /// <summary>Whether guest memory holds the bytes of all blocks.</summary>

@@ -178,8 +178,8 @@ internal sealed class SpanPlan
     {
         foreach (Span span in spans)
         {
-            // A write that may not come must not keep a page that can't be written from being read.
-            if ((sameBlock || span.Write || !access.Write)
+            // A write that may not come should not keep a page that can't be written from being read; a function's frame is written soon enough.
+            if ((sameBlock || span.Write || !access.Write || span.OnStack)
                 && span.TryAdd(address, access.Size, access.Write, address.IsKnown ? 4096 : address.OnStack ? MostStackBytes : MostBytes))
             {
                 return true;

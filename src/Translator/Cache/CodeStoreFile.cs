@@ -143,6 +143,7 @@ public static class CodeStoreFile
         string title = reader.ReadString();
         int count = reader.ReadInt32(), withCode = 0;
         long codeBytes = 0, nanoseconds = 0;
+        var regions = new List<StoredRegion>();
         for (int i = 0; i < count; i++)
         {
             long spent = reader.ReadInt64();
@@ -156,9 +157,15 @@ public static class CodeStoreFile
             nanoseconds += spent;
             var region = new StoredRegion(RegionShape.Parse(key), spent) { IdleRuns = idle };
             region.Set(current ? code : default);
-            add(region);
+            regions.Add(region);
         }
 
+        if (count < 0 || stream.Position != stream.Length)
+        {
+            throw new InvalidDataException("it makes no sense: it is not as long as it says");
+        }
+
+        regions.ForEach(add);
         return new CodeFileSummary(title, count, withCode, codeBytes, current, nanoseconds / 1e6);
     }
 }

@@ -26,6 +26,7 @@ public sealed class CommandTests : IDisposable
             WorkingDirectory = _folder,
         };
         start.Environment["XDG_RUNTIME_DIR"] = _runtime;
+        start.Environment["XDG_CACHE_HOME"] = _runtime;
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);

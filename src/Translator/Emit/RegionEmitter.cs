@@ -2,7 +2,6 @@ using System.Reflection;
 using System.Reflection.Emit;
 using Dbt.Translator.Cache;
 using Dbt.Translator.Emit.Spans;
-using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.State;
 using Iced.Intel;
 using Label = System.Reflection.Emit.Label;

@@ -41,6 +41,7 @@ internal sealed unsafe partial class Dispatcher
                     Note(store, stored);
                     if (block.Region is not null)
                     {
+                        block.RegionSize = translation.Shape.InstructionCount;
                         return true;
                     }
                 }

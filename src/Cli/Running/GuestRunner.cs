@@ -24,7 +24,7 @@ internal sealed class GuestRunner : IDisposable
     private readonly Func<Action, InputPump> _openInput;
     private readonly TextWriter? _log;
     private readonly ControlledGuest _controlled;
-    private readonly KeptCode? _code;
+    private readonly CodeKeeper? _code;
     private readonly CodeStore _ownStore = new();
     private readonly TaskCompletionSource<int> _leave = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -60,7 +60,7 @@ internal sealed class GuestRunner : IDisposable
         _log = options.LogPath is null ? null : OpenLog(options.LogPath);
         bool compiles = options.Engine is EngineKind.Tiered or EngineKind.Optimized && !options.DryRun;
         _code = compiles && config.KeepsCode && options.CodeFolder is { } folder
-            ? KeptCode.Open(folder, image, config.KernelPath is string file ? Path.GetFullPath(file) : EmbeddedGuest.Name, WriteLog)
+            ? CodeKeeper.Open(folder, image, config.KernelPath is string file ? Path.GetFullPath(file) : EmbeddedGuest.Name, WriteLog)
             : null;
     }
 

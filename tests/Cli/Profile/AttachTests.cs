@@ -89,6 +89,7 @@ public sealed class AttachTests : IDisposable
     {
         var start = new ProcessStartInfo("dotnet", [Command, .. words]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["XDG_RUNTIME_DIR"] = _folder;
+        start.Environment["XDG_CACHE_HOME"] = _folder;
         return Process.Start(start)!;
     }
 

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Dbt.Cli.Api;
 using Dbt.Cli.Control;
-using Dbt.Cli.Control.Contract;
 using Dbt.Cli.Profile;
 using Dbt.Translator.Diagnostics;
 using Spectre.Console;

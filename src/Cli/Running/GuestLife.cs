@@ -1,0 +1,95 @@
+using Dbt.Cli.Config;
+using Dbt.Cli.Consoles;
+using Dbt.Devices;
+using Dbt.Xen;
+using Dbt.Xen.Builder;
+using Dbt.Xen.Processor;
+
+namespace Dbt.Cli.Running;
+
+/// <summary>One domain of a guest from its making to its end: it gets another when it restarts.</summary>
+internal sealed class GuestLife : IDisposable
+{
+    private Stream? _input;
+    private DeviceHost? _devices;
+
+    private GuestLife(Domain domain) => Domain = domain;
+
+    /// <summary>The domain.</summary>
+    public Domain Domain { get; }
+
+    /// <summary>Its devices; only after <see cref="Start"/>.</summary>
+    public DeviceHost Devices => _devices!;
+
+    /// <summary>Builds the domain.</summary>
+    /// <exception cref="DomainBuildException">The machine has no memory for it.</exception>
+    public static GuestLife Build(Hypervisor machine, string name, Guid uuid, GuestConfig config, GuestOptions options, GuestImage image, Action<string> log)
+    {
+        Domain domain = machine.CreateDomain(name, new() { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint }, uuid);
+        try
+        {
+            domain.Symbols = image.Symbols;
+            domain.TickSlack = config.TickSlack * 1_000_000L;
+            domain.Log.LineAdded += log;
+            foreach (CpuidChange change in config.Cpuid)
+            {
+                domain.Cpuid.Apply(change);
+            }
+
+            DomainBuilder.Build(domain, image.Plan);
+            return new GuestLife(domain);
+        }
+        catch
+        {
+            domain.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Attaches its devices and lets it run.</summary>
+    /// <exception cref="Runtime.HostException">A disk or a network can't be used.</exception>
+    public void Start(GuestConfig config, GuestConsole console, Devices.Store.XenStore store, bool paused)
+    {
+        _input = console.Input.OpenReader();
+        _devices = DeviceHost.Attach(Domain, new DeviceConfiguration
+        {
+            ConsoleInput = _input,
+            PaceInput = console.IsPaced,
+            ConsoleOutput = console,
+            Disks = config.Disks,
+            Networks = config.Networks,
+            Store = store,
+        });
+        if (config.OnlineVcpus is int online)
+        {
+            _devices.SetOnlineProcessors(online);
+        }
+
+        if (paused)
+        {
+            Domain.Pause();
+        }
+
+        Domain.Vcpus[0].Start();
+    }
+
+    /// <summary>Ends it where it runs still, and waits for its processors.</summary>
+    public void Stop()
+    {
+        Domain.Shutdown(ShutdownReason.Poweroff);
+        foreach (Vcpu vcpu in Domain.Vcpus)
+        {
+            vcpu.Stop();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // What the guest wrote last is still in its ring; disposing the devices brings it out.
+        Stop();
+        _input?.Dispose();
+        _devices?.Dispose();
+        Domain.Dispose();
+    }
+}

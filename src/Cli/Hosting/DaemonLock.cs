@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 
 namespace Dbt.Cli.Hosting;
@@ -10,6 +11,7 @@ namespace Dbt.Cli.Hosting;
 internal sealed partial class DaemonLock : IDisposable
 {
     private const int Exclusive = 2, NonBlocking = 4;
+    private const int ReadWriteCreate = 0x42, CloseOnExec = 0x80000, OwnerOnly = 0x180;
 
     private readonly SafeFileHandle _file;
 
@@ -19,7 +21,7 @@ internal sealed partial class DaemonLock : IDisposable
     /// <exception cref="IOException">The file can't be opened.</exception>
     public static DaemonLock? TryTake(string path)
     {
-        SafeFileHandle file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
+        SafeFileHandle file = OpenFile(path);
         if (Lock((int)file.DangerousGetHandle(), Exclusive | NonBlocking) != 0)
         {
             file.Dispose();
@@ -27,12 +29,32 @@ internal sealed partial class DaemonLock : IDisposable
         }
 
         RandomAccess.SetLength(file, 0);
-        RandomAccess.Write(file, System.Text.Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"), 0);
+        RandomAccess.Write(file, Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"), 0);
         return new DaemonLock(file);
+    }
+
+    /// <summary>The number of the process that has it.</summary>
+    /// <exception cref="IOException">The file can't be opened.</exception>
+    public static string ReadOwner(string path)
+    {
+        Span<byte> text = stackalloc byte[32];
+        using SafeFileHandle file = OpenFile(path);
+        return Encoding.ASCII.GetString(text[..RandomAccess.Read(file, text, 0)]).Trim();
     }
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
+
+    // .NET's own way of opening takes a lock of the same kind.
+    private static SafeFileHandle OpenFile(string path)
+    {
+        int descriptor = Open(path, ReadWriteCreate | CloseOnExec, OwnerOnly);
+        return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true)
+            : throw new IOException($"{path} can't be opened: error {Marshal.GetLastPInvokeError()}");
+    }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags, int mode);
 
     [LibraryImport("libc", EntryPoint = "flock")]
     private static partial int Lock(int descriptor, int operation);

@@ -25,7 +25,7 @@ internal static partial class DaemonProcess
     {
         var folder = ControlFolder.Open(ControlFolder.DefaultPath);
         using DaemonLock held = DaemonLock.TryTake(folder.DaemonLock)
-            ?? throw new ControlException(ControlError.Exists, $"a daemon runs already (process {ReadOwner(folder)})");
+            ?? throw new ControlException(ControlError.Exists, $"a daemon runs already (process {DaemonLock.ReadOwner(folder.DaemonLock)})");
         return await ServeAsync(folder, new DaemonLog(Console.Error), "standard error", idleLimit, static () => { }).ConfigureAwait(false);
     }
 
@@ -112,8 +112,6 @@ internal static partial class DaemonProcess
         using var nothing = File.OpenHandle("/dev/null");
         _ = Duplicate((int)nothing.DangerousGetHandle(), StandardInput);
     }
-
-    private static string ReadOwner(ControlFolder folder) => File.ReadAllText(folder.DaemonLock).Trim();
 
     [LibraryImport("libc", EntryPoint = "setsid")]
     private static partial int CreateSession();

@@ -161,6 +161,7 @@ internal static class DomainCommands
 
             if (what == "poweroff" && result.GetValue(wait))
             {
+                Console.Error.WriteLine($"Waiting for {clients.Count} domains");
                 await Task.WhenAll(clients.Select(client => EndAsync(client))).ConfigureAwait(false);
             }
 

@@ -195,7 +195,7 @@ internal sealed class Guest
     {
         string name = _host.FreeName(string.Create(CultureInfo.InvariantCulture, $"{Name}-{DateTime.UtcNow:yyyyMMdd'T'HHmm'Z'}"));
         var kept = new Guest(this, name, life);
-        life.Devices.Preserve(name, kept.Uuid);
+        life.Preserve(name, kept.Uuid);
         _host.Add(kept);
         _errors.WriteLine($"dbt: {Name} stopped and is kept as {name}");
         _ = kept.StayAsync(life);

@@ -83,6 +83,13 @@ internal sealed class GuestLife : IDisposable
         }
     }
 
+    /// <summary>It has stopped and stays, while another takes its name, and what it used of the host and of its console.</summary>
+    public void Preserve(string name, Guid uuid)
+    {
+        _input?.Dispose();
+        Devices.Preserve(name, uuid);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -47,7 +47,7 @@ public sealed unsafe class Domain : IDisposable
     {
         Hypervisor = hypervisor;
         Id = id;
-        Name = name;
+        Name = ProcessorsName = name;
         EngineOptions = engine;
         DummyVcpuInfo = (byte*)NativeMemory.AllocZeroed(SharedInfoLayout.VcpuInfoSize);
         DummyVcpuInfo[SharedInfoLayout.UpcallMask] = 1;
@@ -66,6 +66,9 @@ public sealed unsafe class Domain : IDisposable
 
     /// <summary>Name from the configuration, or what it was renamed to.</summary>
     public string Name { get; set; }
+
+    /// <summary>By which its processors and their threads are named: the name that it was made with.</summary>
+    public string ProcessorsName { get; }
 
     /// <summary>How its code is executed.</summary>
     public EngineOptions EngineOptions { get; }
@@ -306,6 +309,13 @@ public sealed unsafe class Domain : IDisposable
         foreach (Vcpu vcpu in Vcpus)
         {
             vcpu.Dispose();
+            vcpu.ReleaseInfo();
+        }
+
+        uint eoi = Interlocked.Exchange(ref _eoiMfn, 0);
+        if (eoi != 0)
+        {
+            Memory.PutPageAndType(eoi);
         }
 
         Memory.Dispose();

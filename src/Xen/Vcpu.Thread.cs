@@ -70,7 +70,7 @@ public sealed unsafe partial class Vcpu
         _down = false;
         if (_thread is null)
         {
-            _thread = new Thread(Main) { IsBackground = true, Name = $"{Domain.Name}/vcpu{Id}" };
+            _thread = new Thread(Main) { IsBackground = true, Name = $"{Domain.ProcessorsName}/vcpu{Id}" };
             _thread.Start();
         }
         else

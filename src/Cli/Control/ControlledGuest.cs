@@ -137,6 +137,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
             Stopped = domain.IsStopped ? Letter(domain.Stopped.Result) : "",
             UpSeconds = (Environment.TickCount64 - _started) / 1000.0,
             ProcessId = (uint)Environment.ProcessId,
+            ProcessorsName = domain.ProcessorsName,
             Type = domain.IsTranslated ? "pvh" : "pv",
         };
         foreach ((VcpuActivity activity, Xen.Vcpu vcpu) in DomainActivity.Sample(domain).Vcpus.Zip(domain.Vcpus))

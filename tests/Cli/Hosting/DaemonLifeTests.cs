@@ -139,4 +139,19 @@ public sealed class DaemonLifeTests : IDisposable
         b.Type("xs read name\n");
         b.Await("\nb");
     }
+
+    [Fact]
+    public void AProfileIsOfOneGuestOfTheDaemon()
+    {
+        _daemon.Do("create", "name=busy", "memory=16");
+        _daemon.Do("create", "name=idle", "memory=16");
+        using DaemonFolder.RunningCommand console = _daemon.Start("console", "busy");
+        console.Await("dbt> ");
+        console.Type("bench sum 100000000\n");
+        _daemon.Do("rename", "busy", "hot");
+        Assert.Matches(@" % +sum +kernel", _daemon.Do("profile", "hot", "--seconds", "3"));
+        string idle = _daemon.Do("profile", "idle", "--seconds", "1");
+        Assert.StartsWith("idle (process ", idle.TrimStart(), StringComparison.Ordinal);
+        Assert.DoesNotMatch(@" % +sum +kernel", idle);
+    }
 }

@@ -22,6 +22,7 @@ internal static class BootCommand
         };
         var engines = new Option<string>("--engines") { Description = "Engines, with commas between", DefaultValueFactory = _ => "tiered,interpreter" };
         var packed = new Option<bool>("--packed") { Description = "Also give our engines the kernel packed as it is; QEMU takes it unpacked only" };
+        var warm = new Option<int>("--warm") { Description = "Also start our engines with the code that so many boots before have left in the cache", DefaultValueFactory = _ => 0 };
         var rounds = new Option<int>("--rounds") { Description = "Boots of each", DefaultValueFactory = _ => 3 };
         var memory = new Option<int>("--memory") { Description = "MiB", DefaultValueFactory = _ => 256 };
         var prompt = new Option<string>("--prompt") { Description = "What the console shows last when the shell waits", DefaultValueFactory = _ => "# " };
@@ -29,7 +30,7 @@ internal static class BootCommand
         var dbt = new Option<string?>("--dbt") { Description = "The command; by default the script of the tree that this was built from" };
         var root = new RootCommand("Boots one kernel on QEMU (TCG) and on dbt's engines, to the prompt.")
         {
-            kernel, ramdisk, commandLine, engines, packed, rounds, memory, prompt, limit, dbt,
+            kernel, ramdisk, commandLine, engines, packed, warm, rounds, memory, prompt, limit, dbt,
         };
         root.SetAction(result => Compare(new BootSettings
         {
@@ -38,6 +39,7 @@ internal static class BootCommand
             CommandLine = result.GetValue(commandLine)!,
             Engines = result.GetValue(engines)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
             Packed = result.GetValue(packed),
+            WarmUps = result.GetValue(warm),
             Rounds = result.GetValue(rounds),
             MemoryMiB = result.GetValue(memory),
             Prompt = result.GetValue(prompt)!,

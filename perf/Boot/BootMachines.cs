@@ -23,6 +23,11 @@ internal sealed class BootMachines(BootSettings settings, string scratch)
         foreach (string engine in settings.Engines)
         {
             yield return OnDbt(engine, elf);
+            if (settings.WarmUps > 0)
+            {
+                yield return OnDbt(engine, elf) with { Name = $"dbt, {engine}, after {settings.WarmUps} boots", CacheFolder = Path.Combine(scratch, $"warm-{engine}"), WarmUps = settings.WarmUps };
+            }
+
             if (settings.Packed)
             {
                 yield return OnDbt($"{engine}, packed kernel", settings.Kernel);

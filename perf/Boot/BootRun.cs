@@ -15,8 +15,12 @@ internal readonly record struct BootTime(double CpuSeconds, double WallSeconds);
 /// <param name="Program">What to start.</param>
 /// <param name="Arguments">Its arguments.</param>
 /// <param name="CacheFolder">Its user's cache folder, emptied before it starts; null where it keeps none.</param>
-internal sealed partial record BootRun(string Name, string Program, IReadOnlyList<string> Arguments, string? CacheFolder)
+/// <param name="WarmUps">Boots whose caches it starts with, the folder being emptied before the first of them only; they end in good order.</param>
+internal sealed partial record BootRun(string Name, string Program, IReadOnlyList<string> Arguments, string? CacheFolder, int WarmUps = 0)
 {
+    private const int Terminate = 15;
+    private bool _isWarm;
+
     private const int TailBytes = 4096;
 
     // Busybox's shell asks the terminal where the cursor is once it has written its prompt.
@@ -28,10 +32,21 @@ internal sealed partial record BootRun(string Name, string Program, IReadOnlyLis
     /// <exception cref="BootFailure">The program can't be started, ended by itself, or did not come to the prompt; the message has its last output.</exception>
     public BootTime Run(string prompt, TimeSpan limit)
     {
+        for (int i = 0; i < WarmUps && !_isWarm; i++)
+        {
+            Run(prompt, limit, empty: i == 0, inGoodOrder: true);
+        }
+
+        _isWarm = true;
+        return Run(prompt, limit, empty: WarmUps == 0, inGoodOrder: false);
+    }
+
+    private BootTime Run(string prompt, TimeSpan limit, bool empty, bool inGoodOrder)
+    {
         var start = new ProcessStartInfo(Program, Arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         if (CacheFolder is not null)
         {
-            if (Directory.Exists(CacheFolder))
+            if (empty && Directory.Exists(CacheFolder))
             {
                 Directory.Delete(CacheFolder, recursive: true);
             }
@@ -50,7 +65,16 @@ internal sealed partial record BootRun(string Name, string Program, IReadOnlyLis
         using var timer = new Timer(_ => process.Kill(), null, limit, Timeout.InfiniteTimeSpan);
         (bool reached, string tail) = ReadUntil(process.StandardOutput.BaseStream, prompt);
         double wall = Stopwatch.GetElapsedTime(began).TotalSeconds;
-        process.Kill();
+        if (inGoodOrder)
+        {
+            // What it keeps is written when it ends.
+            _ = Signal(process.Id, Terminate);
+        }
+        else
+        {
+            process.Kill();
+        }
+
         process.WaitForExit();
         return reached ? new BootTime(ChildrenCpuSeconds() - cpuBefore, wall)
             : throw new BootFailure($"{Name}: no prompt within {limit.TotalSeconds:0} s, or it ended by itself; its last output:\n{tail}\n{errors}");
@@ -95,6 +119,9 @@ internal sealed partial record BootRun(string Name, string Program, IReadOnlyLis
         long* usage = stackalloc long[18];
         return GetUsage(children, usage) == 0 ? usage[0] + usage[2] + ((usage[1] + usage[3]) / 1e6) : throw new InvalidOperationException("getrusage failed.");
     }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Signal(int process, int number);
 
     [LibraryImport("libc", EntryPoint = "getrusage")]
     private static unsafe partial int GetUsage(int who, long* usage);

@@ -18,6 +18,9 @@ internal sealed record BootSettings
     /// <summary>Whether our engines also take the kernel packed as it is, and unpack it each time.</summary>
     public required bool Packed { get; init; }
 
+    /// <summary>Boots before those that are measured with what these left in the cache; 0: no such row.</summary>
+    public required int WarmUps { get; init; }
+
     /// <summary>The command.</summary>
     public required string Dbt { get; init; }
 

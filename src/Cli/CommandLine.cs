@@ -72,6 +72,7 @@ internal static class CommandLine
             ProfileCommand.Create(),
             DiskCommand.Create(),
             BenchCommand.Create(global),
+            CacheCommand.Create(),
             VersionCommand.Create(),
         };
         foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(global), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. UnsupportedCommands.Create()])

@@ -71,6 +71,9 @@ public sealed record EngineOptions
     /// <summary>Blocks are linked by tail calls.</summary>
     public bool LinkBlocks { get; init; } = true;
 
+    /// <summary>Where compiled regions are shared with other processors and domains; null for not at all.</summary>
+    public Cache.CodeStore? Store { get; init; }
+
     /// <summary>
     /// x87, MMX and SSE are computed in C#, not by the host's own instructions: what a host that has none does anyway.
     /// </summary>

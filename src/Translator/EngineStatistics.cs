@@ -21,6 +21,12 @@ public sealed class EngineStatistics
     /// <summary>Optimised regions compiled.</summary>
     public long RegionsCompiled { get; set; }
 
+    /// <summary>Optimised regions taken over from the store, without compiling.</summary>
+    public long RegionsTakenOver { get; set; }
+
+    /// <summary>Milliseconds of processor time that compiling those took when it was done.</summary>
+    public double CompileMillisecondsSaved { get; set; }
+
     /// <summary>Blocks and regions thrown away because their code was written.</summary>
     public long Invalidations { get; set; }
 

@@ -26,7 +26,8 @@ internal static class CreateCommand
         var quiet = new Option<bool>("-q", "--quiet") { Description = "Say nothing but errors." };
         var dryRun = new Option<bool>("-n", "--dryrun") { Description = "Check everything, make nothing." };
         Option<EngineKind> engine = EngineNames.Option();
-        var command = new Command("create", "Make a guest that runs in the background, in a daemon that is started when it is needed.") { words, file, console, paused, quiet, dryRun, engine };
+        var noCodeCache = new Option<bool>("--no-code-cache") { Description = "Neither use nor keep compiled code of other guests and runs with the same kernel: see dbt cache." };
+        var command = new Command("create", "Make a guest that runs in the background, in a daemon that is started when it is needed.") { words, file, console, paused, quiet, dryRun, engine, noCodeCache };
         command.SetAction(async (result, _) =>
         {
             string[] given = result.GetValue(words) ?? [];
@@ -45,6 +46,7 @@ internal static class CreateCommand
 
             request.Paused = result.GetValue(paused);
             request.Engine = result.GetValue(engine).ToString().ToLowerInvariant();
+            request.NoCodeCache = result.GetValue(noCodeCache);
             bool attach = result.GetValue(console);
             if (attach && !Console.IsInputRedirected && TerminalSize.OfStandardOutput() is { } size)
             {

@@ -61,9 +61,10 @@ internal static class RunCommand
         };
         var statistics = new Option<string?>("--stats") { Description = "Write counters as JSON when the guest has ended.", HelpName = "FILE.json" };
         var log = new Option<string?>("--log") { Description = "Write the guest's log, what xl dmesg would show, to a file.", HelpName = "FILE" };
+        var noCodeCache = new Option<bool>("--no-code-cache") { Description = "Neither use nor keep compiled code of other runs of the same kernel: see dbt cache." };
         var command = new Command("run", "Run a guest in the foreground, its console on standard input and output; ^] leaves.")
         {
-            words, engine, timeout, hangAfter, systemMap, statistics, log,
+            words, engine, timeout, hangAfter, systemMap, statistics, log, noCodeCache,
         };
         command.SetAction(async (result, _) =>
         {
@@ -79,6 +80,7 @@ internal static class RunCommand
                 LogPath = result.GetValue(log),
                 TerminalSize = Console.IsInputRedirected ? null : TerminalSize.OfStandardOutput(),
                 ControlPath = ControlFolder.DefaultPath,
+                CodeFolder = result.GetValue(noCodeCache) ? null : CodeFolder.Default,
                 Verbose = result.GetValue(global.Verbose),
                 DryRun = result.GetValue(global.DryRun),
             };

@@ -7,7 +7,7 @@ internal static class ConfigKeys
     public static readonly IReadOnlySet<string> Used = new HashSet<string>
     {
         "name", "type", "builder", "uuid", "vcpus", "maxvcpus", "memory", "maxmem", "kernel", "ramdisk", "cmdline", "root", "extra", "disk",
-        "cpuid", "vif", "tick_slack",
+        "cpuid", "vif", "tick_slack", "code_cache",
         "on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset",
     };
 

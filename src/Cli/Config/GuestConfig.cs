@@ -48,6 +48,9 @@ internal sealed record GuestConfig
     /// <summary>tick_slack=: milliseconds by which the periodic tick of an idle guest may be late.</summary>
     public int TickSlack { get; init; } = DefaultTickSlack;
 
+    /// <summary>code_cache=: whether compiled code is kept for the next run.</summary>
+    public bool KeepsCode { get; init; } = true;
+
     /// <summary>cpuid=, in its order.</summary>
     public IReadOnlyList<CpuidChange> Cpuid { get; init; } = [];
 

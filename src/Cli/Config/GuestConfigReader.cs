@@ -122,6 +122,7 @@ internal sealed class GuestConfigReader
             Networks = _file["vif"] is ConfigValue vif ? VifSpecification.Parse(vif, name, uuid, _warnings.Add) : [],
             Actions = Actions(),
             TickSlack = Number("tick_slack", 0, GuestConfig.MostTickSlack) ?? GuestConfig.DefaultTickSlack,
+            KeepsCode = Number("code_cache", 0, 1) != 0,
             Cpuid = _file["cpuid"] is ConfigValue cpuid ? CpuidSpecification.Parse(cpuid, _warnings.Add) : [],
             Warnings = _warnings,
         };

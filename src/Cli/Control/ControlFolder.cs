@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
+using Dbt.Cli.Packages;
 
 namespace Dbt.Cli.Control;
 
@@ -9,13 +9,12 @@ namespace Dbt.Cli.Control;
 /// the protection that the sockets in it have, so one that isn't is not used. A guest's socket is named <c>NAME.PID.sock</c>,
 /// the daemon's <c>dbtd.sock</c>.
 /// </summary>
-internal sealed partial class ControlFolder
+internal sealed class ControlFolder
 {
     /// <summary>Longest path of a socket (sockaddr_un), its ending zero left out.</summary>
     public const int LongestPath = 107;
 
     private const string Suffix = ".sock";
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private ControlFolder(string path) => Path = path;
 
@@ -25,24 +24,13 @@ internal sealed partial class ControlFolder
     /// <summary>Where this user's is.</summary>
     public static string DefaultPath => Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } runtime && Directory.Exists(runtime)
         ? System.IO.Path.Combine(runtime, "dbt")
-        : string.Create(CultureInfo.InvariantCulture, $"/tmp/dbt-{EffectiveUser()}");
+        : string.Create(CultureInfo.InvariantCulture, $"/tmp/dbt-{PrivateFolder.User}");
 
     /// <summary>Opens a folder; it is made where it isn't there.</summary>
     /// <exception cref="IOException">It can't be made, or it isn't this user's alone.</exception>
     public static ControlFolder Open(string path)
     {
-        try
-        {
-#pragma warning disable CA1416 // there is no Windows build
-            Directory.CreateDirectory(path, OwnerOnly);
-#pragma warning restore CA1416
-        }
-        catch (UnauthorizedAccessException exception)
-        {
-            throw new IOException(exception.Message, exception);
-        }
-
-        CheckOwner(path);
+        PrivateFolder.Make(path, "set XDG_RUNTIME_DIR");
         return new ControlFolder(path);
     }
 
@@ -92,37 +80,4 @@ internal sealed partial class ControlFolder
     }
 
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '+' or '.';
-
-    private static unsafe void CheckOwner(string path)
-    {
-        // struct statx: mask, ..., uid at 20, gid, mode at 28.
-        const int here = -100, noFollow = 0x100, uidAndMode = 0x0B;
-        byte* info = stackalloc byte[256];
-        new Span<byte>(info, 256).Clear();
-        if (Status(here, path, noFollow, uidAndMode, info) != 0)
-        {
-            throw new IOException($"{path} can't be looked at: error {Marshal.GetLastPInvokeError()}");
-        }
-
-        const int typeMask = 0xF000, directory = 0x4000, others = 0x3F, othersWrite = 0x12;
-        uint owner = *(uint*)(info + 20);
-        int mode = *(ushort*)(info + 28);
-        if ((mode & typeMask) != directory || owner != EffectiveUser() || (mode & othersWrite) != 0)
-        {
-            throw new IOException($"{path} is not this user's alone (owner {owner}, mode {Convert.ToString(mode & 0xFFF, 8)}); remove it, or set XDG_RUNTIME_DIR");
-        }
-
-        if ((mode & others) != 0)
-        {
-#pragma warning disable CA1416 // there is no Windows build
-            File.SetUnixFileMode(path, OwnerOnly);
-#pragma warning restore CA1416
-        }
-    }
-
-    [LibraryImport("libc", EntryPoint = "geteuid")]
-    private static partial uint EffectiveUser();
-
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static unsafe partial int Status(int folder, string path, int flags, uint mask, byte* info);
 }

@@ -68,6 +68,7 @@ internal sealed class DaemonHost : IDisposable
                 Engine = EngineNames.Parse(request.Engine.Length == 0 ? "tiered" : request.Engine)
                     ?? throw new ControlException(ControlError.Invalid, $"engine: '{request.Engine}' is none of {EngineNames.All}"),
                 PortableFloatingPoint = Environment.GetEnvironmentVariable("DBT_PORTABLE_FLOATING_POINT") == "1",
+                CodeFolder = request.NoCodeCache ? null : CodeFolder.Default,
                 HangAfter = HangWatch.Default,
                 HangAdvice = "dbt destroy ends it",
                 TerminalSize = request is { Rows: > 0, Columns: > 0 } ? new TerminalSize((int)request.Rows, (int)request.Columns) : null,

@@ -17,6 +17,7 @@ internal static class TerminalReport
         ("links", "links made"),
         ("blocks-decoded", "blocks decoded"),
         ("regions-compiled", "regions compiled"),
+        ("regions-taken-over", "regions taken over"),
         ("compile-time", "  compiler, ms"),
         ("compile-queue", "  waiting regions"),
         ("invalidations", "invalidations"),

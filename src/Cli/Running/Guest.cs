@@ -2,6 +2,7 @@ using System.Globalization;
 using Dbt.Cli.Config;
 using Dbt.Cli.Consoles;
 using Dbt.Cli.Control;
+using Dbt.Translator;
 using Dbt.Xen;
 using Dbt.Xen.Builder;
 using Dbt.Xen.Diagnostics;
@@ -19,6 +20,7 @@ internal sealed class Guest
     private readonly TextWriter _errors;
     private readonly Action<string> _log;
     private readonly TaskCompletionSource<(int Status, string? Message)> _leave = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SharedCode.Lease? _code;
     private GuestLife? _first;
 
     /// <summary>Makes a guest's first domain, which doesn't run yet.</summary>
@@ -37,10 +39,14 @@ internal sealed class Guest
         host.Add(this);
         try
         {
+            bool compiles = options.Engine is EngineKind.Tiered or EngineKind.Optimized && config.KeepsCode;
+            string title = config.KernelPath is string kernel ? Path.GetFullPath(kernel) : EmbeddedGuest.Name;
+            _code = host.Code.Join(compiles ? options.CodeFolder : null, image, title, log);
             _first = Build(image);
         }
         catch
         {
+            _code?.Dispose();
             host.Remove(this);
             throw;
         }
@@ -105,11 +111,12 @@ internal sealed class Guest
         finally
         {
             _first?.Dispose();
+            _code?.Dispose();
             Ended();
         }
     }
 
-    private GuestLife Build(GuestImage image) => GuestLife.Build(_host.Machine, Name, Uuid, Config, _options, image, _log);
+    private GuestLife Build(GuestImage image) => GuestLife.Build(_host.Machine, Name, Uuid, Config, _options, image, _code!.Store, _log);
 
     /// <summary>From start to stop, once.</summary>
     /// <returns>The exit status; null to start the guest anew.</returns>

@@ -19,6 +19,9 @@ internal sealed class GuestHost : IDisposable
     /// <summary>Files that guests are made from.</summary>
     public GuestFileCache Files { get; init; } = new();
 
+    /// <summary>Code that was compiled for guests.</summary>
+    public SharedCode Code { get; } = new();
+
     /// <summary>The id by which its domain is known outside, for a process with one guest; null where domains have the machine's.</summary>
     public uint? OnlyId { get; init; }
 

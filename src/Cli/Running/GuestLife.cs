@@ -1,6 +1,8 @@
 using Dbt.Cli.Config;
 using Dbt.Cli.Consoles;
 using Dbt.Devices;
+using Dbt.Translator;
+using Dbt.Translator.Cache;
 using Dbt.Xen;
 using Dbt.Xen.Builder;
 using Dbt.Xen.Processor;
@@ -23,9 +25,10 @@ internal sealed class GuestLife : IDisposable
 
     /// <summary>Builds the domain.</summary>
     /// <exception cref="DomainBuildException">The machine has no memory for it.</exception>
-    public static GuestLife Build(Hypervisor machine, string name, Guid uuid, GuestConfig config, GuestOptions options, GuestImage image, Action<string> log)
+    public static GuestLife Build(Hypervisor machine, string name, Guid uuid, GuestConfig config, GuestOptions options, GuestImage image, CodeStore code, Action<string> log)
     {
-        Domain domain = machine.CreateDomain(name, new() { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint }, uuid);
+        var engine = new EngineOptions { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint, Store = code };
+        Domain domain = machine.CreateDomain(name, engine, uuid);
         try
         {
             domain.Symbols = image.Symbols;

@@ -30,6 +30,9 @@ internal record GuestOptions
     /// <summary>The terminal's size, which a Linux guest on it is told at its start; null where there is none.</summary>
     public TerminalSize? TerminalSize { get; init; }
 
+    /// <summary>Where compiled code is kept between runs; null for not at all (--no-code-cache).</summary>
+    public CodeFolder? CodeFolder { get; init; }
+
     /// <summary>Whether it is made but held.</summary>
     public bool Paused { get; init; }
 }

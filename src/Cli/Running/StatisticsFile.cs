@@ -28,6 +28,8 @@ internal static class StatisticsFile
             BlocksDecoded = engines.Sum(e => e.BlocksDecoded),
             BlocksCompiled = engines.Sum(e => e.BlocksCompiled),
             RegionsCompiled = engines.Sum(e => e.RegionsCompiled),
+            RegionsTakenOver = engines.Sum(e => e.RegionsTakenOver),
+            CompileMillisecondsSaved = Math.Round(engines.Sum(e => e.CompileMillisecondsSaved), 3),
             Invalidations = engines.Sum(e => e.Invalidations),
             CompileMilliseconds = Math.Round(engines.Sum(e => e.CompileMilliseconds), 3),
             IlBytes = engines.Sum(e => e.IlBytes),
@@ -59,6 +61,10 @@ internal static class StatisticsFile
         public long BlocksCompiled { get; init; }
 
         public long RegionsCompiled { get; init; }
+
+        public long RegionsTakenOver { get; init; }
+
+        public double CompileMillisecondsSaved { get; init; }
 
         public long Invalidations { get; init; }
 

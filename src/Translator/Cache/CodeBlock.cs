@@ -65,10 +65,16 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>So many of its first instructions are not translated: the interpreter runs them, and no more. 0: not looked at, or none.</summary>
     public int Untranslatable { get; set; }
 
+    /// <summary>Executions after which the store is asked next whether it has a region for it.</summary>
+    public int NextLookUp { get; set; }
+
     /// <summary>Times that its region found its pages mapped differently.</summary>
     public int Remaps { get; set; }
 
-    /// <summary>The best function there is, 0 for none.</summary>
+    /// <summary>The best translation there is.</summary>
+    public Translation? Best { get; private set; }
+
+    /// <summary>Its function, 0 for none.</summary>
     public nint Function { get; private set; }
 
     /// <summary>Links that lead here.</summary>
@@ -77,17 +83,18 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>Takes the best translation, and leads all links there.</summary>
     public void Refresh()
     {
-        nint function = (Region ?? Quick)?.Function ?? 0;
-        if (function == Function)
+        Translation? best = Region ?? Quick;
+        if (best == Best)
         {
             return;
         }
 
-        Function = function;
+        Best = best;
+        Function = best?.Function ?? 0;
         Unchain();
         foreach (Link link in Incoming)
         {
-            link.Update(function);
+            link.Update();
         }
     }
 

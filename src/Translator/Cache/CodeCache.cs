@@ -8,7 +8,7 @@ namespace Dbt.Translator.Cache;
 /// The blocks and translations of one engine, and what of them depends on which bytes of which frame. Everything here runs on
 /// the processor's thread.
 /// </summary>
-internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTable exits, LinkPool links, JumpTable jumps, int rewritesUntilCool)
+internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, InstancePool instances, JumpTable jumps, int rewritesUntilCool)
 {
     // A frame whose code is overwritten too often is interpreted for so many blocks: its translations would not live to pay.
     private const long CoolBlocks = 200_000;
@@ -83,35 +83,35 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
         }
     }
 
-    /// <summary>Enters what a translation, compiled or not, was made from.</summary>
-    public void Track(Translation translation, Region region)
+    /// <summary>Enters what a translation, compiled or not, is made from. Writes are noticed from then on.</summary>
+    public void Track(Translation translation)
     {
-        foreach (GuestBlock block in region.Blocks)
+        foreach (ShapeBlock block in translation.Shape.Blocks)
         {
-            for (ulong start = block.Start; start < EndOf(block);)
+            for (uint start = block.Start, left = (uint)block.Length; left != 0;)
             {
-                uint page = (uint)(start >> 12);
-                ulong end = Math.Min(EndOf(block), ((ulong)page + 1) << 12);
-                uint frame = FrameOf((nint)(region.Pages[page & 0xFFFFF] + (long)((ulong)(page & 0xFFFFF) << 12)));
-                Hold(frame).Add((int)(start & 0xFFF), (int)(((end - 1) & 0xFFF) + 1), translation);
+                uint piece = Math.Min(left, 4096 - (start & 0xFFF));
+                uint frame = FrameOf(translation.HostOf(start));
+                int offset = (int)(start & 0xFFF);
+                Hold(frame).Add(offset, offset + (int)piece, translation);
                 if (!translation.Frames.Contains(frame))
                 {
                     translation.Frames.Add(frame);
                 }
 
-                start = end;
+                start += piece;
+                left -= piece;
             }
         }
-
-        // A block that ends at 4 GiB wraps to 0.
-        static ulong EndOf(GuestBlock block) => block.End > block.Start ? block.End : block.End + (1UL << 32);
     }
 
     /// <summary>Lets a compiled translation run from its entries.</summary>
-    public void Install(Translation translation, List<CodeBlock> entries)
+    public void Install(Translation translation, List<CodeBlock> entries, int counter)
     {
+        instances.Add(translation, counter);
+        translation.Installed = true;
         Installed++;
-        InstalledIlBytes += translation.IlBytes;
+        InstalledIlBytes += translation.Code!.IlBytes;
         foreach (CodeBlock block in entries)
         {
             if (translation.Optimized)
@@ -149,35 +149,18 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
             block.Region = block.Region == translation ? null : block.Region;
             block.Quick = block.Quick == translation ? null : block.Quick;
             block.Executions = 0;
+            block.NextLookUp = 0;
             block.Refresh();
             jumps.Remove(block);
         }
 
-        // One that is not installed yet is with the compiler, or behind it in the queue: it is freed when it comes from there, and once only.
-        if (translation.Entries.Count != 0)
+        // One that is not installed yet is with the compiler, or behind it in the queue: it has no instance.
+        if (translation.Installed)
         {
             Installed--;
-            InstalledIlBytes -= translation.IlBytes;
-            Free(translation);
+            InstalledIlBytes -= translation.Code!.IlBytes;
+            instances.Free(translation);
         }
-    }
-
-    /// <summary>Gives back what a dropped translation took. One that was dropped on its way to the compiler and back comes here when it arrives.</summary>
-    public void Free(Translation translation)
-    {
-        foreach (Link link in translation.Links)
-        {
-            link.Free();
-        }
-
-        exits.Free(translation.ExitCodes);
-        if (translation.Counter >= 0)
-        {
-            links.FreeCounter(translation.Counter);
-            translation.Counter = -1;
-        }
-
-        translation.Release();
     }
 
     /// <summary>Drops all that was made from the bytes of a range, which were written.</summary>
@@ -249,6 +232,7 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, ExitTab
             }
 
             block.Executions = 0;
+            block.NextLookUp = 0;
             block.Untranslatable = 0;
             frame.Remove(block);
         }

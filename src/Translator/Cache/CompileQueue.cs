@@ -6,7 +6,7 @@ namespace Dbt.Translator.Cache;
 /// <summary>
 /// Compiles regions on a thread of its own. What is done is handed back to the processor's thread, which alone installs it.
 /// </summary>
-internal sealed unsafe class CompileQueue(CpuState* cpu, Action<Translation> compile) : IDisposable
+internal sealed unsafe class CompileQueue(CpuState* cpu, Action<Translation> compile, Action<Translation> abandon) : IDisposable
 {
     private const int Capacity = 64;
 
@@ -58,7 +58,8 @@ internal sealed unsafe class CompileQueue(CpuState* cpu, Action<Translation> com
             Interlocked.Decrement(ref _waiting);
             if (_stopping)
             {
-                return;
+                abandon(translation);
+                continue;
             }
 
             compile(translation);

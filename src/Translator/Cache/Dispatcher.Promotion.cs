@@ -11,6 +11,9 @@ internal sealed unsafe partial class Dispatcher
     private const int InterpretedNanoseconds = 8;
     private const long NanosecondsPerRegion = 3_000_000;
 
+    // A frame or an object that lies across pages is used again and again, or never.
+    private const int ApartThreshold = 32;
+
     /// <summary>
     /// Whether compilation has taken little of the time that guest code has run. The time is reckoned from what was retired: a clock would be
     /// asked too often.
@@ -28,6 +31,11 @@ internal sealed unsafe partial class Dispatcher
     private void Promote(CodeBlock block)
     {
         int executions = (int)Math.Min((long)block.Executions * (block.Decoded?.Weight ?? 1), int.MaxValue);
+        if (executions >= block.NextLookUp && TryTakeOver(block, executions))
+        {
+            return;
+        }
+
         if (executions < _policy.EarlyThreshold || block.RegionPending || (executions < _policy.FirstThreshold && !IsCompilationCheap))
         {
             return;
@@ -52,6 +60,11 @@ internal sealed unsafe partial class Dispatcher
             return;
         }
 
+        MakeQuick(block);
+    }
+
+    private void MakeQuick(CodeBlock block)
+    {
         if (_compiler.Build(block, optimize: false) is not { } translation)
         {
             LeaveToInterpreter(block);
@@ -62,30 +75,81 @@ internal sealed unsafe partial class Dispatcher
         Install(translation);
     }
 
+    /// <summary>The translation from EIP on in which each access is checked by itself, made where it has been wanted a few times.</summary>
+    private CodeBlock? FindApart(CpuState* cpu)
+    {
+        if (!_interpreter.TryFetch(cpu, out byte* host))
+        {
+            return null;
+        }
+
+        CodeBlock block = _cache.Get((nint)host, cpu->Eip, cpu->Mode | CpuMode.Apart);
+        if (block.Function == 0 && block.Executions >= block.NextLookUp && TryTakeOver(block, block.Executions))
+        {
+            return block;
+        }
+
+        if (block.Function == 0 && !block.RegionPending && ++block.Executions >= ApartThreshold && _cache.IsWorthTranslating(block.Host))
+        {
+            block.Executions = 0;
+            cpu->Doing = (int)ProcessorActivity.Compiling;
+            if (_policy is { Quick: true, OptimizeThreshold: 0 })
+            {
+                MakeQuick(block);
+            }
+            else
+            {
+                Optimize(block, _queue is not null);
+            }
+        }
+
+        return block.Function != 0 ? block : null;
+    }
+
     private void Optimize(CodeBlock block, bool background)
     {
+        if (TryTakeOver(block, block.Executions))
+        {
+            return;
+        }
+
         if (_compiler.Build(block, optimize: true) is not { } translation)
         {
             LeaveToInterpreter(block);
             return;
         }
 
-        if (!background)
+        if (_policy.Store is { } store && !TryClaim(store, translation))
+        {
+            _compiler.Recount(block);
+            return;
+        }
+
+        Compile(block, translation, background);
+    }
+
+    /// <summary>Has a region compiled that is entered at a block.</summary>
+    /// <returns>False where too many wait already: it is dropped then.</returns>
+    private bool Compile(CodeBlock block, Translation translation, bool background)
+    {
+        if (translation.Code is not null || !background)
         {
             _compiler.Compile(translation);
             Install(translation);
+            return true;
         }
-        else if (_queue!.TryAdd(translation))
+
+        if (_queue!.TryAdd(translation))
         {
             block.RegionPending = true;
+            return true;
         }
-        else
-        {
-            // Full: the block asks again after as many executions.
-            _cache.Drop(translation);
-            _cache.Free(translation);
-            _compiler.Recount(block);
-        }
+
+        // Full: the block asks again after as many executions.
+        _compiler.Unclaim(translation);
+        _cache.Drop(translation);
+        _compiler.Recount(block);
+        return false;
     }
 
     private void OnHot(CpuState* cpu)
@@ -118,11 +182,10 @@ internal sealed unsafe partial class Dispatcher
         if (translation.Dropped)
         {
             _compiler.Abandon(translation);
-            _cache.Free(translation);
             return;
         }
 
-        _cache.Install(translation, _compiler.EntriesOf(translation));
+        _cache.Install(translation, _compiler.EntriesOf(translation), _policy.OptimizeThreshold);
     }
 
     private void LeaveToInterpreter(CodeBlock block)

@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation;
+using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
@@ -24,8 +26,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private readonly CpuState* _cpu;
     private readonly TierPolicy _policy;
     private readonly Interpreter _interpreter;
-    private readonly ExitTable _exits = new();
-    private readonly LinkPool _links = new();
+    private readonly InstancePool _instances = new();
     private readonly JumpTable _jumps = new();
     private readonly ExitCounters _counters = new();
     private readonly CodeCache _cache;
@@ -35,6 +36,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _foreignWrites = new();
     private volatile Thread? _thread;
     private long _linksMade, _lookUps, _lookUpMisses;
+    private ulong _mappedAt;
 
     public Dispatcher(Platform platform, CpuState* cpu, TierPolicy policy)
     {
@@ -42,9 +44,12 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         _cpu = cpu;
         _policy = policy;
         _interpreter = new Interpreter(platform, policy.PortableFloatingPoint) { ChainLimit = (uint)policy.EarlyThreshold };
-        _cache = new CodeCache(platform, cpu, _exits, _links, _jumps, policy.RewritesUntilCool);
-        _compiler = new RegionCompiler(cpu, policy, _cache, _exits, _links, _jumps, _interpreter.JumpTargets);
-        _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile) : null;
+        _cache = new CodeCache(platform, cpu, _instances, _jumps, policy.RewritesUntilCool);
+        _compiler = new RegionCompiler(cpu, policy, _cache, _interpreter.JumpTargets);
+        _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile, _compiler.Unclaim) : null;
+        cpu->ActivateCode = LiveUnits.ActivateCode;
+        cpu->HarvestCode = LiveUnits.HarvestCode;
+        cpu->HarvestX87Code = LiveUnits.HarvestX87Code;
         platform.CodeMap.CodeWritten += OnCodeWritten;
     }
 
@@ -61,6 +66,8 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 BlocksDecoded = BlocksDecoded,
                 BlocksCompiled = _compiler.BlocksCompiled,
                 RegionsCompiled = _compiler.RegionsCompiled,
+                RegionsTakenOver = _takenOver,
+                CompileMillisecondsSaved = _nanosecondsSaved / 1e6,
                 Invalidations = _cache.Invalidations,
                 CompileMilliseconds = _compiler.Nanoseconds / 1e6,
                 IlBytes = _compiler.IlBytes,
@@ -144,7 +151,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     }
 
     /// <summary>See <see cref="Engine.List"/>.</summary>
-    public BlockListing? List(uint eip) => new BlockLister(_cpu, _policy, _cache, _compiler, _exits, _links, _jumps).List(eip);
+    public BlockListing? List(uint eip) => new BlockLister(_cpu, _policy, _cache, _compiler).List(eip);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -152,7 +159,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         _platform.CodeMap.CodeWritten -= OnCodeWritten;
         _queue?.Dispose();
         _cache.Clear();
-        _links.Dispose();
+        _instances.Dispose();
         _jumps.Dispose();
         _interpreter.Dispose();
     }
@@ -166,7 +173,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         block = recent;
         if (block is not null && block.Eip == eip && block.Mode == mode && (mode & CpuMode.Flat) != 0)
         {
-            long entry = *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+            long entry = SoftwareTlb.ExecuteEntry(cpu, eip >> 12);
             if (entry == block.ExecuteEntry)
             {
                 return true;
@@ -212,6 +219,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
             if (!decoded.CrossesPage && block.Decoded is null)
             {
                 _cache.SetDecoded(block, decoded);
+                GrantUntilLookUp(block);
             }
         }
 
@@ -235,10 +243,15 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     /// <returns>True where the rest of a block is to be interpreted: it began in a translation, and is no entry worth a translation of its own.</returns>
     private bool RunTranslated(CpuState* cpu, CodeBlock block)
     {
-        _jumps.Set(block);
-        cpu->Doing = (int)ProcessorActivity.Translated;
-        int code = ((delegate* managed<CpuState*, int>)block.Function)(cpu);
-        cpu->Doing = (int)ProcessorActivity.Dispatching;
+        int code = Call(cpu, block);
+        ExitSite site = SiteOf(cpu, code);
+        if (code >= ExitTable.FirstSite && LeftForSpan(cpu, site) is { } apart)
+        {
+            block = apart;
+            code = Call(cpu, apart);
+            site = SiteOf(cpu, code);
+        }
+
         switch (code)
         {
             case ExitTable.Continue:
@@ -250,25 +263,16 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 OnHot(cpu);
                 return false;
             case ExitTable.Remapped:
-                OnRemapped(cpu);
+                OnRemapped(cpu, block);
                 return false;
             case ExitTable.NeedsUnits:
                 OnUnitsNeeded(cpu);
                 return false;
         }
 
-        ExitSite site = _exits[code];
         cpu->Eip = site.Eip;
         SamplePoint.Visit(cpu);
-        if (site.Optimized)
-        {
-            cpu->RetiredOptimized += (uint)site.Retired;
-        }
-        else
-        {
-            cpu->RetiredQuick += (uint)site.Retired;
-        }
-
+        CountRetired(cpu, site);
         _counters.Count(cpu, _platform.CodeMap, site);
         if (site.Kind == SideExitKind.Untranslated && InterpretUntranslated(cpu))
         {
@@ -286,6 +290,64 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         }
 
         return outcome == Outcome.Completed && site.Kind != SideExitKind.Untranslated;
+    }
+
+    private int Call(CpuState* cpu, CodeBlock block)
+    {
+        _jumps.Set(block);
+        Translation translation = block.Best!;
+        bool native = translation.Code!.IsNative;
+        cpu->JumpTable = _jumps.Address(native);
+        cpu->Doing = (int)ProcessorActivity.Translated;
+        int code = native ? Enter(block.Function, cpu, translation.Instance) : ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, translation.Instance);
+        cpu->Doing = (int)ProcessorActivity.Dispatching;
+        return code;
+    }
+
+    /// <summary>Calls code that the runtime does not know: it need not wait for the thread until it is back.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private static int Enter(nint function, CpuState* cpu, nint instance) => ((delegate* unmanaged<CpuState*, nint, int>)function)(cpu, instance);
+
+    /// <summary>The site of an exit code: at once, for the translation may be gone when anything else has run.</summary>
+    private ExitSite SiteOf(CpuState* cpu, int code) =>
+        code < ExitTable.FirstSite ? default : _instances.TranslationOf(cpu->ExitInfo).Code!.Sites[code - ExitTable.FirstSite];
+
+    /// <summary>Where code was left because of what it checks together, though the access itself could be made: the translation that checks each by itself, once there is one.</summary>
+    private CodeBlock? LeftForSpan(CpuState* cpu, in ExitSite site)
+    {
+        if (site.Kind != SideExitKind.Span && !(site.Kind == SideExitKind.Memory && IsReadable(cpu, site.Memory)))
+        {
+            return null;
+        }
+
+        cpu->Eip = site.Eip;
+        if (FindApart(cpu) is not { } apart)
+        {
+            return null;
+        }
+
+        CountRetired(cpu, site);
+        _counters.Count(cpu, _platform.CodeMap, site);
+        return apart;
+    }
+
+    /// <summary>Whether a read could have gone on by itself: what it was checked together with wants more.</summary>
+    private static bool IsReadable(CpuState* cpu, in MemorySite site)
+    {
+        uint linear = site.Linear(cpu);
+        return site is { Write: false, Size: not MemorySite.Elsewhere } && !site.Crosses(linear) && SoftwareTlb.Entry(cpu, linear >> 12, MemoryAccess.Read) != 0;
+    }
+
+    private static void CountRetired(CpuState* cpu, in ExitSite site)
+    {
+        if (site.Optimized)
+        {
+            cpu->RetiredOptimized += (uint)site.Retired;
+        }
+        else
+        {
+            cpu->RetiredQuick += (uint)site.Retired;
+        }
     }
 
     /// <summary>Runs what cannot be translated here as a block of its own.</summary>
@@ -314,14 +376,16 @@ internal sealed unsafe partial class Dispatcher : IDisposable
 
     private void ConnectLink(CpuState* cpu)
     {
-        if (_links.Find(cpu->ExitInfo) is { } link && TryFind(cpu, out CodeBlock? target))
+        Link link = _instances.LinkOf(cpu->ExitInfo);
+        if (TryFind(cpu, out CodeBlock? target))
         {
             if (target.Function == 0)
             {
                 Promote(target);
             }
 
-            if (target.Function != 0)
+            // Looking the target up may have written to code.
+            if (target.Function != 0 && !link.IsFreed)
             {
                 link.Connect(target);
                 _linksMade++;
@@ -342,7 +406,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         }
     }
 
-    private void OnRemapped(CpuState* cpu)
+    private void OnRemapped(CpuState* cpu, CodeBlock called)
     {
         if (!TryFind(cpu, out CodeBlock? block))
         {
@@ -350,12 +414,45 @@ internal sealed unsafe partial class Dispatcher : IDisposable
             return;
         }
 
-        if (block.Region is { } region && ++block.Remaps % RemapsUntilDrop == 0)
+        // The one that was called, or one that it has gone on to.
+        CodeBlock left = called.Eip == cpu->Eip ? called : block;
+        if (left.Region is { } region)
         {
-            _cache.Drop(region);
+            // After a switch of address spaces most often nobody has looked the pages up yet.
+            ulong retired = cpu->RetiredOptimized + cpu->RetiredQuick + cpu->RetiredInterpreted;
+            if (retired != _mappedAt && ArePagesMapped(cpu, region))
+            {
+                _mappedAt = retired;
+                return;
+            }
+
+            if (++left.Remaps % RemapsUntilDrop == 0)
+            {
+                _cache.Drop(region);
+            }
         }
 
         Interpret(cpu, block);
+    }
+
+    private bool ArePagesMapped(CpuState* cpu, Translation region)
+    {
+        bool user = (cpu->Mode & CpuMode.User) != 0;
+        foreach ((uint page, long entry) in region.Pages)
+        {
+            // A page that isn't there is no fault: the guest has not asked for it yet.
+            if (SoftwareTlb.ExecuteEntry(cpu, page) == 0 && !_platform.TryResolve(cpu, page << 12, MemoryAccess.Execute, user, out _, out _))
+            {
+                return false;
+            }
+
+            if (SoftwareTlb.ExecuteEntry(cpu, page) != entry)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private void OnCodeWritten(uint frame, int offset, int length)

@@ -37,6 +37,7 @@ internal sealed unsafe class ExitCounters
         Put("code-write", _codeWrite);
         Put("divide", _kinds[(int)SideExitKind.Divide]);
         Put("unaligned-lock", _kinds[(int)SideExitKind.Unaligned]);
+        Put("span-cross", _kinds[(int)SideExitKind.Span]);
         Put("rare", _kinds[(int)SideExitKind.Rare]);
         for (int i = 0; i < _untranslated.Length; i++)
         {
@@ -54,11 +55,8 @@ internal sealed unsafe class ExitCounters
 
     private void CountMemory(CpuState* cpu, CodeMap codeMap, in MemorySite site)
     {
-        uint linear = site.Displacement
-            + (site.Base >= 0 ? cpu->Gpr[site.Base] : 0)
-            + (site.Index >= 0 ? cpu->Gpr[site.Index] << site.Shift : 0)
-            + (site.Segment is { } segment ? cpu->Segments[segment].Base : 0);
-        if ((linear & 0xFFF) > 4096 - (uint)site.Size)
+        uint linear = site.Linear(cpu);
+        if (site.Crosses(linear))
         {
             _pageCross++;
             return;

@@ -6,7 +6,7 @@ namespace Dbt.Translator.Cache;
 
 /// <summary>
 /// Direct-mapped table from EIP and mode to a translation's function, in native memory: emitted code looks indirect branches
-/// up in it. An entry counts only while the execute entry of its page is what it was.
+/// up in it. An entry counts only while the execute entry of its page is what it was. There is one for each kind of code.
 /// </summary>
 internal sealed unsafe class JumpTable : IDisposable
 {
@@ -19,36 +19,49 @@ internal sealed unsafe class JumpTable : IDisposable
     /// <summary>Log2 of an entry's size.</summary>
     public const int EntryShift = 5;
 
-    private readonly Entry* _entries = (Entry*)HostMemory.Reserve((Mask + 1) << EntryShift);
+    private const int TableBytes = (Mask + 1) << EntryShift;
 
-    /// <summary>Host address.</summary>
-    public nint Address => (nint)_entries;
+    private readonly byte* _tables = HostMemory.Reserve(2 * TableBytes);
 
-    /// <summary>Enters a block that has a function.</summary>
+    /// <summary>Host address of the table for one kind of code.</summary>
+    /// <param name="native">See <see cref="CompiledCode.IsNative"/>.</param>
+    public nint Address(bool native) => (nint)(_tables + (native ? TableBytes : 0));
+
+    /// <summary>Enters a block that has a translation.</summary>
     public void Set(CodeBlock block)
     {
-        Entry* entry = At(block.Eip);
-        entry->Key = Key(block.Eip, block.Mode);
-        entry->ExecuteEntry = block.ExecuteEntry;
-        entry->Function = block.Function;
+        if (block.Best is { } best && (block.Mode & CpuMode.Apart) == 0)
+        {
+            Entry* entry = At(block.Eip, best.Code!.IsNative);
+            entry->Key = Key(block.Eip, block.Mode);
+            entry->ExecuteEntry = block.ExecuteEntry;
+            entry->Function = best.Function;
+            entry->Instance = best.Instance;
+        }
     }
 
     /// <summary>Removes a block, if it is in.</summary>
     public void Remove(CodeBlock block)
     {
-        Entry* entry = At(block.Eip);
+        Remove(block, native: false);
+        Remove(block, native: true);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => HostMemory.Release(_tables, 2 * TableBytes);
+
+    private void Remove(CodeBlock block, bool native)
+    {
+        Entry* entry = At(block.Eip, native);
         if (entry->Key == Key(block.Eip, block.Mode))
         {
             *entry = default;
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => HostMemory.Release((byte*)_entries, (Mask + 1) << EntryShift);
-
     private static ulong Key(uint eip, CpuMode mode) => ((ulong)mode << 32) | eip;
 
-    private Entry* At(uint eip) => _entries + ((eip ^ (eip >> HashShift)) & Mask);
+    private Entry* At(uint eip, bool native) => (Entry*)Address(native) + ((eip ^ (eip >> HashShift)) & Mask);
 
     [StructLayout(LayoutKind.Sequential, Size = 1 << EntryShift)]
     private struct Entry
@@ -56,5 +69,6 @@ internal sealed unsafe class JumpTable : IDisposable
         public ulong Key;
         public long ExecuteEntry;
         public nint Function;
+        public nint Instance;
     }
 }

@@ -8,7 +8,7 @@ using Dbt.Translator.State;
 namespace Dbt.Translator.Cache;
 
 /// <summary>Makes translations: finds their code on the processor's thread, emits and compiles them on any.</summary>
-internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, CodeCache cache, ExitTable exits, LinkPool links, JumpTable jumps, JumpTargets targets)
+internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, CodeCache cache, JumpTargets targets)
 {
     // A block that runs once for so many executions of the entry stays outside.
     private const int RarelyTaken = 32;
@@ -16,7 +16,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     // What is larger is linked to and not taken in once more: the way there costs little of the time that is spent in it.
     private const int LargeRegion = 200;
 
-    private readonly RegionBuilder _builder = new(cpu, cache.Protect, !policy.PortableFloatingPoint && LiveUnits.IsSupported);
+    private readonly RegionBuilder _builder = new(cpu, cache.Protect, IsNativeFloatingPoint(policy));
     private long _nanoseconds, _ilBytes, _blocks, _regions;
 
     /// <summary>Processor time spent, all threads, in nanoseconds.</summary>
@@ -43,15 +43,9 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
             return null;
         }
 
-        var translation = new Translation(region, optimize);
-        if (!optimize && policy.OptimizeThreshold > 0)
-        {
-            translation.Counter = links.AddCounter(policy.OptimizeThreshold, out nint address);
-            translation.CounterAddress = address;
-        }
-
-        cache.Track(translation, region);
-        if (optimize)
+        var translation = new Translation(RegionShape.Of(region, TargetOf(optimize)), region.Pages, optimize) { Region = region };
+        cache.Track(translation);
+        if (optimize && !region.IsApart)
         {
             block.RegionSize = region.InstructionCount;
             RestartCounts(translation, region);
@@ -82,42 +76,100 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     /// <summary>Emits and compiles. Any thread.</summary>
     public void Compile(Translation translation)
     {
-        if (translation.Dropped)
+        if (translation.Code is not null)
         {
             return;
         }
 
+        if (translation.Dropped)
+        {
+            Unclaim(translation);
+            return;
+        }
+
         long start = ThreadTime.Nanoseconds;
-        var target = new EmitTarget(translation.Optimized, policy.Link, exits, jumps.Address, translation.CounterAddress, links.Add);
-        EmittedRegion emitted = RegionEmitter.Emit(translation.Region!, target);
-        translation.Compile(emitted);
+        EmittedRegion emitted = RegionEmitter.Emit(translation.Region!, TargetOf(translation.Optimized));
+        translation.Code = CompiledCode.Compile(emitted);
         long spent = ThreadTime.Nanoseconds - start;
         DbtEventSource.Log.TellCompiled(translation, spent);
         Interlocked.Add(ref _nanoseconds, spent);
         Interlocked.Add(ref _ilBytes, emitted.IlBytes);
         Interlocked.Increment(ref translation.Optimized ? ref _regions : ref _blocks);
+        if (translation.IsClaimed)
+        {
+            policy.Store!.Add(translation.Shape, translation.Code, spent);
+            Unclaim(translation);
+        }
     }
 
-    /// <summary>The blocks at which a compiled translation is entered; ends its hold on what it was made from.</summary>
+    /// <summary>It is not compiled by this engine any more, or it is done. Any thread.</summary>
+    public void Unclaim(Translation translation)
+    {
+        if (translation.IsClaimed)
+        {
+            translation.IsClaimed = false;
+            policy.Store!.Release(translation.Shape);
+        }
+    }
+
+    /// <summary>
+    /// A translation of a stored region at its place in the present address space, with its frames protected; null where a page is not
+    /// mapped, or holds other bytes.
+    /// </summary>
+    /// <param name="stored">The region.</param>
+    /// <param name="resolve">Looks a page up that has no execute entry.</param>
+    public Translation? Place(StoredRegion stored, Action<uint> resolve)
+    {
+        RegionShape shape = stored.Shape;
+        var pages = new Dictionary<uint, long>();
+
+        // Compared twice: what differs shall not lose its write entries nor be looked up, and what is the same must not change between.
+        Array.ForEach(shape.Pages, page => pages.Add(page, ExecuteEntry(page << 12)));
+        if (!shape.Matches(pages))
+        {
+            return null;
+        }
+
+        foreach (uint page in shape.Pages)
+        {
+            if (pages[page] == 0)
+            {
+                resolve(page);
+                pages[page] = ExecuteEntry(page << 12);
+                if (pages[page] == 0)
+                {
+                    return null;
+                }
+            }
+        }
+
+        var translation = new Translation(shape, pages, optimized: true);
+        cache.Track(translation);
+        if (shape.Matches(pages))
+        {
+            return translation;
+        }
+
+        cache.Drop(translation);
+        return null;
+    }
+
+    /// <summary>How a store's regions must have been emitted to be of use here.</summary>
+    public int Options { get; } = RegionShape.OptionsOf(new EmitTarget(Optimize: true, policy.Link, Counts: false), IsNativeFloatingPoint(policy));
+
+    /// <summary>How translations of a tier are emitted.</summary>
+    public EmitTarget TargetOf(bool optimize) => new(optimize, policy.Link, Counts: !optimize && policy.OptimizeThreshold > 0);
+
+    /// <summary>The blocks at which a compiled translation is entered.</summary>
     public List<CodeBlock> EntriesOf(Translation translation)
     {
-        Region region = translation.Region!;
         translation.Region = null;
         var entries = new List<CodeBlock>();
-        foreach (GuestBlock entry in region.Blocks)
+        foreach (uint eip in translation.Shape.Entries)
         {
-            if (!entry.IsEntry)
-            {
-                continue;
-            }
-
-            CodeBlock block = cache.Get((nint)(region.Pages[entry.Start >> 12] + entry.Start), entry.Start, region.Mode);
-            if (entry.Start == region.Entry)
-            {
-                block.RegionPending = false;
-                entries.Add(block);
-            }
-            else if (block.Region is null)
+            CodeBlock block = cache.Get(translation.HostOf(eip), eip, translation.Shape.Mode);
+            block.RegionPending &= eip != translation.Shape.Entry;
+            if (block.Region is null)
             {
                 entries.Add(block);
             }
@@ -129,28 +181,30 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     /// <summary>A translation that was dropped before it could be installed: its block may ask for another.</summary>
     public void Abandon(Translation translation)
     {
-        Region region = translation.Region!;
         translation.Region = null;
-        if (cache.Find((nint)(region.Pages[region.Entry >> 12] + region.Entry), region.Entry, region.Mode) is { } block)
+        if (cache.Find(translation.HostOf(translation.Shape.Entry), translation.Shape.Entry, translation.Shape.Mode) is { } block)
         {
             block.RegionPending = false;
         }
     }
 
-    /// <summary>Lets a quick block count down once more.</summary>
+    /// <summary>Lets a block count up or down once more before it asks for a region again.</summary>
     public void Recount(CodeBlock block)
     {
-        if (block.Quick is { CounterAddress: not 0 } quick)
+        block.Executions = 0;
+        if (block.Quick is { } quick)
         {
-            *(int*)quick.CounterAddress = policy.OptimizeThreshold;
+            InstancePool.Recount(quick, policy.OptimizeThreshold);
         }
     }
+
+    private static bool IsNativeFloatingPoint(TierPolicy policy) => !policy.PortableFloatingPoint && LiveUnits.IsSupported;
 
     private static bool HasLargeRegion(CodeBlock block) => block.RegionSize > LargeRegion && (block.RegionPending || block.Region is not null);
 
     private List<uint> TargetsOf(uint eip) => targets.Of((nint)(ExecuteEntry(eip) + eip), eip);
 
-    private long ExecuteEntry(uint eip) => *(long*)(cpu->Tlb + (2L * SoftwareTlb.TableBytes) + ((long)(eip >> 12) * 8));
+    private long ExecuteEntry(uint eip) => SoftwareTlb.ExecuteEntry(cpu, eip >> 12);
 
     /// <summary>
     /// Only code that runs not much more seldom than the entry is taken into a region: the rest would cost compile time for nothing. Where
@@ -160,7 +214,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     {
         bool all = policy.FirstThreshold == 0 && !policy.Quick;
         int least = policy.Quick ? 0 : entry.Executions / RarelyTaken;
-        CpuMode mode = entry.Mode;
+        CpuMode mode = entry.Mode & ~CpuMode.Apart;
         return (eip, isCall) =>
         {
             if (all && !isCall)

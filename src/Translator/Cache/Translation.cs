@@ -2,13 +2,23 @@ using Dbt.Translator.Emit;
 
 namespace Dbt.Translator.Cache;
 
-/// <summary>A compiled block or region, or one on its way to the compiler.</summary>
-internal sealed class Translation(Region region, bool optimized)
+/// <summary>A block or region at its place in an engine: compiled code and an instance for it, or one on its way to the compiler.</summary>
+/// <param name="shape">What it is made from.</param>
+/// <param name="pages">Execute entries of its pages.</param>
+/// <param name="optimized">Which tier.</param>
+internal sealed class Translation(RegionShape shape, Dictionary<uint, long> pages, bool optimized)
 {
-    private object? _method;
+    /// <summary>What it is made from.</summary>
+    public RegionShape Shape { get; } = shape;
 
-    /// <summary>What it is made from; dropped once it is installed.</summary>
-    public Region? Region { get; set; } = region;
+    /// <summary>Execute entries of its pages, while it runs.</summary>
+    public Dictionary<uint, long> Pages { get; } = pages;
+
+    /// <summary>What is to be compiled; dropped once it is.</summary>
+    public Region? Region { get; set; }
+
+    /// <summary>It may be compiled by nobody else meanwhile: see <see cref="CodeStore.TryClaim"/>.</summary>
+    public bool IsClaimed { get; set; }
 
     /// <summary>Which tier.</summary>
     public bool Optimized { get; } = optimized;
@@ -16,48 +26,30 @@ internal sealed class Translation(Region region, bool optimized)
     /// <summary>Its code was written: it must not be installed, or not run any more.</summary>
     public bool Dropped { get; set; }
 
+    /// <summary>Blocks lead to it, or did.</summary>
+    public bool Installed { get; set; }
+
     /// <summary>On its way: neither installed nor dropped yet. On the processor's thread.</summary>
-    public bool IsPending => Region is not null && !Dropped;
+    public bool IsPending => !Installed && !Dropped;
 
-    /// <summary>The code, 0 until compiled.</summary>
-    public nint Function { get; private set; }
+    /// <summary>The code, null until compiled.</summary>
+    public CompiledCode? Code { get; set; }
 
-    /// <summary>Length of its IL, 0 until emitted.</summary>
-    public int IlBytes { get; private set; }
+    /// <summary>First byte of the code, 0 until compiled.</summary>
+    public nint Function => Code?.Function ?? 0;
+
+    /// <summary>Address of its instance, 0 while it has none.</summary>
+    public nint Instance { get; set; }
 
     /// <summary>The blocks at which it may be entered.</summary>
     public List<CodeBlock> Entries { get; } = [];
 
     /// <summary>Links that leave it.</summary>
-    public List<Link> Links { get; private set; } = [];
-
-    /// <summary>Its exit codes.</summary>
-    public List<int> ExitCodes { get; private set; } = [];
+    public List<Link> Links { get; } = [];
 
     /// <summary>Frames whose bytes it was made from.</summary>
     public List<uint> Frames { get; } = [];
 
-    /// <summary>Number of the cell with its counter, or -1.</summary>
-    public int Counter { get; set; } = -1;
-
-    /// <summary>Address of its counter, or 0.</summary>
-    public nint CounterAddress { get; set; }
-
-    /// <summary>Compiles what was emitted. Any thread.</summary>
-    public void Compile(EmittedRegion emitted)
-    {
-        Links = emitted.Links;
-        IlBytes = emitted.IlBytes;
-        ExitCodes = emitted.ExitCodes;
-        Function = DynamicMethodFactory.Compile(emitted.Method);
-        _method = emitted.Method;
-    }
-
-    /// <summary>Lets the code go; nothing can reach it any more.</summary>
-    public void Release()
-    {
-        GC.KeepAlive(_method);
-        _method = null;
-        Function = 0;
-    }
+    /// <summary>Host address of an EIP in it.</summary>
+    public nint HostOf(uint eip) => (nint)(Pages[eip >> 12] + eip);
 }

@@ -11,13 +11,13 @@ namespace Dbt.Translator.Diagnostics;
 /// Makes listings. What runs keeps neither its IL nor the region that it was made from, so a block is emitted and compiled anew by the same
 /// rules, and thrown away: guest code, IL and host code of a listing belong together, and nothing has to be kept for it.
 /// </summary>
-internal sealed unsafe class BlockLister(CpuState* cpu, TierPolicy policy, CodeCache cache, RegionCompiler compiler, ExitTable exits, LinkPool links, JumpTable jumps)
+internal sealed unsafe class BlockLister(CpuState* cpu, TierPolicy policy, CodeCache cache, RegionCompiler compiler)
 {
     /// <summary>Lists the block at an EIP.</summary>
     /// <returns>Null where nothing is mapped there, or it isn't translated.</returns>
     public BlockListing? List(uint eip)
     {
-        long entry = *(long*)(cpu->Tlb + ((nint)MemoryAccess.Execute * SoftwareTlb.TableBytes) + ((nint)(eip >> 12) * 8));
+        long entry = SoftwareTlb.ExecuteEntry(cpu, eip >> 12);
         if (entry == 0 || (cpu->Mode & CpuMode.Flat) == 0 || !Translatable.IsModeTranslated(cpu->Mode))
         {
             return null;
@@ -32,14 +32,13 @@ internal sealed unsafe class BlockLister(CpuState* cpu, TierPolicy policy, CodeC
 
         Region region = translation.Region!;
         var marks = new List<(int Offset, uint Eip)>();
-        var target = new EmitTarget(optimize, policy.Link, exits, jumps.Address, translation.CounterAddress, links.Add) { Marks = marks };
-        EmittedRegion emitted = RegionEmitter.Emit(region, target);
+        EmittedRegion emitted = RegionEmitter.Emit(region, compiler.TargetOf(optimize) with { Marks = marks });
         IReadOnlyList<IlLine> il = IlReader.Read(emitted.Method);
-        translation.Compile(emitted);
-        IReadOnlyList<string> host = HostCode.Read(translation.Function, out int hostBytes);
+        var code = CompiledCode.Compile(emitted);
+        IReadOnlyList<string> host = HostCode.Read(code.Function, out int hostBytes);
+        code.KeepAlive();
         var listing = new BlockListing(Title(block, region, emitted, hostBytes), [.. Rows(region, il, marks)], host);
         cache.Drop(translation);
-        cache.Free(translation);
         return listing;
     }
 

@@ -28,6 +28,8 @@ public sealed class CounterTotals
         sum.BlocksDecoded += engine.BlocksDecoded;
         sum.BlocksCompiled += engine.BlocksCompiled;
         sum.RegionsCompiled += engine.RegionsCompiled;
+        sum.RegionsTakenOver += engine.RegionsTakenOver;
+        sum.CompileMillisecondsSaved += engine.CompileMillisecondsSaved;
         sum.Invalidations += engine.Invalidations;
         sum.CompileMilliseconds += engine.CompileMilliseconds;
         sum.IlBytes += engine.IlBytes;

@@ -63,7 +63,7 @@ public sealed class DbtEventSource : EventSource
     {
         if (IsEnabled(EventLevel.Informational, Keywords.Compilation) && translation.Region is { } region)
         {
-            Compiled(region.Entry, translation.Optimized ? 1 : 0, region.InstructionCount, translation.IlBytes, nanoseconds);
+            Compiled(region.Entry, translation.Optimized ? 1 : 0, region.InstructionCount, translation.Code!.IlBytes, nanoseconds);
         }
     }
 

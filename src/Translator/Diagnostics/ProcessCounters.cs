@@ -19,6 +19,8 @@ internal sealed class ProcessCounters : IDisposable
         Rate("blocks-decoded", "Blocks decoded", totals => totals.Engines.BlocksDecoded);
         Rate("blocks-compiled", "Quick blocks compiled", totals => totals.Engines.BlocksCompiled);
         Rate("regions-compiled", "Regions compiled", totals => totals.Engines.RegionsCompiled);
+        Rate("regions-taken-over", "Regions taken over, compiled before", totals => totals.Engines.RegionsTakenOver);
+        Rate("compile-time-saved", "Time in the compiler that those took then", totals => totals.Engines.CompileMillisecondsSaved, "ms");
         Rate("il-bytes", "IL emitted", totals => totals.Engines.IlBytes, "B");
         Rate("compile-time", "Time in the compiler", totals => totals.Engines.CompileMilliseconds, "ms");
         Gauge("compile-queue", "Regions that wait for the compiler", totals => totals.Engines.QueueLength);

@@ -48,6 +48,7 @@ internal static unsafe class EmitMethods
         }
 
         CpuState.Free(state);
+        Cache.HostHelpers.Shared.Add(method);
         return method;
     }
 

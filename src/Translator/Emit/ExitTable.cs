@@ -9,6 +9,9 @@ internal enum SideExitKind
     /// <summary>A memory access that the software TLB does not allow as it is: see <see cref="MemorySite"/>.</summary>
     Memory,
 
+    /// <summary>Accesses that are checked together (<see cref="Spans.Span"/>) lie on two pages. The code from there on is to run with each checked by itself.</summary>
+    Span,
+
     /// <summary>The instruction, or this form of it, is not translated.</summary>
     Untranslated,
 
@@ -30,7 +33,20 @@ internal enum SideExitKind
 /// <param name="Segment">Segment register whose base is added, or null in flat segments.</param>
 /// <param name="Size">Bytes.</param>
 /// <param name="Write">Whether it writes.</param>
-internal readonly record struct MemorySite(sbyte Base, sbyte Index, byte Shift, uint Displacement, SegmentIndex? Segment, byte Size, bool Write);
+internal readonly unsafe record struct MemorySite(sbyte Base, sbyte Index, byte Shift, uint Displacement, SegmentIndex? Segment, byte Size, bool Write)
+{
+    /// <summary>The size of an access that is not where the operand says, but at a distance from there which a register holds (bit strings).</summary>
+    public const byte Elsewhere = 0;
+
+    /// <summary>The linear address, by the registers as they are.</summary>
+    public uint Linear(CpuState* cpu) => Displacement
+        + (Base >= 0 ? cpu->Gpr[Base] : 0)
+        + (Index >= 0 ? cpu->Gpr[Index] << Shift : 0)
+        + (Segment is { } segment ? cpu->Segments[segment].Base : 0);
+
+    /// <summary>Whether it lies on two pages.</summary>
+    public bool Crosses(uint linear) => (linear & 0xFFF) > 4096 - (uint)Size;
+}
 
 /// <summary>One place where translated code leaves.</summary>
 /// <param name="Kind">Why.</param>
@@ -42,8 +58,8 @@ internal readonly record struct MemorySite(sbyte Base, sbyte Index, byte Shift, 
 internal readonly record struct ExitSite(SideExitKind Kind, uint Eip, int Retired, bool Optimized, Mnemonic Mnemonic, MemorySite Memory);
 
 /// <summary>
-/// Numbers for the exits of all translations of an engine. A block function that leaves through one returns
-/// <see cref="FirstSite"/> plus its number. Thread-safe, because background compilation takes numbers too.
+/// What a block function returns, and its exits. One that leaves through a site returns <see cref="FirstSite"/> plus its number, with its
+/// instance in ExitInfo.
 /// </summary>
 internal sealed class ExitTable
 {
@@ -65,44 +81,13 @@ internal sealed class ExitTable
     /// <summary>Codes from here on are sites; EIP is in the site.</summary>
     public const int FirstSite = 16;
 
-    private readonly Lock _lock = new();
-    private readonly Stack<int> _free = new();
-    private ExitSite[] _sites = new ExitSite[1024];
-    private int _next;
-
-    /// <summary>The site of an exit code.</summary>
-    public ref readonly ExitSite this[int code] => ref _sites[code - FirstSite];
+    /// <summary>The sites of a translation by number.</summary>
+    public List<ExitSite> Sites { get; } = [];
 
     /// <summary>Takes a code for a site.</summary>
     public int Add(in ExitSite site)
     {
-        lock (_lock)
-        {
-            if (!_free.TryPop(out int number))
-            {
-                number = _next++;
-                if (number == _sites.Length)
-                {
-                    ExitSite[] larger = new ExitSite[number * 2];
-                    _sites.CopyTo(larger, 0);
-                    Volatile.Write(ref _sites, larger);
-                }
-            }
-
-            _sites[number] = site;
-            return number + FirstSite;
-        }
-    }
-
-    /// <summary>Gives codes back, when their translation is dropped.</summary>
-    public void Free(List<int> codes)
-    {
-        lock (_lock)
-        {
-            foreach (int code in codes)
-            {
-                _free.Push(code - FirstSite);
-            }
-        }
+        Sites.Add(site);
+        return Sites.Count - 1 + FirstSite;
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Dbt.Translator.Interpretation.Operations;
 using Dbt.Translator.State;
 
@@ -7,6 +8,7 @@ namespace Dbt.Translator.Emit;
 internal static class FlagMath
 {
     /// <summary>ADD and ADC: the carries out of each bit follow from operands and result, so the carry in is not needed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Add(uint a, uint b, uint result, int size)
     {
         uint carries = (a & b) | ((a | b) & ~result);
@@ -14,6 +16,7 @@ internal static class FlagMath
     }
 
     /// <summary>SUB, CMP and SBB: likewise by the borrows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Subtract(uint a, uint b, uint result, int size)
     {
         uint borrows = (~a & b) | ((~a | b) & result);
@@ -21,6 +24,7 @@ internal static class FlagMath
     }
 
     /// <summary>INC with the CF of before.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Increment(uint result, uint carry, int size) =>
         carry
         | LazyFlags.ZeroSignParity(result, size)
@@ -28,6 +32,7 @@ internal static class FlagMath
         | (result == 1u << ((size * 8) - 1) ? Flags.Of : 0);
 
     /// <summary>DEC with the CF of before.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Decrement(uint result, uint carry, int size) =>
         carry
         | LazyFlags.ZeroSignParity(result, size)
@@ -35,6 +40,7 @@ internal static class FlagMath
         | (result == (1u << ((size * 8) - 1)) - 1 ? Flags.Of : 0);
 
     /// <summary>The status after a shift or rotate of a zero-extended value, given the status before.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Shift<TShift>(uint value, int count, int size, uint before)
         where TShift : struct, IShift
     {
@@ -50,6 +56,7 @@ internal static class FlagMath
     }
 
     /// <summary>The result of a rotate.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint ShiftResult<TShift>(uint value, int count, int size, uint carryIn)
         where TShift : struct, IShift
     {
@@ -58,6 +65,7 @@ internal static class FlagMath
     }
 
     /// <summary>The status after a 32-bit SHLD (<paramref name="left"/> 1) or SHRD.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint DoubleShift(uint a, uint b, uint result, int count, int left, uint before)
     {
         if (count == 0)

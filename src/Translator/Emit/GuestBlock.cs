@@ -11,6 +11,9 @@ internal sealed class GuestBlock(uint start)
     /// <summary>The instructions; the last may be a branch.</summary>
     public List<Instruction> Instructions { get; } = [];
 
+    /// <summary>Their bytes, as they were decoded.</summary>
+    public byte[] Bytes { get; set; } = [];
+
     /// <summary>EIP after the last instruction.</summary>
     public uint End { get; set; }
 

@@ -10,6 +10,7 @@ internal static unsafe class HostStubs
 
     private static readonly Lock Gate = new();
     private static readonly Dictionary<string, nint> Known = [];
+    private static readonly Dictionary<nint, byte[]> Codes = [];
     private static byte* _memory;
     private static int _used;
 
@@ -19,7 +20,13 @@ internal static unsafe class HostStubs
     {
         using var stream = new MemoryStream();
         assembler.Assemble(new StreamCodeWriter(stream), 0);
-        byte[] code = stream.ToArray();
+        return Place(stream.ToArray());
+    }
+
+    /// <summary>Where the code is; 0 where there is no more room.</summary>
+    /// <param name="code">Code that runs anywhere.</param>
+    public static nint Place(byte[] code)
+    {
         string key = Convert.ToHexString(code);
         lock (Gate)
         {
@@ -42,7 +49,17 @@ internal static unsafe class HostStubs
             code.CopyTo(new Span<byte>((void*)address, code.Length));
             _used += (code.Length + 15) & ~15;
             Known.Add(key, address);
+            Codes.Add(address, code);
             return address;
+        }
+    }
+
+    /// <summary>The code at an address that <see cref="Place(byte[])"/> returned.</summary>
+    public static byte[] CodeOf(nint address)
+    {
+        lock (Gate)
+        {
+            return Codes[address];
         }
     }
 }

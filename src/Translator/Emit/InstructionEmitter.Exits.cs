@@ -1,6 +1,4 @@
 using System.Reflection.Emit;
-using Dbt.Translator.Cache;
-using Dbt.Translator.Interpretation.Native;
 using Iced.Intel;
 using Label = System.Reflection.Emit.Label;
 
@@ -42,11 +40,8 @@ internal sealed partial class InstructionEmitter
     /// <summary>The code that a side exit returns.</summary>
     public LocalBuilder CodeLocal => _code;
 
-    /// <summary>Exit codes taken.</summary>
-    public List<int> ExitCodes { get; } = [];
-
-    /// <summary>Links made.</summary>
-    public List<Link> Links { get; } = [];
+    /// <summary>What the translation's instance holds.</summary>
+    public InstanceLayout Instance { get; }
 
     /// <summary>Whether any indirect branch was emitted.</summary>
     public bool UsesIndirect { get; private set; }
@@ -56,9 +51,6 @@ internal sealed partial class InstructionEmitter
 
     /// <summary>Where an indirect branch goes: the region's own entries first. Set by the region emitter.</summary>
     public Label IndirectTarget { get; set; }
-
-    /// <summary>Makes links; set by the region emitter.</summary>
-    public required Func<uint, Link> MakeLink { get; init; }
 
     /// <summary>A place to branch to, with an empty IL stack, that leaves the instruction to the interpreter.</summary>
     public Label SideExit(SideExitKind kind) => SideExit(kind, default);
@@ -79,9 +71,7 @@ internal sealed partial class InstructionEmitter
         LoadState(StateLayout.LiveUnits, OpCodes.Ldind_I4);
         Il.Emit(OpCodes.Brfalse, leave);
         Il.Emit(OpCodes.Ldarg_0);
-        Il.Emit(OpCodes.Ldc_I8, (long)LiveUnits.HarvestCode);
-        Il.Emit(OpCodes.Conv_I);
-        Il.EmitCalli(OpCodes.Calli, System.Reflection.CallingConventions.Standard, typeof(void), DynamicMethodFactory.Parameters, null);
+        CallHost(StateLayout.HarvestCode, typeof(void), typeof(nint));
         Il.MarkLabel(leave);
         Il.Emit(OpCodes.Ldloc, _code);
         Il.Emit(OpCodes.Ret);
@@ -98,7 +88,6 @@ internal sealed partial class InstructionEmitter
         Label label = Il.DefineLabel();
         FlagValue flags = Flags;
         int code = _exits.Add(new ExitSite(kind, Eip, Position, Optimized, _mnemonic, site));
-        ExitCodes.Add(code);
         Defer(() =>
         {
             Il.MarkLabel(label);
@@ -268,10 +257,8 @@ internal sealed partial class InstructionEmitter
     {
         Constant((int)target);
         Il.Emit(OpCodes.Stloc, EipLocal);
-        Link link = MakeLink(target);
-        Links.Add(link);
         UsesLinks = true;
-        Il.Emit(OpCodes.Ldc_I8, (long)link.Address);
+        InstanceAddress(Instance.AddLink(target));
         Il.Emit(OpCodes.Stloc, LinkLocal);
         LeaveWithFlags(flags, Linked);
     }

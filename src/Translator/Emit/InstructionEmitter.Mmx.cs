@@ -117,9 +117,7 @@ internal sealed partial class InstructionEmitter
         Il.Emit(OpCodes.Brtrue, live);
         Il.Emit(OpCodes.Ldarg_0);
         Constant((int)LiveUnit.X87);
-        Il.Emit(OpCodes.Ldc_I8, (long)LiveUnits.ActivateCode);
-        Il.Emit(OpCodes.Conv_I);
-        Il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(int), [typeof(nint), typeof(int)], null);
+        CallHost(StateLayout.ActivateCode, typeof(int), typeof(nint), typeof(int));
         Il.Emit(OpCodes.Brfalse, SideExit(SideExitKind.Rare));
         Il.MarkLabel(live);
     }
@@ -132,9 +130,7 @@ internal sealed partial class InstructionEmitter
         {
             Il.Emit(OpCodes.Brfalse, memory);
             Il.Emit(OpCodes.Ldarg_0);
-            Il.Emit(OpCodes.Ldc_I8, (long)LiveUnits.HarvestX87Code);
-            Il.Emit(OpCodes.Conv_I);
-            Il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(void), [typeof(nint)], null);
+            CallHost(StateLayout.HarvestX87Code, typeof(void), typeof(nint));
         }
         else
         {

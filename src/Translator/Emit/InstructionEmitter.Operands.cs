@@ -115,36 +115,38 @@ internal sealed partial class InstructionEmitter
     /// <summary>The same for the operand moved by a byte offset that is in a local (bit strings).</summary>
     public LocalBuilder Host(in Instruction instruction, int size, bool write, Value offset)
     {
-        LocalBuilder linear = Linear(instruction, offset);
-        return _memory.EmitHostAddress(this, linear, size, write, MemoryExit(SiteOf(instruction, size, write)));
+        MemorySite site = SiteOf(instruction, size, write);
+        if (offset.Kind == ValueKind.Local)
+        {
+            return _memory.EmitHostAddress(this, Linear(site, offset), size, write, MemoryExit(site with { Size = MemorySite.Elsewhere }));
+        }
+
+        return SpanHost(site) ?? _memory.EmitHostAddress(this, Linear(site, default), size, write, MemoryExit(site));
     }
 
     /// <summary>The host address of a memory operand that must be aligned on its size. May leave.</summary>
     public LocalBuilder HostAligned(in Instruction instruction, int size, bool write)
     {
-        LocalBuilder linear = Linear(instruction, default);
-        return _memory.EmitHostAddress(this, linear, size, write, MemoryExit(SiteOf(instruction, size, write)), SideExit(SideExitKind.Rare));
+        MemorySite site = SiteOf(instruction, size, write);
+        if (SpanHost(site) is not { } host)
+        {
+            return _memory.EmitHostAddress(this, Linear(site, default), size, write, MemoryExit(site), SideExit(SideExitKind.Rare));
+        }
+
+        // A page has the same alignment on both sides.
+        Il.Emit(OpCodes.Ldloc, host);
+        Il.Emit(OpCodes.Conv_I4);
+        Constant(size - 1);
+        Il.Emit(OpCodes.And);
+        Il.Emit(OpCodes.Brtrue, SideExit(SideExitKind.Rare));
+        return host;
     }
 
-    /// <summary>The host address of [register + displacement] in the flat segments, checked. May leave.</summary>
+    /// <summary>The host address of what a register points to, displaced, checked. May leave.</summary>
     public LocalBuilder Host(Gpr register, int displacement, int size, bool write)
     {
-        LocalBuilder linear = Temp(typeof(ulong));
-        if (displacement == 0)
-        {
-            PushWide(Value.Register((int)register));
-        }
-        else
-        {
-            Push(Value.Register((int)register));
-            Constant(displacement);
-            Il.Emit(OpCodes.Add);
-            Il.Emit(OpCodes.Conv_U8);
-        }
-
-        Il.Emit(OpCodes.Stloc, linear);
         var site = new MemorySite((sbyte)register, -1, 0, (uint)displacement, null, (byte)size, write);
-        return _memory.EmitHostAddress(this, linear, size, write, MemoryExit(site));
+        return SpanHost(site) ?? _memory.EmitHostAddress(this, Linear(site, default), size, write, MemoryExit(site));
     }
 
     /// <summary>Reads guest memory at a checked host address, zero-extended.</summary>
@@ -226,29 +228,67 @@ internal sealed partial class InstructionEmitter
         }
     }
 
-    private LocalBuilder Linear(in Instruction instruction, Value offset)
+    /// <summary>The linear address of an access in a 64-bit local.</summary>
+    private LocalBuilder Linear(in MemorySite site, Value offset)
     {
         LocalBuilder linear = Temp(typeof(ulong));
-        SegmentIndex? segment = BasedSegment(instruction.MemorySegment);
-        if (segment is null && offset.Kind != ValueKind.Local && instruction.MemoryIndex == Iced.Intel.Register.None
-            && instruction.MemoryBase != Iced.Intel.Register.None && instruction.MemoryDisplacement32 == 0)
+        if (site is { Base: >= 0, Index: < 0, Segment: null, Displacement: 0 } && offset.Kind != ValueKind.Local)
         {
-            PushWide(Value.Register(NumberOf(instruction.MemoryBase)));
+            PushWide(Value.Register(site.Base));
+            Il.Emit(OpCodes.Stloc, linear);
+            return linear;
         }
-        else
+
+        bool any = false;
+        if (site.Base >= 0)
         {
-            PushEffectiveAddress(instruction, offset);
-            if (segment is { } based)
+            Push(Value.Register(site.Base));
+            any = true;
+        }
+
+        if (site.Index >= 0)
+        {
+            Push(Value.Register(site.Index));
+            if (site.Shift > 0)
             {
-                LoadState(StateLayout.SegmentBase(based), OpCodes.Ldind_I4);
-                Il.Emit(OpCodes.Add);
+                Constant(site.Shift);
+                Il.Emit(OpCodes.Shl);
             }
 
-            Il.Emit(OpCodes.Conv_U8);
+            any = AddIf(any);
         }
 
+        if (site.Displacement != 0 || !any)
+        {
+            Constant((int)site.Displacement);
+            any = AddIf(any);
+        }
+
+        if (offset.Kind == ValueKind.Local)
+        {
+            Push(offset);
+            AddIf(any);
+        }
+
+        if (site.Segment is { } segment)
+        {
+            LoadState(StateLayout.SegmentBase(segment), OpCodes.Ldind_I4);
+            Il.Emit(OpCodes.Add);
+        }
+
+        Il.Emit(OpCodes.Conv_U8);
         Il.Emit(OpCodes.Stloc, linear);
         return linear;
+    }
+
+    private bool AddIf(bool second)
+    {
+        if (second)
+        {
+            Il.Emit(OpCodes.Add);
+        }
+
+        return true;
     }
 
     private static SegmentIndex? BasedSegment(Register segment) => segment switch
@@ -258,7 +298,8 @@ internal sealed partial class InstructionEmitter
         _ => null,
     };
 
-    private static MemorySite SiteOf(in Instruction instruction, int size, bool write) => new(
+    /// <summary>A memory operand, as exits tell of it.</summary>
+    public static MemorySite SiteOf(in Instruction instruction, int size, bool write) => new(
         (sbyte)(instruction.MemoryBase == Iced.Intel.Register.None ? -1 : NumberOf(instruction.MemoryBase)),
         (sbyte)(instruction.MemoryIndex == Iced.Intel.Register.None ? -1 : NumberOf(instruction.MemoryIndex)),
         (byte)System.Numerics.BitOperations.Log2((uint)Math.Max(1, instruction.MemoryIndexScale)),

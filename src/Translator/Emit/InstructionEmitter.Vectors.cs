@@ -48,7 +48,7 @@ internal sealed partial class InstructionEmitter
         if (MustHideConstants)
         {
             _opaqueZero = Il.DeclareLocal(typeof(int));
-            Il.Emit(OpCodes.Ldc_I8, (long)OpaqueConstants.Zero);
+            StateAddress(StateLayout.OpaqueZeros);
             Il.Emit(OpCodes.Volatile);
             Il.Emit(OpCodes.Ldind_I4);
             Il.Emit(OpCodes.Stloc, _opaqueZero);
@@ -172,7 +172,7 @@ internal sealed partial class InstructionEmitter
             return;
         }
 
-        Il.Emit(OpCodes.Ldc_I8, (long)(ones ? OpaqueConstants.Ones : OpaqueConstants.Zero));
+        StateAddress(ones ? StateLayout.OpaqueOnes : StateLayout.OpaqueZeros);
         Il.Emit(OpCodes.Volatile);
         Il.Emit(OpCodes.Ldobj, typeof(Vector128<byte>));
     }

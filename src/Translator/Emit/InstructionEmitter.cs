@@ -21,12 +21,13 @@ internal sealed partial class InstructionEmitter
     private FlagValue _flagsBefore = StateFlags.Instance;
     private bool _freshFlags, _deferring;
 
-    public InstructionEmitter(ILGenerator il, Region region, MemoryEmitter memory, ExitTable exits)
+    public InstructionEmitter(ILGenerator il, Region region, MemoryEmitter memory, ExitTable exits, InstanceLayout instance)
     {
         Il = il;
         Region = region;
         _memory = memory;
         _exits = exits;
+        Instance = instance;
         _locals = new LocalPool(il);
         _deferredLocals = new LocalPool(il);
         _sideExit = il.DefineLabel();
@@ -87,6 +88,7 @@ internal sealed partial class InstructionEmitter
         _mmx = block.MmxOnEntry;
         Flags = block.EntryFlags ?? StateFlags.Instance;
         _locals.Restart(Flags);
+        BeginSpans(block);
         _flagsBefore = Flags;
         _freshFlags = false;
         Il.MarkLabel(block.Label);
@@ -257,6 +259,30 @@ internal sealed partial class InstructionEmitter
         }
     }
 
+    /// <summary>Pushes the address of a field of the translation's instance.</summary>
+    public void InstanceAddress(int offset)
+    {
+        Il.Emit(OpCodes.Ldarg_1);
+        Constant(offset);
+        Il.Emit(OpCodes.Conv_I);
+        Il.Emit(OpCodes.Add);
+    }
+
+    /// <summary>Calls host code whose address is in a field of the processor's state; its arguments have been pushed.</summary>
+    public void CallHost(int field, Type result, params Type[] parameters)
+    {
+        LoadState(field, OpCodes.Ldind_I);
+        Il.EmitCalli(OpCodes.Calli, System.Reflection.CallingConventions.Standard, result, parameters, null);
+    }
+
+    /// <summary>Calls host code made for this translation; its arguments have been pushed.</summary>
+    public void CallStub(nint stub, Type result, params Type[] parameters)
+    {
+        InstanceAddress(Instance.AddStub(stub));
+        Il.Emit(OpCodes.Ldind_I);
+        Il.EmitCalli(OpCodes.Calli, System.Reflection.CallingConventions.Standard, result, parameters, null);
+    }
+
     /// <summary>The local of a guest register.</summary>
     public LocalBuilder RegisterLocal(int number)
     {
@@ -298,6 +324,9 @@ internal sealed partial class InstructionEmitter
         _deferring = false;
         _deferred.Clear();
     }
+
+    /// <summary>Whether code that was put off is being written.</summary>
+    public bool IsDeferring => _deferring;
 
     /// <summary>Puts code off to the end of the method.</summary>
     public void Defer(Action emit) => _deferred.Add(emit);

@@ -1,4 +1,7 @@
+using Dbt.Translator.Instructions;
+using Dbt.Translator.Interpretation;
 using Dbt.Translator.State;
+using Iced.Intel;
 
 namespace Dbt.Translator.Emit;
 
@@ -16,6 +19,12 @@ internal sealed class Region(uint entry, CpuMode mode, bool nativeFloatingPoint)
 
     /// <summary>The mode it is translated for.</summary>
     public CpuMode Mode { get; } = mode;
+
+    /// <summary>Each access is checked by itself: what spans check together lies across pages here, see <see cref="SideExitKind.Span"/>.</summary>
+    public bool IsApart { get; init; }
+
+    /// <summary>The mode in its entry's key.</summary>
+    public CpuMode KeyMode => IsApart ? Mode | CpuMode.Apart : Mode;
 
     /// <summary>The blocks in emission order; the first is the entry.</summary>
     public List<GuestBlock> Blocks { get; } = [];
@@ -43,4 +52,13 @@ internal sealed class Region(uint entry, CpuMode mode, bool nativeFloatingPoint)
 
     /// <summary>Guest instructions held.</summary>
     public int InstructionCount { get; set; }
+
+    /// <summary>Notes the opcode of an instruction that was decoded, where it is the x87 unit's.</summary>
+    public void NoteX87(in Instruction instruction, ReadOnlySpan<byte> bytes)
+    {
+        if (InstructionTable.Lookup(instruction) is { TestClass: TestClass.Fpu })
+        {
+            X87Opcodes[instruction.IP32] = (ushort)Interpreter.CoprocessorOpcode(bytes);
+        }
+    }
 }

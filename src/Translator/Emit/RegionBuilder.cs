@@ -23,6 +23,8 @@ internal sealed unsafe class RegionBuilder
     private readonly GuestCodeReader _reader;
     private readonly Decoder _decoder;
     private readonly Dictionary<uint, Instruction> _instructions = [];
+    private readonly Dictionary<uint, int> _places = [];
+    private readonly List<byte> _bytes = [];
 
     /// <param name="cpu">The processor.</param>
     /// <param name="protect">Makes writes to the page at a host address noticed; called before its bytes are read.</param>
@@ -51,7 +53,7 @@ internal sealed unsafe class RegionBuilder
     /// <summary>How many instructions from <paramref name="entry"/> on are not translated; at least 1.</summary>
     public int CountUntranslatable(uint entry, CpuMode mode)
     {
-        var region = new Region(entry, mode, _nativeFloatingPoint);
+        var region = new Region(entry, mode & ~CpuMode.Apart, _nativeFloatingPoint) { IsApart = (mode & CpuMode.Apart) != 0 };
         _reader.Reset();
         uint address = entry;
         for (int count = 0; count < MaxBlockInstructions; count++)
@@ -72,9 +74,11 @@ internal sealed unsafe class RegionBuilder
 
     private Region? Build(uint entry, CpuMode mode, int maxInstructions, bool single, Func<uint, bool, bool> follow, Func<uint, List<uint>> targetsOf)
     {
-        var region = new Region(entry, mode, _nativeFloatingPoint);
+        var region = new Region(entry, mode & ~CpuMode.Apart, _nativeFloatingPoint) { IsApart = (mode & CpuMode.Apart) != 0 };
         _reader.Reset();
         _instructions.Clear();
+        _places.Clear();
+        _bytes.Clear();
         var leaders = new HashSet<uint> { entry };
         var calls = new List<(uint Target, uint Behind)>();
         var resumed = new List<uint>();
@@ -107,15 +111,15 @@ internal sealed unsafe class RegionBuilder
         Connect(region);
         MarkEntries(region, calls, resumed, jumps);
         Order(region);
-        foreach ((uint page, long value) in _reader.Pages)
+        foreach (GuestBlock block in region.Blocks)
         {
-            if (value != 0)
-            {
-                region.Pages.Add(page, value);
-            }
+            AddPage(block.Start >> 12);
+            AddPage((block.End - 1) >> 12);
         }
 
         return region;
+
+        void AddPage(uint page) => region.Pages.TryAdd(page, _reader.Pages[page]);
     }
 
     private void DecodeRun(
@@ -138,10 +142,9 @@ internal sealed unsafe class RegionBuilder
             }
 
             _instructions.Add(address, instruction);
-            if (InstructionTable.Lookup(instruction) is { TestClass: TestClass.Fpu })
-            {
-                region.X87Opcodes[address] = (ushort)Interpreter.CoprocessorOpcode(_reader.Bytes);
-            }
+            _places.Add(address, _bytes.Count);
+            _bytes.AddRange(_reader.Bytes);
+            region.NoteX87(instruction, _reader.Bytes);
 
             uint next = (uint)instruction.NextIP;
             if (Translatable.Routine(instruction, region) is null)
@@ -233,12 +236,14 @@ internal sealed unsafe class RegionBuilder
             }
 
             block.End = address;
+            block.Bytes = [.. block.Instructions.SelectMany(instruction => _bytes.GetRange(_places[instruction.IP32], instruction.Length))];
             region.ByStart.Add(leader, block);
             region.InstructionCount += block.Instructions.Count;
         }
     }
 
-    private static void Connect(Region region)
+    /// <summary>Fills in which block goes on to which.</summary>
+    public static void Connect(Region region)
     {
         foreach (GuestBlock block in region.ByStart.Values)
         {

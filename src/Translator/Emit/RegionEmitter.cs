@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Reflection.Emit;
 using Dbt.Translator.Cache;
+using Dbt.Translator.Emit.Spans;
 using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.State;
 using Iced.Intel;
@@ -31,8 +32,6 @@ internal static unsafe class RegionEmitter
 
             // A routine refused a form: the flag analysis must know that the region may leave there.
             target.Marks?.Clear();
-            target.Exits.Free(emitted.ExitCodes);
-            emitted.Links.ForEach(link => link.Free());
         }
     }
 
@@ -41,7 +40,9 @@ internal static unsafe class RegionEmitter
         DynamicMethod method = DynamicMethodFactory.Create($"g_{region.Entry:x8}", target.Optimize);
         ILGenerator il = method.GetILGenerator(region.InstructionCount * 96);
         MemoryEmitter memory = new DirectTableEmitter();
-        var e = new InstructionEmitter(il, region, memory, target.Exits) { MakeLink = target.MakeLink, Optimized = target.Optimize, Marks = target.Marks };
+        var exits = new ExitTable();
+        var instance = new InstanceLayout(region.Pages.Keys);
+        var e = new InstructionEmitter(il, region, memory, exits, instance) { Optimized = target.Optimize, Marks = target.Marks };
         RegisterUse use = RegisterSummary.Of(region);
         e.UsedRegisters = use.Used;
         e.WrittenRegisters = use.Written;
@@ -59,6 +60,7 @@ internal static unsafe class RegionEmitter
         MmxState.Compute(region);
         VectorLiveness.Compute(region);
         FlagLiveness.Compute(region);
+        e.Spans = region.IsApart ? null : new SpanPlan(region);
         foreach (GuestBlock block in region.Blocks)
         {
             block.Label = il.DefineLabel();
@@ -74,7 +76,7 @@ internal static unsafe class RegionEmitter
         target.Marks?.Add((il.ILOffset, 0));
         e.EmitDeferred();
         EmitExits(e, memory, target);
-        return new EmittedRegion(method, region, entries.ConvertAll(block => block.Start), e.ExitCodes, e.Links, il.ILOffset);
+        return new EmittedRegion(method, exits.Sites, instance, il.ILOffset);
     }
 
     private static void EmitEntry(InstructionEmitter e, MemoryEmitter memory, Region region, List<GuestBlock> entries, EmitTarget target)
@@ -89,8 +91,9 @@ internal static unsafe class RegionEmitter
 
         // Who comes here has checked the page of the entry.
         bool oneEntryPage = entries.TrueForAll(block => block.Start >> 12 == region.Entry >> 12);
-        foreach ((uint page, long entry) in region.Pages)
+        for (int i = 0; i < e.Instance.Pages.Count; i++)
         {
+            uint page = e.Instance.Pages[i];
             if (oneEntryPage && page == region.Entry >> 12)
             {
                 continue;
@@ -98,7 +101,8 @@ internal static unsafe class RegionEmitter
 
             Label same = il.DefineLabel();
             memory.EmitExecuteEntry(e, page);
-            il.Emit(OpCodes.Ldc_I8, entry);
+            e.InstanceAddress(InstanceLayout.Page(i));
+            il.Emit(OpCodes.Ldind_I8);
             il.Emit(OpCodes.Beq, same);
             e.Return(ExitTable.Remapped);
             il.MarkLabel(same);
@@ -191,9 +195,7 @@ internal static unsafe class RegionEmitter
         il.Emit(OpCodes.Beq, live);
         il.Emit(OpCodes.Ldarg_0);
         e.Constant((int)e.NeededUnits);
-        il.Emit(OpCodes.Ldc_I8, (long)LiveUnits.ActivateCode);
-        il.Emit(OpCodes.Conv_I);
-        il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(int), [typeof(nint), typeof(int)], null);
+        e.CallHost(StateLayout.ActivateCode, typeof(int), typeof(nint), typeof(int));
         il.Emit(OpCodes.Brtrue, live);
         e.Return(ExitTable.NeedsUnits);
         il.MarkLabel(live);
@@ -202,9 +204,9 @@ internal static unsafe class RegionEmitter
     private static void EmitBlock(InstructionEmitter e, GuestBlock block, EmitTarget target)
     {
         e.BeginBlock(block);
-        if (target.Counter != 0 && block.IsEntry)
+        if (target.Counts && block.IsEntry)
         {
-            EmitCounter(e, block, target.Counter);
+            EmitCounter(e, block);
         }
 
         for (int i = 0; i < block.Instructions.Count && !e.BlockEnded; i++)
@@ -220,6 +222,8 @@ internal static unsafe class RegionEmitter
                 e.Region.Untranslatable.Add(e.Eip);
                 e.LeaveToInterpreter();
             }
+
+            e.EndInstruction(instruction);
         }
 
         if (!e.BlockEnded)
@@ -230,17 +234,17 @@ internal static unsafe class RegionEmitter
     }
 
     /// <summary>A quick block counts down to its promotion.</summary>
-    private static void EmitCounter(InstructionEmitter e, GuestBlock block, nint counter)
+    private static void EmitCounter(InstructionEmitter e, GuestBlock block)
     {
         ILGenerator il = e.Il;
         Label hot = il.DefineLabel();
         LocalBuilder left = e.Temp();
-        il.Emit(OpCodes.Ldc_I8, (long)counter);
+        e.InstanceAddress(InstanceLayout.Counter);
         il.Emit(OpCodes.Ldind_I4);
         e.Constant(1);
         il.Emit(OpCodes.Sub);
         il.Emit(OpCodes.Stloc, left);
-        il.Emit(OpCodes.Ldc_I8, (long)counter);
+        e.InstanceAddress(InstanceLayout.Counter);
         il.Emit(OpCodes.Ldloc, left);
         il.Emit(OpCodes.Stind_I4);
         il.Emit(OpCodes.Ldloc, left);
@@ -260,6 +264,9 @@ internal static unsafe class RegionEmitter
         ILGenerator il = e.Il;
         il.MarkLabel(e.SideExitLabel);
         StoreState(e, eip: false);
+        e.StateAddress(StateLayout.ExitInfo);
+        il.Emit(OpCodes.Ldarg_1);
+        il.Emit(OpCodes.Stind_I);
         e.EmitReturn();
 
         Label none = il.DefineLabel();
@@ -267,7 +274,7 @@ internal static unsafe class RegionEmitter
         if (target.Link && e.UsesIndirect)
         {
             StoreState(e, eip: true);
-            EmitJumpTable(e, memory, target, none);
+            EmitJumpTable(e, memory, none);
         }
 
         // Also reached where the region's own dispatch finds no entry.
@@ -289,7 +296,7 @@ internal static unsafe class RegionEmitter
     }
 
     /// <summary>Goes to the translation in the jump table, if it is the right one and the page is still mapped as it was.</summary>
-    private static void EmitJumpTable(InstructionEmitter e, MemoryEmitter memory, EmitTarget target, Label none)
+    private static void EmitJumpTable(InstructionEmitter e, MemoryEmitter memory, Label none)
     {
         ILGenerator il = e.Il;
         LocalBuilder entry = il.DeclareLocal(typeof(long));
@@ -303,16 +310,17 @@ internal static unsafe class RegionEmitter
         il.Emit(OpCodes.Conv_U8);
         e.Constant(JumpTable.EntryShift);
         il.Emit(OpCodes.Shl);
-        il.Emit(OpCodes.Ldc_I8, (long)target.JumpTable);
+        e.LoadState(StateLayout.JumpTable, OpCodes.Ldind_I8);
         il.Emit(OpCodes.Add);
         il.Emit(OpCodes.Stloc, entry);
 
         il.Emit(OpCodes.Ldloc, entry);
-        il.Emit(OpCodes.Ldind_I8);
+        il.Emit(OpCodes.Ldind_I4);
         il.Emit(OpCodes.Ldloc, e.EipLocal);
-        il.Emit(OpCodes.Conv_U8);
-        il.Emit(OpCodes.Ldc_I8, (long)((ulong)e.Mode << 32));
-        il.Emit(OpCodes.Or);
+        il.Emit(OpCodes.Bne_Un, none);
+        Field(entry, 4);
+        il.Emit(OpCodes.Ldind_I4);
+        e.Constant((int)e.Mode);
         il.Emit(OpCodes.Bne_Un, none);
 
         memory.EmitExecuteEntry(e, e.EipLocal);
@@ -321,6 +329,8 @@ internal static unsafe class RegionEmitter
         il.Emit(OpCodes.Bne_Un, none);
 
         il.Emit(OpCodes.Ldarg_0);
+        Field(entry, 24);
+        il.Emit(OpCodes.Ldind_I);
         Field(entry, 16);
         il.Emit(OpCodes.Ldind_I);
         TailCall(il);
@@ -353,6 +363,11 @@ internal static unsafe class RegionEmitter
         il.Emit(OpCodes.Ldind_I8);
         il.Emit(OpCodes.Bne_Un, none);
         il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldloc, e.LinkLocal);
+        e.Constant(16);
+        il.Emit(OpCodes.Conv_I8);
+        il.Emit(OpCodes.Add);
+        il.Emit(OpCodes.Ldind_I);
         il.Emit(OpCodes.Ldloc, function);
         il.Emit(OpCodes.Conv_I);
         TailCall(il);
@@ -399,14 +414,11 @@ internal static unsafe class RegionEmitter
     }
 }
 
-/// <summary>Where and how a region is to run.</summary>
+/// <summary>How a region is to be emitted.</summary>
 /// <param name="Optimize">Full optimisation, or MinOpts.</param>
 /// <param name="Link">Whether translations go on to one another without the dispatcher.</param>
-/// <param name="Exits">Numbers for its exits.</param>
-/// <param name="JumpTable">Address of the engine's jump table.</param>
-/// <param name="Counter">Address of the counter that its entry decrements, or 0.</param>
-/// <param name="MakeLink">Makes a link to an EIP of the same mode.</param>
-internal sealed record EmitTarget(bool Optimize, bool Link, ExitTable Exits, nint JumpTable, nint Counter, Func<uint, Link> MakeLink)
+/// <param name="Counts">Whether its entry counts down.</param>
+internal sealed record EmitTarget(bool Optimize, bool Link, bool Counts)
 {
     /// <summary>Gets the offset at which each instruction's IL begins, and at last, with EIP 0, that of all exits. For listings.</summary>
     public List<(int Offset, uint Eip)>? Marks { get; init; }
@@ -414,9 +426,7 @@ internal sealed record EmitTarget(bool Optimize, bool Link, ExitTable Exits, nin
 
 /// <summary>A region in IL.</summary>
 /// <param name="Method">To be compiled, and kept while its function may run.</param>
-/// <param name="Region">What it was made from.</param>
-/// <param name="Entries">EIPs at which it may be entered.</param>
-/// <param name="ExitCodes">Exit codes taken.</param>
-/// <param name="Links">Links made.</param>
+/// <param name="Sites">Its exits.</param>
+/// <param name="Instance">What its instances hold.</param>
 /// <param name="IlBytes">Length of the IL.</param>
-internal sealed record EmittedRegion(DynamicMethod Method, Region Region, List<uint> Entries, List<int> ExitCodes, List<Link> Links, int IlBytes);
+internal sealed record EmittedRegion(DynamicMethod Method, List<ExitSite> Sites, InstanceLayout Instance, int IlBytes);

@@ -29,6 +29,12 @@ internal static unsafe class StateLayout
     public static readonly int Scratch = Offset(&State->Scratch0);
     public static readonly int X87Last = Offset(&State->X87Last);
     public static readonly int X87Data = Offset(&State->X87Data);
+    public static readonly int OpaqueZeros = Offset(&State->OpaqueZeros);
+    public static readonly int OpaqueOnes = Offset(&State->OpaqueOnes);
+    public static readonly int ActivateCode = Offset(&State->ActivateCode);
+    public static readonly int HarvestCode = Offset(&State->HarvestCode);
+    public static readonly int HarvestX87Code = Offset(&State->HarvestX87Code);
+    public static readonly int JumpTable = Offset(&State->JumpTable);
     public static readonly int RetiredQuick = Offset(&State->RetiredQuick);
     public static readonly int RetiredOptimized = Offset(&State->RetiredOptimized);
 

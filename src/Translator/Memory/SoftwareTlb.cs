@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Dbt.Translator.State;
 
 namespace Dbt.Translator.Memory;
 
@@ -52,6 +53,12 @@ public sealed unsafe class SoftwareTlb : IDisposable
     /// <summary>The entry for a page; <paramref name="page"/> is linear >> 12.</summary>
     public ref long Entry(uint page, MemoryAccess access, bool user) =>
         ref Unsafe.AsRef<long>((void*)(Root + (user ? HalfBytes : 0) + ((nint)access * TableBytes) + ((nint)page * 8)));
+
+    /// <summary>The execute entry of a page in the half that a processor has in force.</summary>
+    internal static long ExecuteEntry(CpuState* cpu, uint page) => Entry(cpu, page, MemoryAccess.Execute);
+
+    /// <summary>An entry of a page in the half that a processor has in force.</summary>
+    internal static long Entry(CpuState* cpu, uint page, MemoryAccess access) => *(long*)(cpu->Tlb + ((nint)access * TableBytes) + ((nint)page * 8));
 
     /// <summary>Fills one entry. <paramref name="hostPage"/> is the host address of the page's first byte.</summary>
     /// <param name="page">Linear page.</param>

@@ -47,6 +47,17 @@ public abstract unsafe partial class NativePlatform
             {
                 _tlb.Set(linear >> 12, access, user, page, found.IsGlobal);
             }
+
+            // What else the walk has shown to be allowed: the access that comes next is often of the other kind.
+            if (access != MemoryAccess.Read)
+            {
+                _tlb.Set(linear >> 12, MemoryAccess.Read, user, page, found.IsGlobal);
+            }
+
+            if (access == MemoryAccess.Read && found.AllowsWrite && !CodeMap.HasCode(page))
+            {
+                _tlb.Set(linear >> 12, MemoryAccess.Write, user, page, found.IsGlobal);
+            }
         }
 
         return true;

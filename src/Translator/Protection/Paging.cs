@@ -16,6 +16,9 @@ internal struct Translation
 
     /// <summary>From a 2-MiB or 4-MiB page.</summary>
     public bool IsLarge;
+
+    /// <summary>A write needs nothing more either: it is allowed, and the page is marked dirty already.</summary>
+    public bool AllowsWrite;
 }
 
 /// <summary>
@@ -135,6 +138,7 @@ internal sealed unsafe class Paging(NativePlatform platform)
             result.Physical = address | (linear & 0x3FFFFF);
             result.IsLarge = true;
             result.IsGlobal = (pde & EntryGlobal) != 0 && (cpu->Cr4 & Cr4Pge) != 0;
+            result.AllowsWrite = (pde & EntryDirty) != 0 && Permits(cpu, pde, MemoryAccess.Write, user);
             error = NoFault;
             return Walk.Done;
         }
@@ -164,6 +168,7 @@ internal sealed unsafe class Paging(NativePlatform platform)
 
         result.Physical = (pte & ~0xFFFu) | (linear & 0xFFF);
         result.IsGlobal = (pte & EntryGlobal) != 0 && (cpu->Cr4 & Cr4Pge) != 0;
+        result.AllowsWrite = (pte & EntryDirty) != 0 && Permits(cpu, pde & pte, MemoryAccess.Write, user);
         error = NoFault;
         return Walk.Done;
     }
@@ -241,6 +246,7 @@ internal sealed unsafe class Paging(NativePlatform platform)
         result.Physical = large ? (entry & physical & ~0x1FFFFFUL) | (linear & 0x1FFFFF) : (entry & physical) | (linear & 0xFFF);
         result.IsLarge = large;
         result.IsGlobal = (entry & EntryGlobal) != 0 && (cpu->Cr4 & Cr4Pge) != 0;
+        result.AllowsWrite = (entry & EntryDirty) != 0 && Permits(cpu, rights, MemoryAccess.Write, user);
         error = NoFault;
         return Walk.Done;
     }

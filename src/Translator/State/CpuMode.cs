@@ -65,4 +65,7 @@ public enum CpuMode : uint
 
     /// <summary>CR0.TS, CR0.EM, or CR4.OSFXSR clear: SSE instructions must fault, so they are not translated.</summary>
     SseTrap = 8192,
+
+    /// <summary>No mode of the processor: marks, in the key of a block, code in which each access is checked by itself.</summary>
+    Apart = 16384,
 }

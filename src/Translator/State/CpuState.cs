@@ -150,6 +150,18 @@ public unsafe struct CpuState
     /// <summary>Set to 1 whenever the processor enters ring 3; whoever wants to know clears it.</summary>
     public int RanUserCode;
 
+    /// <summary>
+    /// 16 bytes of 0 and of 0xFF, which translated code reads so that RyuJIT does not know them: what it computes while compiling raises none of
+    /// the guest's exception flags and knows nothing of its rounding mode.
+    /// </summary>
+    public ulong OpaqueZeros, OpaqueZerosHigh, OpaqueOnes, OpaqueOnesHigh;
+
+    /// <summary>Host code that translated code calls: <see cref="Interpretation.Native.LiveUnits"/>. Set by the engine.</summary>
+    public nint ActivateCode, HarvestCode, HarvestX87Code;
+
+    /// <summary>The jump table for the kind of translated code that runs. Set by the engine.</summary>
+    public nint JumpTable;
+
     /// <summary>The current CPL and mode bits from the segment registers and EFLAGS; also selects the TLB half.</summary>
     public void RefreshMode()
     {
@@ -228,6 +240,7 @@ public unsafe struct CpuState
         var state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
         Unsafe.InitBlock(state, 0, (uint)sizeof(CpuState));
         state->Eflags = Flags.Fixed;
+        state->OpaqueOnes = state->OpaqueOnesHigh = ulong.MaxValue;
         return state;
     }
 

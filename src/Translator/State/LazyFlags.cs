@@ -28,6 +28,7 @@ public static unsafe class LazyFlags
     }
 
     /// <summary>The six status flags, at their places in EFLAGS; other bits 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Status(CpuState* cpu)
     {
         uint op = cpu->FlagOp;
@@ -41,22 +42,25 @@ public static unsafe class LazyFlags
         uint a = cpu->FlagA, b = cpu->FlagB, r = cpu->FlagResult;
         uint sign = 1u << ((size * 8) - 1);
         uint flags = ZeroSignParity(r, size);
-        switch (operation)
+
+        // No switch in any of these: they are copied (Cache/HostHelpers), which tables of jumps prevent.
+        if (operation == FlagOperation.Subtract)
         {
-            case FlagOperation.Add:
-                flags |= (r < a ? Flags.Cf : 0) | ((a ^ b ^ r) & Flags.Af);
-                flags |= ((a ^ r) & (b ^ r) & sign) != 0 ? Flags.Of : 0;
-                break;
-            case FlagOperation.Subtract:
-                flags |= (a < b ? Flags.Cf : 0) | ((a ^ b ^ r) & Flags.Af);
-                flags |= ((a ^ b) & (a ^ r) & sign) != 0 ? Flags.Of : 0;
-                break;
-            case FlagOperation.Increment:
-                flags |= b | ((r & 0xF) == 0 ? Flags.Af : 0) | (r == sign ? Flags.Of : 0);
-                break;
-            case FlagOperation.Decrement:
-                flags |= b | ((r & 0xF) == 0xF ? Flags.Af : 0) | (r == sign - 1 ? Flags.Of : 0);
-                break;
+            flags |= (a < b ? Flags.Cf : 0) | ((a ^ b ^ r) & Flags.Af);
+            flags |= ((a ^ b) & (a ^ r) & sign) != 0 ? Flags.Of : 0;
+        }
+        else if (operation == FlagOperation.Add)
+        {
+            flags |= (r < a ? Flags.Cf : 0) | ((a ^ b ^ r) & Flags.Af);
+            flags |= ((a ^ r) & (b ^ r) & sign) != 0 ? Flags.Of : 0;
+        }
+        else if (operation == FlagOperation.Increment)
+        {
+            flags |= b | ((r & 0xF) == 0 ? Flags.Af : 0) | (r == sign ? Flags.Of : 0);
+        }
+        else if (operation == FlagOperation.Decrement)
+        {
+            flags |= b | ((r & 0xF) == 0xF ? Flags.Af : 0) | (r == sign - 1 ? Flags.Of : 0);
         }
 
         return flags;
@@ -79,14 +83,27 @@ public static unsafe class LazyFlags
     }
 
     /// <summary>CF as 0 or 1.</summary>
-    public static uint Carry(CpuState* cpu) => (cpu->FlagOp & 0xFF) switch
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static uint Carry(CpuState* cpu)
     {
-        (uint)FlagOperation.Materialised => cpu->Eflags & Flags.Cf,
-        (uint)FlagOperation.Add => cpu->FlagResult < cpu->FlagA ? 1u : 0,
-        (uint)FlagOperation.Subtract => cpu->FlagA < cpu->FlagB ? 1u : 0,
-        (uint)FlagOperation.Logic => 0,
-        _ => cpu->FlagB,
-    };
+        uint operation = cpu->FlagOp & 0xFF;
+        if (operation == (uint)FlagOperation.Materialised)
+        {
+            return cpu->Eflags & Flags.Cf;
+        }
+
+        if (operation == (uint)FlagOperation.Subtract)
+        {
+            return cpu->FlagA < cpu->FlagB ? 1u : 0;
+        }
+
+        if (operation == (uint)FlagOperation.Add)
+        {
+            return cpu->FlagResult < cpu->FlagA ? 1u : 0;
+        }
+
+        return operation == (uint)FlagOperation.Logic ? 0 : cpu->FlagB;
+    }
 
     /// <summary>ZF, SF and PF of a result of <paramref name="size"/> bytes, zero-extended.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -96,6 +113,7 @@ public static unsafe class LazyFlags
         | ((~(uint)BitOperations.PopCount(result & 0xFF) & 1) << 2);
 
     /// <summary>A condition code 0 to 15 (SDM vol. 1, appendix B): O, NO, B, AE, E, NE, BE, A, S, NS, P, NP, L, GE, LE, G.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static bool Condition(CpuState* cpu, int code)
     {
         uint op = cpu->FlagOp;
@@ -121,36 +139,41 @@ public static unsafe class LazyFlags
     {
         uint a = cpu->FlagA, b = cpu->FlagB;
         int shift = 32 - (size * 8);
-        switch (pair)
+        if (pair == 2)
         {
-            case 1:
-                return a < b;
-            case 2:
-                return a == b;
-            case 3:
-                return a <= b;
-            case 4:
-                return (int)(cpu->FlagResult << shift) < 0;
-            case 6:
-                return (int)(a << shift) < (int)(b << shift);
-            case 7:
-                return (int)(a << shift) <= (int)(b << shift);
-            default:
-                return FromStatus(Status(cpu), pair);
+            return a == b;
         }
+
+        if (pair < 4)
+        {
+            return pair == 1 ? a < b : pair == 3 ? a <= b : FromStatus(Status(cpu), pair);
+        }
+
+        if (pair > 5)
+        {
+            return pair == 6 ? (int)(a << shift) < (int)(b << shift) : (int)(a << shift) <= (int)(b << shift);
+        }
+
+        return pair == 4 ? (int)(cpu->FlagResult << shift) < 0 : FromStatus(Status(cpu), pair);
     }
 
-    private static bool FromStatus(uint flags, int pair) => pair switch
+    // O, B, E, BE, S, P, L, LE.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool FromStatus(uint flags, int pair)
     {
-        0 => (flags & Flags.Of) != 0,
-        1 => (flags & Flags.Cf) != 0,
-        2 => (flags & Flags.Zf) != 0,
-        3 => (flags & (Flags.Cf | Flags.Zf)) != 0,
-        4 => (flags & Flags.Sf) != 0,
-        5 => (flags & Flags.Pf) != 0,
-        6 => SignedLess(flags),
-        _ => SignedLess(flags) || (flags & Flags.Zf) != 0,
-    };
+        if (pair < 4)
+        {
+            uint wanted = pair < 2 ? (pair == 0 ? Flags.Of : Flags.Cf) : pair == 2 ? Flags.Zf : Flags.Cf | Flags.Zf;
+            return (flags & wanted) != 0;
+        }
+
+        if (pair < 6)
+        {
+            return (flags & (pair == 4 ? Flags.Sf : Flags.Pf)) != 0;
+        }
+
+        return SignedLess(flags) || (pair == 7 && (flags & Flags.Zf) != 0);
+    }
 
     private static bool SignedLess(uint flags) => ((flags >> 7) & 1) != ((flags >> 11) & 1);
 }

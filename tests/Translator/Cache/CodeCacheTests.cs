@@ -13,8 +13,7 @@ public sealed unsafe class CodeCacheTests : IDisposable
     private const uint Code = 0x10000;
 
     private readonly TestPlatform _platform = new();
-    private readonly ExitTable _exits = new();
-    private readonly LinkPool _links = new();
+    private readonly InstancePool _instances = new();
     private readonly JumpTable _jumps = new();
     private readonly Interpreter _interpreter;
     private readonly CodeCache _cache;
@@ -29,7 +28,7 @@ public sealed unsafe class CodeCacheTests : IDisposable
             a.@int(0x80);
         });
         _interpreter = new Interpreter(_platform);
-        _cache = new CodeCache(_platform, _platform.Cpu, _exits, _links, _jumps, int.MaxValue);
+        _cache = new CodeCache(_platform, _platform.Cpu, _instances, _jumps, int.MaxValue);
         _platform.Cpu->Eip = Code;
         Assert.True(_interpreter.TryFetch(_platform.Cpu, out byte* host));
         _block = _cache.Get((nint)host, Code, _platform.Cpu->Mode);
@@ -39,30 +38,46 @@ public sealed unsafe class CodeCacheTests : IDisposable
     {
         _interpreter.Dispose();
         _jumps.Dispose();
-        _links.Dispose();
+        _instances.Dispose();
         _platform.Dispose();
     }
 
     [Fact]
-    public void ATranslationDroppedBetweenCompilerAndInstallationIsFreedOnce()
+    public void ATranslationDroppedBetweenCompilerAndInstallationIsNeverInstalled()
     {
         using var targets = new JumpTargets();
-        var compiler = new RegionCompiler(
-            _platform.Cpu, TierPolicy.Of(new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0 }), _cache, _exits, _links, _jumps, targets);
+        var compiler = new RegionCompiler(_platform.Cpu, TierPolicy.Of(new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0 }), _cache, targets);
         Translation translation = compiler.Build(_block, optimize: true)!;
         _block.RegionPending = true;
         compiler.Compile(translation);
-        int taken = translation.ExitCodes.Count;
-        Assert.NotEqual(0, taken);
+        Assert.NotEmpty(translation.Code!.Sites);
         Assert.True(_cache.Invalidate(Code >> 12, 0, 1));
         Assert.True(translation.Dropped);
 
         // What the dispatcher does with it when it comes from the queue.
         compiler.Abandon(translation);
-        _cache.Free(translation);
         Assert.False(_block.RegionPending);
-        int[] codes = [.. Enumerable.Range(0, 2 * taken).Select(_ => _exits.Add(default))];
-        Assert.Equal(codes.Length, codes.Distinct().Count());
+        Assert.Equal(0, translation.Instance);
+        Assert.Equal(0, _block.Function);
+    }
+
+    [Fact]
+    public void AnInstanceIsFreedWithItsTranslationAndItsNumbersAreUsedAgain()
+    {
+        using var targets = new JumpTargets();
+        var compiler = new RegionCompiler(_platform.Cpu, TierPolicy.Of(new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0 }), _cache, targets);
+        for (int i = 0; i < 3; i++)
+        {
+            Translation translation = compiler.Build(_block, optimize: true)!;
+            compiler.Compile(translation);
+            _cache.Install(translation, compiler.EntriesOf(translation), 0);
+            Assert.Same(translation, _instances.TranslationOf(translation.Instance));
+            Assert.Equal(0, *(long*)(translation.Instance + InstanceLayout.Number));
+            Assert.Equal(translation.Function, _block.Function);
+            _cache.Drop(translation);
+            Assert.Equal(0, translation.Instance);
+            Assert.Equal(0, _block.Function);
+        }
     }
 
     [Fact]

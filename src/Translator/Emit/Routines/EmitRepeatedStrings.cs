@@ -97,9 +97,7 @@ internal static class EmitRepeatedStrings
         {
             il.MarkLabel(live);
             il.Emit(OpCodes.Ldarg_0);
-            il.Emit(OpCodes.Ldc_I8, (long)LiveUnits.HarvestCode);
-            il.Emit(OpCodes.Conv_I);
-            il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(void), DynamicMethodFactory.Parameters, null);
+            e.CallHost(StateLayout.HarvestCode, typeof(void), typeof(nint));
             il.Emit(OpCodes.Br, call);
         });
         return true;
@@ -171,6 +169,10 @@ internal static class EmitRepeatedStrings
     }
 
     // Not tried out beforehand like those of EmitMethods: no unit is live when these are called.
-    private static MethodInfo Method(string name) =>
-        typeof(RepeatedStrings).GetMethod(name) ?? throw new MissingMethodException(nameof(RepeatedStrings), name);
+    private static MethodInfo Method(string name)
+    {
+        MethodInfo method = typeof(RepeatedStrings).GetMethod(name) ?? throw new MissingMethodException(nameof(RepeatedStrings), name);
+        Cache.HostHelpers.Shared.Add(method);
+        return method;
+    }
 }

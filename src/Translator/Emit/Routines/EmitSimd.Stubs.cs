@@ -141,8 +141,6 @@ internal static partial class EmitSimd
             e.Il.Emit(OpCodes.Ldloc, argument);
         }
 
-        e.Il.Emit(OpCodes.Ldc_I8, (long)stub);
-        e.Il.Emit(OpCodes.Conv_I);
-        e.Il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, result, [typeof(nint), typeof(long)], null);
+        e.CallStub(stub, result, typeof(nint), typeof(long));
     }
 }

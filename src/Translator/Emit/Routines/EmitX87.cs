@@ -146,9 +146,7 @@ internal static class EmitX87
             e.Il.Emit(OpCodes.Ldloc, host);
         }
 
-        e.Il.Emit(OpCodes.Ldc_I8, (long)stub);
-        e.Il.Emit(OpCodes.Conv_I);
-        e.Il.EmitCalli(OpCodes.Calli, CallingConventions.Standard, typeof(int), parameters, null);
+        e.CallStub(stub, typeof(int), parameters);
     }
 
     /// <summary>Notes the pointers of the last instruction, which the host's own unit would have of the host's code.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
@@ -335,28 +336,46 @@ internal readonly unsafe struct LodsStep : IStringStep
 /// <summary>CMPS: source - destination.</summary>
 internal readonly unsafe struct CmpsStep : IStringStep
 {
+    // Where both operands fault, the one that is read first is seen. The manual doesn't say which that is: Intel's processors read the
+    // destination first, AMD's the source, and a guest gets what its host has.
+    private static readonly bool SourceFirst = IsAmd();
+
     public static bool MovesSource => true;
 
     public static bool MovesDestination => true;
 
     public static bool One(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, ref StringRun run)
     {
-        // The destination first, as the host's processor reads them: it is the one whose fault is seen where both fault.
-        byte* destination = interpreter.OpenAt(cpu, SegmentIndex.Es, run.Destination, run.Size, MemoryAccess.Read);
-        if (destination == null)
+        uint a, b;
+        if (SourceFirst)
+        {
+            if (!TrySource(interpreter, cpu, in d, ref run, out a) || !TryDestination(interpreter, cpu, ref run, out b))
+            {
+                return false;
+            }
+        }
+        else if (!TryDestination(interpreter, cpu, ref run, out b) || !TrySource(interpreter, cpu, in d, ref run, out a))
         {
             return false;
         }
 
-        uint b = Interpreter.Load(destination, run.Size);
-        byte* source = interpreter.OpenAt(cpu, (SegmentIndex)d.Segment, run.Source, run.Size, MemoryAccess.Read);
-        if (source == null)
-        {
-            return false;
-        }
-
-        Compare(cpu, run.Size, Interpreter.Load(source, run.Size), b);
+        Compare(cpu, run.Size, a, b);
         return true;
+    }
+
+    // "AuthenticAMD" begins with these letters.
+    private static bool IsAmd() => X86Base.IsSupported && X86Base.CpuId(0, 0).Ebx == 0x68747541;
+
+    private static bool TrySource(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, ref StringRun run, out uint value) =>
+        TryLoad(interpreter.OpenAt(cpu, (SegmentIndex)d.Segment, run.Source, run.Size, MemoryAccess.Read), run.Size, out value);
+
+    private static bool TryDestination(Interpreter interpreter, CpuState* cpu, ref StringRun run, out uint value) =>
+        TryLoad(interpreter.OpenAt(cpu, SegmentIndex.Es, run.Destination, run.Size, MemoryAccess.Read), run.Size, out value);
+
+    private static bool TryLoad(byte* host, int size, out uint value)
+    {
+        value = host == null ? 0 : Interpreter.Load(host, size);
+        return host != null;
     }
 
     public static uint Many(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d, ref StringRun run, int stopWhen)

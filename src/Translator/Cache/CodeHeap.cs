@@ -1,0 +1,73 @@
+using System.Numerics;
+using Dbt.Translator.Memory;
+
+namespace Dbt.Translator.Cache;
+
+/// <summary>Executable memory for <see cref="MachineCode"/>, one for the process. Thread-safe.</summary>
+internal static unsafe class CodeHeap
+{
+    private const int Capacity = 512 << 20;
+    private const int Alignment = 64;
+
+    // Sizes are rounded up to one of eight classes for each power of two.
+    private const int ClassBits = 3;
+
+    private static readonly Lock Gate = new();
+    private static readonly Dictionary<int, Stack<nint>> Free = [];
+    private static byte* _memory;
+    private static int _used;
+
+    /// <summary>Bytes handed out.</summary>
+    public static long Used { get; private set; }
+
+    /// <summary>Memory for so many bytes of code; 0 where there is no more room.</summary>
+    public static nint Allocate(int bytes)
+    {
+        int size = Round(bytes);
+        lock (Gate)
+        {
+            if (_memory == null)
+            {
+                _memory = HostMemory.Reserve(Capacity, executable: true);
+            }
+
+            Used += size;
+            if (Free.TryGetValue(size, out Stack<nint>? stack) && stack.TryPop(out nint address))
+            {
+                return address;
+            }
+
+            if (_used + size > Capacity)
+            {
+                Used -= size;
+                return 0;
+            }
+
+            address = (nint)(_memory + _used);
+            _used += size;
+            return address;
+        }
+    }
+
+    /// <summary>Gives memory back; nobody runs in it any more.</summary>
+    public static void Release(nint address, int bytes)
+    {
+        int size = Round(bytes);
+        lock (Gate)
+        {
+            Used -= size;
+            if (!Free.TryGetValue(size, out Stack<nint>? stack))
+            {
+                Free.Add(size, stack = new Stack<nint>());
+            }
+
+            stack.Push(address);
+        }
+    }
+
+    private static int Round(int bytes)
+    {
+        int step = Math.Max(Alignment, 1 << Math.Max(0, BitOperations.Log2((uint)Math.Max(bytes, 1)) - ClassBits));
+        return (bytes + step - 1) / step * step;
+    }
+}

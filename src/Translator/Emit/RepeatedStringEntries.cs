@@ -1,0 +1,32 @@
+using System.Runtime.InteropServices;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Emit;
+
+/// <summary>Entries to <see cref="RepeatedStrings"/> for translated code that runs as unmanaged code.</summary>
+internal static unsafe class RepeatedStringEntries
+{
+    /// <summary>The entry to a method, by its name.</summary>
+    public static nint Of(string name) => name switch
+    {
+        nameof(RepeatedStrings.Move) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, uint>)&Move,
+        nameof(RepeatedStrings.Fill) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, uint>)&Fill,
+        nameof(RepeatedStrings.Compare) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, byte, ulong>)&Compare,
+        nameof(RepeatedStrings.Scan) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, byte, ulong>)&Scan,
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
+    };
+
+    [UnmanagedCallersOnly]
+    private static uint Move(CpuState* cpu, uint source, uint destination, uint count, int size) => RepeatedStrings.Move(cpu, source, destination, count, size);
+
+    [UnmanagedCallersOnly]
+    private static uint Fill(CpuState* cpu, uint destination, uint value, uint count, int size) => RepeatedStrings.Fill(cpu, destination, value, count, size);
+
+    [UnmanagedCallersOnly]
+    private static ulong Compare(CpuState* cpu, uint source, uint destination, uint count, int size, byte whileEqual) =>
+        RepeatedStrings.Compare(cpu, source, destination, count, size, whileEqual != 0);
+
+    [UnmanagedCallersOnly]
+    private static ulong Scan(CpuState* cpu, uint destination, uint value, uint count, int size, byte whileEqual) =>
+        RepeatedStrings.Scan(cpu, destination, value, count, size, whileEqual != 0);
+}

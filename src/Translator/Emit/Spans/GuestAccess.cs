@@ -1,0 +1,55 @@
+using Iced.Intel;
+
+namespace Dbt.Translator.Emit.Spans;
+
+/// <summary>An access to memory that an instruction will make.</summary>
+/// <param name="Site">Where.</param>
+/// <param name="Size">Bytes.</param>
+/// <param name="Write">Whether it writes.</param>
+internal readonly record struct GuestAccess(MemorySite Site, int Size, bool Write)
+{
+    private const sbyte Esp = 4, Ebp = 5;
+
+    [ThreadStatic]
+    private static InstructionInfoFactory? s_factory;
+
+    /// <summary>
+    /// Those of an instruction whose address its operands name, and the stack's. Others are left out, and what it says need not be right: it
+    /// only tells which accesses it pays to check together, and an access that is not covered in the end is checked by itself.
+    /// </summary>
+    public static void Collect(in Instruction i, List<GuestAccess> accesses)
+    {
+        accesses.Clear();
+        if (i.HasLockPrefix || i.Mnemonic is Mnemonic.Lea or Mnemonic.Nop or Mnemonic.Xchg)
+        {
+            return;
+        }
+
+        for (int operand = 0; operand < i.OpCount; operand++)
+        {
+            int size = i.MemorySize.GetSize();
+            if (i.GetOpKind(operand) == OpKind.Memory && size is > 0 and <= 16)
+            {
+                OpAccess access = (s_factory ??= new InstructionInfoFactory()).GetInfo(i, InstructionInfoOptions.NoRegisterUsage).GetOpAccess(operand);
+                bool writes = access is OpAccess.Write or OpAccess.CondWrite or OpAccess.ReadWrite or OpAccess.ReadCondWrite;
+                accesses.Add(new GuestAccess(InstructionEmitter.SiteOf(i, size, writes), size, writes));
+            }
+        }
+
+        switch (i.Mnemonic)
+        {
+            case Mnemonic.Push or Mnemonic.Call or Mnemonic.Pushfd when i.StackPointerIncrement == -4:
+                accesses.Add(Stack(Esp, -4, true));
+                break;
+            case Mnemonic.Pop or Mnemonic.Ret when i.StackPointerIncrement >= 4:
+                accesses.Add(Stack(Esp, 0, false));
+                break;
+            case Mnemonic.Leave:
+                accesses.Add(Stack(Ebp, 0, false));
+                break;
+        }
+    }
+
+    private static GuestAccess Stack(sbyte register, int displacement, bool write) =>
+        new(new MemorySite(register, -1, 0, (uint)displacement, null, 4, write), 4, write);
+}

@@ -131,7 +131,7 @@ internal static class IdleCommand
         using ControlClient client = await ControlClient.FindAsync(ControlFolder.Open(ControlFolder.DefaultPath), name);
         TextReply reply = await client.CallAsync((call, id, deadline) => call.GetStatisticsAsync(new DomainRequest { Domain = id }, deadline: deadline));
         using var counters = JsonDocument.Parse(reply.Text);
-        return Text($"{counters.RootElement.GetProperty("regionsCompiled").GetInt64()} regions compiled in {counters.RootElement.GetProperty("compileMilliseconds").GetDouble() / 1000:F2} s");
+        return Text($"{counters.RootElement.GetProperty("regionsCompiled").GetInt64()} regions compiled in {counters.RootElement.GetProperty("compileMilliseconds").GetDouble() / 1000:F2} s, {counters.RootElement.GetProperty("regionsTakenOver").GetInt64()} taken over");
     }
 
     private static void Run(string dbt, string[] words)

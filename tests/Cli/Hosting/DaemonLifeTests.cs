@@ -154,4 +154,29 @@ public sealed class DaemonLifeTests : IDisposable
         Assert.StartsWith("idle (process ", idle.TrimStart(), StringComparison.Ordinal);
         Assert.DoesNotMatch(@" % +sum +kernel", idle);
     }
+
+    [Fact]
+    public void GuestsWithTheSameKernelTakeOverWhatOneOfThemHadCompiled()
+    {
+        long compiled = Compiled("first", out long takenOver);
+        Assert.True(compiled > 0 && takenOver == 0, $"{compiled} compiled, {takenOver} taken over");
+        Assert.True(Compiled("second", out takenOver) < compiled, "nothing was saved");
+        Assert.True(takenOver > 0, "nothing was taken over");
+
+        // One that wants none of it.
+        Assert.True(Compiled("third", out takenOver, "--no-code-cache") > 0 && takenOver == 0, $"{takenOver} taken over");
+    }
+
+    private long Compiled(string name, out long takenOver, params string[] options)
+    {
+        _daemon.Do(["create", $"name={name}", "memory=16", "extra=run=bench all 20", .. options]);
+        using (DaemonFolder.RunningCommand console = _daemon.Start("console", name))
+        {
+            console.Await("dbt> ");
+        }
+
+        using var json = System.Text.Json.JsonDocument.Parse(_daemon.Do("stats", name));
+        takenOver = json.RootElement.GetProperty("regionsTakenOver").GetInt64();
+        return json.RootElement.GetProperty("regionsCompiled").GetInt64();
+    }
 }

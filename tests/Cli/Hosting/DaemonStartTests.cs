@@ -88,7 +88,7 @@ public sealed class DaemonStartTests : IDisposable
     }
 
     [Fact]
-    public void OneInTheForegroundLogsToStandardErrorAndEndsBySignal()
+    public async Task OneInTheForegroundLogsToStandardErrorAndEndsBySignal()
     {
         using System.Diagnostics.Process process = CommandProcess.Start(_daemon.Path, _daemon.Path, ["daemon", "--foreground"]);
         DaemonFolder.Await(() => Connects(_daemon.Socket) || process.HasExited, () => "it does not listen");
@@ -97,8 +97,8 @@ public sealed class DaemonStartTests : IDisposable
         Assert.Equal(0, CommandProcess.Signal(process.Id, 15));
         Assert.True(process.WaitForExit(60_000));
         Assert.Equal(0, process.ExitCode);
-        Assert.Contains("x is domain 1", errors.Result, StringComparison.Ordinal);
-        Assert.Contains("domains are destroyed", errors.Result, StringComparison.Ordinal);
+        Assert.Contains("x is domain 1", await errors, StringComparison.Ordinal);
+        Assert.Contains("domains are destroyed", await errors, StringComparison.Ordinal);
         Assert.False(File.Exists(_daemon.Socket));
     }
 

@@ -130,7 +130,7 @@ public static class CodeStoreFile
         {
             return Parse(file, current, add);
         }
-        catch (Exception exception) when (exception is EndOfStreamException or ArgumentException or OverflowException or IndexOutOfRangeException)
+        catch (Exception exception) when (exception is IOException or FormatException or ArgumentException or OverflowException or IndexOutOfRangeException)
         {
             throw new InvalidDataException($"it makes no sense: {exception.Message}", exception);
         }

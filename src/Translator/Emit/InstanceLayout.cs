@@ -16,7 +16,10 @@ internal sealed class InstanceLayout(IEnumerable<uint> pages)
     /// <summary>Bytes of a <see cref="Cache.LinkCell"/>.</summary>
     public const int LinkBytes = 32;
 
-    private const int FirstPage = 16;
+    /// <summary>Offset of the software TLB's generation at which the pages were last seen to be mapped as they should be.</summary>
+    public const int Generation = 16;
+
+    private const int FirstPage = 24;
 
     private int _size;
 

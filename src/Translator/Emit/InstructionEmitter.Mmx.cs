@@ -1,6 +1,4 @@
-using System.Reflection;
 using System.Reflection.Emit;
-using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.State;
 using Label = System.Reflection.Emit.Label;
 

@@ -32,6 +32,9 @@ internal abstract class MemoryEmitter
     /// <summary>Pushes the execute entry of the page of the address in <paramref name="linear32"/>.</summary>
     public abstract void EmitExecuteEntry(InstructionEmitter e, LocalBuilder linear32);
 
+    /// <summary>Pushes the generation of the execute entries.</summary>
+    public abstract void EmitGeneration(InstructionEmitter e);
+
     /// <summary>Pushes the execute entry of a known page.</summary>
     public abstract void EmitExecuteEntry(InstructionEmitter e, uint page);
 }
@@ -107,6 +110,14 @@ internal sealed class DirectTableEmitter : MemoryEmitter
         il.Emit(OpCodes.Ldc_I8, 2L * SoftwareTlb.TableBytes);
         il.Emit(OpCodes.Add);
         il.Emit(OpCodes.Ldind_I8);
+    }
+
+    public override void EmitGeneration(InstructionEmitter e)
+    {
+        e.Il.Emit(OpCodes.Ldloc, _table!);
+        e.Il.Emit(OpCodes.Ldc_I8, (long)SoftwareTlb.GenerationOffset);
+        e.Il.Emit(OpCodes.Add);
+        e.Il.Emit(OpCodes.Ldind_I8);
     }
 
     public override void EmitExecuteEntry(InstructionEmitter e, uint page)

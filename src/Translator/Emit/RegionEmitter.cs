@@ -2,7 +2,6 @@ using System.Reflection;
 using System.Reflection.Emit;
 using Dbt.Translator.Cache;
 using Dbt.Translator.Emit.Spans;
-using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.State;
 using Iced.Intel;
 using Label = System.Reflection.Emit.Label;
@@ -89,25 +88,7 @@ internal static unsafe class RegionEmitter
         e.Return(ExitTable.Continue);
         il.MarkLabel(start);
 
-        // Who comes here has checked the page of the entry.
-        bool oneEntryPage = entries.TrueForAll(block => block.Start >> 12 == region.Entry >> 12);
-        for (int i = 0; i < e.Instance.Pages.Count; i++)
-        {
-            uint page = e.Instance.Pages[i];
-            if (oneEntryPage && page == region.Entry >> 12)
-            {
-                continue;
-            }
-
-            Label same = il.DefineLabel();
-            memory.EmitExecuteEntry(e, page);
-            e.InstanceAddress(InstanceLayout.Page(i));
-            il.Emit(OpCodes.Ldind_I8);
-            il.Emit(OpCodes.Beq, same);
-            e.Return(ExitTable.Remapped);
-            il.MarkLabel(same);
-        }
-
+        EmitPageCheck(e, memory, region, entries);
         EmitUnitCheck(e);
         e.LoadVectors();
         e.BeginMmx();
@@ -148,6 +129,55 @@ internal static unsafe class RegionEmitter
         e.LoadAttention();
         il.Emit(OpCodes.Brfalse, top);
         il.Emit(OpCodes.Br, e.Plain);
+    }
+
+    /// <summary>Leaves where code pages are not mapped as they were. Who comes here has checked the page of the entry.</summary>
+    private static void EmitPageCheck(InstructionEmitter e, MemoryEmitter memory, Region region, List<GuestBlock> entries)
+    {
+        ILGenerator il = e.Il;
+        bool oneEntryPage = entries.TrueForAll(block => block.Start >> 12 == region.Entry >> 12);
+        var pages = new List<int>();
+        for (int i = 0; i < e.Instance.Pages.Count; i++)
+        {
+            if (!oneEntryPage || e.Instance.Pages[i] != region.Entry >> 12)
+            {
+                pages.Add(i);
+            }
+        }
+
+        if (pages.Count == 0)
+        {
+            return;
+        }
+
+        Label same = il.DefineLabel(), compare = il.DefineLabel();
+        LocalBuilder generation = il.DeclareLocal(typeof(long));
+        memory.EmitGeneration(e);
+        il.Emit(OpCodes.Stloc, generation);
+        il.Emit(OpCodes.Ldloc, generation);
+        e.InstanceAddress(InstanceLayout.Generation);
+        il.Emit(OpCodes.Ldind_I8);
+        il.Emit(OpCodes.Bne_Un, compare);
+        il.MarkLabel(same);
+        e.Defer(() =>
+        {
+            Label remapped = il.DefineLabel();
+            il.MarkLabel(compare);
+            foreach (int page in pages)
+            {
+                memory.EmitExecuteEntry(e, e.Instance.Pages[page]);
+                e.InstanceAddress(InstanceLayout.Page(page));
+                il.Emit(OpCodes.Ldind_I8);
+                il.Emit(OpCodes.Bne_Un, remapped);
+            }
+
+            e.InstanceAddress(InstanceLayout.Generation);
+            il.Emit(OpCodes.Ldloc, generation);
+            il.Emit(OpCodes.Stind_I8);
+            il.Emit(OpCodes.Br, same);
+            il.MarkLabel(remapped);
+            e.Return(ExitTable.Remapped);
+        });
     }
 
     /// <summary>Goes to the entry whose EIP is in the local, of some in ascending order; elsewhere where it is none of them.</summary>

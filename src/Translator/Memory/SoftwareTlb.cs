@@ -28,21 +28,37 @@ public sealed unsafe class SoftwareTlb : IDisposable
     /// <summary>Bytes of one table: 2^20 entries of 8 bytes.</summary>
     public const int TableBytes = 8 << 20;
 
+    /// <summary>
+    /// Distance from a half's tables to its generation, a number that no other tables have and that is new whenever an execute entry is
+    /// dropped or changed: who has compared entries need not do so again while it stays.
+    /// </summary>
+    public const int GenerationOffset = 3 * TableBytes;
+
     /// <summary>Distance from the supervisor tables to the user tables.</summary>
-    public const int HalfBytes = 3 * TableBytes;
+    public const int HalfBytes = GenerationOffset + 4096;
 
     // One bit per page: it is in _filled; then one for _filledGlobal.
     private const int TrackedBytes = 1 << 17;
     private const int TotalBytes = (2 * HalfBytes) + (2 * TrackedBytes);
     private const int TrackedPages = 1 << 15;
 
+    // Of a generation: the upper bits are the tables' own number.
+    private const int CountBits = 40;
+
+    private static long s_tables;
+
     private readonly List<uint> _filled = [];
     private readonly List<uint> _filledGlobal = [];
     private bool _overflowed;
+    private long _generation = Interlocked.Increment(ref s_tables) << CountBits;
 
     /// <summary>Reserves the tables, all entries 0.</summary>
     /// <exception cref="OutOfMemoryException">The host refuses the reservation.</exception>
-    public SoftwareTlb() => Root = (nint)HostMemory.Reserve(TotalBytes);
+    public SoftwareTlb()
+    {
+        Root = (nint)HostMemory.Reserve(TotalBytes);
+        Renew();
+    }
 
     /// <summary>Host address of the tables.</summary>
     public nint Root { get; private set; }
@@ -88,19 +104,42 @@ public sealed unsafe class SoftwareTlb : IDisposable
             }
         }
 
-        Volatile.Write(ref Entry(page, access, user), (nint)hostPage - (long)((ulong)page << 12));
+        ref long entry = ref Entry(page, access, user);
+        long value = (nint)hostPage - (long)((ulong)page << 12);
+        bool changes = access == MemoryAccess.Execute && entry != 0 && entry != value;
+        Volatile.Write(ref entry, value);
+        if (changes)
+        {
+            Renew();
+        }
     }
 
     /// <summary>Drops all six entries of a page.</summary>
     public void Drop(uint page)
     {
+        if (DropAll(page))
+        {
+            Renew();
+        }
+    }
+
+    /// <returns>Whether one was an execute entry.</returns>
+    private bool DropAll(uint page)
+    {
         for (int half = 0; half < 2; half++)
         {
-            for (int access = 0; access < 3; access++)
-            {
-                Drop(ref Entry(page, (MemoryAccess)access, half != 0));
-            }
+            Drop(ref Entry(page, MemoryAccess.Read, half != 0));
+            Drop(ref Entry(page, MemoryAccess.Write, half != 0));
         }
+
+        return Drop(ref Entry(page, MemoryAccess.Execute, false)) | Drop(ref Entry(page, MemoryAccess.Execute, true));
+    }
+
+    private void Renew()
+    {
+        _generation++;
+        Volatile.Write(ref *(long*)(Root + GenerationOffset), _generation);
+        Volatile.Write(ref *(long*)(Root + HalfBytes + GenerationOffset), _generation);
     }
 
     /// <summary>Drops the write entries of a page, so that the next write is seen.</summary>
@@ -159,13 +198,18 @@ public sealed unsafe class SoftwareTlb : IDisposable
             return;
         }
 
+        bool executable = false;
         foreach (uint page in _filled)
         {
-            Drop(page);
+            executable |= DropAll(page);
             Tracked(page, false) = 0;
         }
 
         _filled.Clear();
+        if (executable)
+        {
+            Renew();
+        }
     }
 
     /// <summary>Drops everything.</summary>
@@ -174,6 +218,7 @@ public sealed unsafe class SoftwareTlb : IDisposable
         if (_overflowed)
         {
             HostMemory.Discard((byte*)Root, TotalBytes);
+            Renew();
         }
         else
         {
@@ -191,12 +236,15 @@ public sealed unsafe class SoftwareTlb : IDisposable
     }
 
     // Read first: the tables' memory is committed by a write, and most of it was never touched.
-    private static void Drop(ref long entry)
+    private static bool Drop(ref long entry)
     {
-        if (entry != 0)
+        if (entry == 0)
         {
-            Volatile.Write(ref entry, 0);
+            return false;
         }
+
+        Volatile.Write(ref entry, 0);
+        return true;
     }
 
     private ref byte Tracked(uint page, bool isGlobal) =>

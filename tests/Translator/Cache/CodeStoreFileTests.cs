@@ -4,6 +4,8 @@ using Dbt.Translator.Cache;
 using Dbt.Translator.Emit;
 using static Dbt.Tests.Translator.Cache.StoredPrograms;
 
+#pragma warning disable CA1416 // there is no Windows build
+
 namespace Dbt.Tests.Translator.Cache;
 
 /// <summary>Compiled code in a file: what comes back runs, and what is not as it was written is not used.</summary>

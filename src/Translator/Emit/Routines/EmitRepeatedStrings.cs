@@ -1,6 +1,5 @@
 using System.Reflection;
 using System.Reflection.Emit;
-using Dbt.Translator.Interpretation.Native;
 using Dbt.Translator.State;
 using Iced.Intel;
 using Label = System.Reflection.Emit.Label;

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.InteropServices;
 using Dbt.Translator.Instructions;

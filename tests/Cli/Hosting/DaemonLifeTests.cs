@@ -179,4 +179,53 @@ public sealed class DaemonLifeTests : IDisposable
         takenOver = json.RootElement.GetProperty("regionsTakenOver").GetInt64();
         return json.RootElement.GetProperty("regionsCompiled").GetInt64();
     }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void TwoDomainsExchangeDataOnASharedRing(EngineKind engine)
+    {
+        string word = engine.ToString().ToLowerInvariant();
+        _daemon.Do("create", "--engine", word, "name=giver", "memory=16", "vcpus=2");
+        _daemon.Do("create", "--engine", word, "name=taker", "memory=16");
+        using DaemonFolder.RunningCommand giver = _daemon.Start("console", "giver"), taker = _daemon.Start("console", "taker");
+        giver.Await("dbt> ");
+        taker.Await("dbt> ");
+        taker.Type($"pair join 1 {Offer(giver, 1)} 5000\n");
+        taker.Await("pair: unmapped 0 0");
+        giver.Await("pair: pages free");
+        string sum = Sum(taker.Text, "asked 5000, sum ([0-9a-f]{8}), 0 wrong, signals came, status right, copy right");
+        Assert.Equal(sum, Sum(giver.Text, "answered 5000, sum ([0-9a-f]{8}), signals came, other end done"));
+
+        // One that crashes with the page mapped and the port bound: both come back.
+        taker.Type($"pair join 1 {Offer(giver, 2)} 300 keep\n");
+        taker.Await("pair: asked 300, ");
+        giver.Await("pair: answered 300, ");
+        taker.Type("crash ud2\n");
+        Assert.Equal(0, taker.End());
+        giver.Await("pair: pages free", times: 2);
+
+        // Nobody else may use what was offered to one.
+        _daemon.Do("create", "--engine", word, "name=other", "memory=16");
+        using DaemonFolder.RunningCommand other = _daemon.Start("console", "other");
+        other.Await("dbt> ");
+        string offered = Offer(giver, 3);
+        other.Type($"pair join 1 {offered} 10\n");
+        other.Await("pair: not mapped: 0 -1");
+    }
+
+    private static string Offer(DaemonFolder.RunningCommand giver, int times)
+    {
+        giver.Type("pair offer 2\n");
+        giver.Await("pair: join with ", times);
+        DaemonFolder.Await(() => giver.Text[giver.Text.LastIndexOf("pair: join with ", StringComparison.Ordinal)..].Contains('\n', StringComparison.Ordinal), () => giver.Text);
+        string words = giver.Text[(giver.Text.LastIndexOf("pair: join with ", StringComparison.Ordinal) + "pair: join with ".Length)..];
+        return words[..words.IndexOf('\n', StringComparison.Ordinal)].TrimEnd();
+    }
+
+    private static string Sum(string text, string pattern)
+    {
+        System.Text.RegularExpressions.Match match = System.Text.RegularExpressions.Regex.Match(text, pattern);
+        Assert.True(match.Success, text);
+        return match.Groups[1].Value;
+    }
 }

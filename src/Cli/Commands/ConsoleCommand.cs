@@ -46,9 +46,12 @@ internal static class ConsoleCommand
     }
 
     /// <summary>Attaches standard input and output to a guest's console, until the user leaves or the guest has ended for good.</summary>
+    /// <param name="domain">Its name or id.</param>
+    /// <param name="escape">The key that leaves.</param>
+    /// <param name="unpause">Whether it is paused, and goes on once its console is attached: nothing of what it says is missed then.</param>
     /// <returns>The exit status.</returns>
     /// <exception cref="ControlException">There is no such guest.</exception>
-    public static async Task<int> AttachAsync(string domain, byte escape)
+    public static async Task<int> AttachAsync(string domain, byte escape, bool unpause = false)
     {
         using ControlClient client = await ControlClient.FindAsync(ControlFolder.Open(ControlFolder.DefaultPath), domain).ConfigureAwait(false);
         using var left = new CancellationTokenSource();
@@ -65,6 +68,12 @@ internal static class ConsoleCommand
             pump.Start(bytes => Send(call, bytes, left.Token));
             while (await call.ResponseStream.MoveNext(left.Token).ConfigureAwait(false))
             {
+                if (unpause)
+                {
+                    unpause = false;
+                    await client.CallAsync((calls, id, deadline) => calls.UnpauseAsync(new DomainRequest { Domain = id }, deadline: deadline)).ConfigureAwait(false);
+                }
+
                 output.Write(call.ResponseStream.Current.Data.Span);
                 output.Flush();
             }

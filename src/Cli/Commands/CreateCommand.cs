@@ -44,17 +44,17 @@ internal static class CreateCommand
                 return ExitStatus.Success;
             }
 
-            request.Paused = result.GetValue(paused);
+            bool stays = result.GetValue(paused), attach = result.GetValue(console);
+            request.Paused = stays || attach;
             request.Engine = result.GetValue(engine).ToString().ToLowerInvariant();
             request.NoCodeCache = result.GetValue(noCodeCache);
-            bool attach = result.GetValue(console);
             if (attach && !Console.IsInputRedirected && TerminalSize.OfStandardOutput() is { } size)
             {
                 (request.Rows, request.Columns) = ((uint)size.Rows, (uint)size.Columns);
             }
 
             CreateReply reply = await SendAsync(request).ConfigureAwait(false);
-            return attach ? await ConsoleCommand.AttachAsync(reply.Name, InputPump.DefaultEscape).ConfigureAwait(false) : ExitStatus.Success;
+            return attach ? await ConsoleCommand.AttachAsync(reply.Name, InputPump.DefaultEscape, unpause: !stays).ConfigureAwait(false) : ExitStatus.Success;
         });
         return command;
     }

@@ -68,6 +68,8 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
         _ = TypeAsync(requestStream, console, context.CancellationToken);
         try
         {
+            // Says that it is attached: who waits for that may let a paused guest go then.
+            await responseStream.WriteAsync(new ConsoleOutput(), context.CancellationToken).ConfigureAwait(false);
             while (await viewer.ReadAsync(context.CancellationToken).ConfigureAwait(false) is { } bytes)
             {
                 await responseStream.WriteAsync(new ConsoleOutput { Data = UnsafeByteOperations.UnsafeWrap(bytes) }, context.CancellationToken).ConfigureAwait(false);

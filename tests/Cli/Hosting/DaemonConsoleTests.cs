@@ -65,6 +65,16 @@ public sealed class DaemonConsoleTests : IDisposable
     }
 
     [Fact]
+    public void AGuestThatEndsAtOnceIsSeenWhole()
+    {
+        (int status, string output, string errors) = _daemon.Run("create", "-c", "-q", "name=brief", "memory=16", "extra=run=echo seen;halt");
+        Assert.Equal((0, ""), (status, errors));
+        Assert.Contains("dbt-guest: a 32-bit PAE Xen", output, StringComparison.Ordinal);
+        Assert.EndsWith("\nseen\ndbt> halt", output.Replace("\r", "", StringComparison.Ordinal).TrimEnd(), StringComparison.Ordinal);
+        Assert.Empty(_daemon.List());
+    }
+
+    [Fact]
     public void WhatIsKeptIsTheLastOfIt()
     {
         var history = new ConsoleHistory(10_000);

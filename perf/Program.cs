@@ -1,6 +1,6 @@
-using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Running;
 using Dbt.Perf;
+using Dbt.Perf.Benchmarks;
 using Dbt.Perf.Boot;
 using Dbt.Translator;
 
@@ -12,6 +12,6 @@ switch (args)
     case ["boot", ..]:
         return await BootCommand.RunAsync(args[1..]);
     default:
-        BenchmarkSwitcher.FromAssembly(typeof(EngineBenchmarks).Assembly).Run(args, DefaultConfig.Instance);
+        BenchmarkSwitcher.FromAssembly(typeof(EngineBenchmarks).Assembly).Run(args, BenchmarkSettings.Default);
         return 0;
 }

@@ -28,7 +28,7 @@ internal sealed class SharedCode
         {
             if (!_entries.TryGetValue(key, out Entry? entry))
             {
-                KeptCode? kept = KeptCode.Open(folder, image.KernelDigest, title, log);
+                CodeKeeper? kept = CodeKeeper.Open(folder, image.KernelDigest, title, log);
                 entry = new Entry(kept, kept?.Store ?? new CodeStore());
                 _entries.Add(key, entry);
             }
@@ -61,9 +61,9 @@ internal sealed class SharedCode
         public void Dispose() => leave();
     }
 
-    private sealed class Entry(KeptCode? kept, CodeStore store)
+    private sealed class Entry(CodeKeeper? kept, CodeStore store)
     {
-        public KeptCode? Kept => kept;
+        public CodeKeeper? Kept => kept;
 
         public CodeStore Store => store;
 

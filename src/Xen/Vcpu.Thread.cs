@@ -312,6 +312,8 @@ public sealed unsafe partial class Vcpu
             Timers.NotRunning();
             RunState.Enter(RunStateKind.Blocked);
             int doing = State->Doing;
+            State->Doing = (int)ProcessorActivity.Compiling;
+            _engine?.UsePause();
             State->Doing = (int)ProcessorActivity.Idle;
             Leave();
             KeepTimers();

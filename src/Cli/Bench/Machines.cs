@@ -70,7 +70,7 @@ internal static class Machines
             isProgram || Path.GetFileName(self) == Runtime ? self : Runtime,
             [
                 .. isProgram ? Array.Empty<string>() : [library],
-                "run", "--engine", engine, "--hang-after", "0", $"name=bench-{engine}", "type=pvh", $"kernel={kernel}", $"ramdisk={ramdisk}", $"memory={MemoryMiB}",
+                "run", "--engine", engine, "--hang-after", "0", "--no-code-cache", $"name=bench-{engine}", "type=pvh", $"kernel={kernel}", $"ramdisk={ramdisk}", $"memory={MemoryMiB}",
                 $"cmdline=console=hvc0 {CommandLine}",
             ]);
     }

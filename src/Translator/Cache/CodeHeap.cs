@@ -16,6 +16,7 @@ internal static unsafe class CodeHeap
     private static readonly Dictionary<int, Stack<nint>> Free = [];
     private static byte* _memory;
     private static int _used;
+    private static bool _refused;
 
     /// <summary>Bytes handed out.</summary>
     public static long Used { get; private set; }
@@ -26,9 +27,9 @@ internal static unsafe class CodeHeap
         int size = Round(bytes);
         lock (Gate)
         {
-            if (_memory == null)
+            if (_memory == null && !TryReserve())
             {
-                _memory = HostMemory.Reserve(Capacity, executable: true);
+                return 0;
             }
 
             Used += size;
@@ -63,6 +64,21 @@ internal static unsafe class CodeHeap
 
             stack.Push(address);
         }
+    }
+
+    /// <summary>A host may allow no memory that is both writable and executable but to the runtime, or have little address space.</summary>
+    private static bool TryReserve()
+    {
+        try
+        {
+            _memory = _refused ? null : HostMemory.Reserve(Capacity, executable: true);
+        }
+        catch (OutOfMemoryException)
+        {
+            _refused = true;
+        }
+
+        return _memory != null;
     }
 
     private static int Round(int bytes)

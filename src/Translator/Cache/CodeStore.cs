@@ -10,7 +10,7 @@ namespace Dbt.Translator.Cache;
 /// </summary>
 public sealed class CodeStore
 {
-    private const long DefaultCapacity = 256L << 20;
+    private const long DefaultCapacity = 64L << 20;
 
     // Regions at one EIP and mode: programs that are loaded at the same address. The rest is found by its key only.
     private const int MostAtOnePlace = 16;

@@ -22,7 +22,7 @@ public static class CodeStoreFile
 {
     // What nobody has used in so many runs is not written again.
     private const int MostIdleRuns = 16;
-    private const long MostBytes = 128L << 20;
+    private const long MostBytes = 64L << 20;
     private const int DigestAt = 8 + CodeVersion.Length;
     private const int BodyAt = DigestAt + SHA256.HashSizeInBytes;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Dbt.Translator.Emit;
 
 namespace Dbt.Translator.Cache;
@@ -58,7 +59,8 @@ internal sealed unsafe class CompiledCode
     public static CompiledCode Compile(EmittedRegion emitted)
     {
         nint function = DynamicMethodFactory.Compile(emitted.Method);
-        if (MachineCodeReader.Read(function, HostHelpers.Shared, out _) is { } machine && Place(machine) is not 0 and nint copy)
+        if (RuntimeInformation.ProcessArchitecture == Architecture.X64
+            && MachineCodeReader.Read(function, HostHelpers.Shared, out _) is { } machine && Place(machine) is not 0 and nint copy)
         {
             GC.KeepAlive(emitted.Method);
             return new CompiledCode(copy, null, machine, emitted.Sites, emitted.Instance, emitted.IlBytes);

@@ -41,6 +41,7 @@ internal sealed unsafe partial class Dispatcher
                     Note(store, stored);
                     if (block.Region is not null)
                     {
+                        block.RegionSize = translation.Shape.InstructionCount;
                         return true;
                     }
                 }
@@ -88,14 +89,16 @@ internal sealed unsafe partial class Dispatcher
     /// <returns>False where somebody does; it is dropped then.</returns>
     private bool TryClaim(CodeStore store, Translation translation)
     {
+        // In this order: whoever had the claim before has added what it compiled.
+        translation.IsClaimed = store.TryClaim(translation.Shape);
         if (store.Find(translation.Shape) is { } stored && stored.Code is { } code)
         {
+            _compiler.Unclaim(translation);
             translation.Code = code;
             Note(store, stored);
             return true;
         }
 
-        translation.IsClaimed = store.TryClaim(translation.Shape);
         if (!translation.IsClaimed)
         {
             _cache.Drop(translation);

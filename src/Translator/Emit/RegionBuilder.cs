@@ -1,4 +1,3 @@
-using Dbt.Translator.Interpretation;
 using Dbt.Translator.State;
 using Iced.Intel;
 

@@ -32,6 +32,7 @@ internal sealed unsafe class RegionShape
 {
     private const int HeaderBytes = 20;
     private const int BlockBytes = 8;
+    private const int BytesPerInstruction = 3;
     private const int NativeFloatingPoint = 8;
 
     private RegionShape(byte[] key, ShapeBlock[] blocks)
@@ -58,6 +59,9 @@ internal sealed unsafe class RegionShape
 
     /// <summary>EIPs at which it is entered.</summary>
     public uint[] Entries { get; }
+
+    /// <summary>Guest instructions, about.</summary>
+    public int InstructionCount => Blocks.Sum(block => block.Length) / BytesPerInstruction;
 
     /// <summary>The blocks in the order in which they are emitted.</summary>
     public ShapeBlock[] Blocks { get; }

@@ -6,7 +6,7 @@ namespace Dbt.Cli.Running;
 /// The compiled code of a guest's kernel and programs, from its earlier runs and for later ones. What can't be read or written costs time only: a
 /// line in the log says so.
 /// </summary>
-internal sealed class KeptCode : IDisposable
+internal sealed class CodeKeeper : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
 
@@ -18,7 +18,7 @@ internal sealed class KeptCode : IDisposable
     private long _saved;
     private DateTime _written;
 
-    private KeptCode(string path, string title, Action<string> log)
+    private CodeKeeper(string path, string title, Action<string> log)
     {
         _path = path;
         _title = title;
@@ -31,11 +31,11 @@ internal sealed class KeptCode : IDisposable
 
     /// <summary>Reads what there is for a kernel.</summary>
     /// <param name="folder">Where it is kept.</param>
-    /// <param name="kernel">The kernel's file.</param>
+    /// <param name="digest">The SHA-256 of the kernel's file.</param>
     /// <param name="title">Its name, for listings.</param>
     /// <param name="log">Gets what goes wrong.</param>
     /// <returns>Null where nothing can be kept there.</returns>
-    public static KeptCode? Open(CodeFolder folder, ReadOnlySpan<byte> kernel, string title, Action<string> log)
+    public static CodeKeeper? Open(CodeFolder folder, ReadOnlySpan<byte> digest, string title, Action<string> log)
     {
         try
         {
@@ -47,7 +47,7 @@ internal sealed class KeptCode : IDisposable
             return null;
         }
 
-        var code = new KeptCode(folder.FileOf(kernel), title, log);
+        var code = new CodeKeeper(folder.FileOfDigest(digest), title, log);
         code.Load();
         return code;
     }

@@ -27,9 +27,12 @@ public sealed class AllocationTests
     public void AMillionInstructionsAllocateNothing(string program, string engine)
     {
         using var run = new SteadyRun(program, EngineUnderTest.Options(engine));
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        run.Go();
-        long after = GC.GetAllocatedBytesForCurrentThread();
-        Assert.Equal(0, after - before);
+        long bytes = HeapUse.Of(() =>
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            run.Go();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        });
+        Assert.Equal(0, bytes);
     }
 }

@@ -1,15 +1,12 @@
 using BenchmarkDotNet.Attributes;
 using Dbt.Translator;
-using Dbt.Translator.State;
 
 namespace Dbt.Perf;
 
 /// <summary>Compute kernels on each engine, the interpreter as the baseline.</summary>
-public unsafe class EngineBenchmarks
+public class EngineBenchmarks
 {
-    private const uint Entry = 0x10000;
-    private FlatPlatform _platform = null!;
-    private Engine _engine = null!;
+    private KernelRun _run = null!;
 
     /// <summary>Name of the kernel.</summary>
     [ParamsSource(nameof(KernelNames))]
@@ -26,9 +23,7 @@ public unsafe class EngineBenchmarks
     [GlobalSetup]
     public void Setup()
     {
-        _platform = new FlatPlatform();
-        _platform.Assemble(Entry, Kernels.All[Kernel].Code);
-        _engine = EngineFactory.Create(new EngineOptions { Kind = Kind }, _platform, _platform.Cpu);
+        _run = new KernelRun(Kernels.All[Kernel].Code, new EngineOptions { Kind = Kind });
         for (int i = 0; i < 20; i++)
         {
             Run();
@@ -37,21 +32,9 @@ public unsafe class EngineBenchmarks
 
     /// <summary>One run; the result is the kernel's checksum.</summary>
     [Benchmark]
-    public uint Run()
-    {
-        CpuState* cpu = _platform.Cpu;
-        cpu->Eip = Entry;
-        cpu->Gpr[(int)Gpr.Ecx] = Kernels.All[Kernel].Work;
-        cpu->Gpr[(int)Gpr.Esp] = 0x1F0000;
-        _engine.Run(cpu);
-        return cpu->Gpr[(int)Gpr.Eax];
-    }
+    public uint Run() => _run.Once(Kernels.All[Kernel].Work);
 
     /// <summary>Frees what the setup took.</summary>
     [GlobalCleanup]
-    public void Cleanup()
-    {
-        _engine.Dispose();
-        _platform.Dispose();
-    }
+    public void Cleanup() => _run.Dispose();
 }

@@ -2,6 +2,7 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Running;
 using Dbt.Perf;
 using Dbt.Perf.Boot;
+using Dbt.Perf.Idle;
 using Dbt.Translator;
 
 switch (args)
@@ -11,6 +12,8 @@ switch (args)
         return 0;
     case ["boot", ..]:
         return await BootCommand.RunAsync(args[1..]);
+    case ["idle", ..]:
+        return await IdleCommand.RunAsync(args[1..]);
     default:
         BenchmarkSwitcher.FromAssembly(typeof(EngineBenchmarks).Assembly).Run(args, DefaultConfig.Instance);
         return 0;

@@ -145,6 +145,9 @@ int user_map_blob(void);
 struct kernel { const char *name; uint32_t (*run)(uint32_t n); uint32_t n, expected; };
 extern const struct kernel kernels[];
 
+/* pair.c */
+void pair(char **words, int count);           /* a command of the monitor */
+
 /* monitor.c, selftest.c, fuzz.c */
 void monitor(void);
 void monitor_execute(char *line);

@@ -296,6 +296,7 @@ static const struct { const char *name; void (*run)(char **, int); const char *h
     { "disk", disk, "read SECTOR [COUNT] | write SECTOR TEXT | sum" },
     { "xs", xs, "ls PATH | read PATH | write PATH VALUE | rm PATH" },
     { "events", events, "event channels in use" },
+    { "pair", pair, "offer DOMAIN | join DOMAIN REF PORT COPY WORDS [keep]: two domains on a shared ring" },
     { "user", user, "runs the ring-3 process" },
     { "idle", idle, "[SECONDS]: sleeps" },
     { "peek", peek, "ADDRESS" },

@@ -96,7 +96,8 @@ internal static class BootCommand
         }
     }
 
-    private static string FindScript()
+    /// <summary>The tree's own command.</summary>
+    internal static string FindScript()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {

@@ -43,7 +43,7 @@ internal static class CommandLine
         catch (ControlException exception)
         {
             // xl's own wordings, which scripts look for, stand at the line's start.
-            bool asXl = exception.Error == ControlError.NotFound;
+            bool asXl = exception.Error is ControlError.NotFound;
             Console.Error.WriteLine(asXl ? exception.Message : $"dbt: {exception.Message}");
             return ExitStatus.Failure;
         }
@@ -63,6 +63,11 @@ internal static class CommandLine
             global.DryRun,
 
             RunCommand.Create(global),
+            CreateCommand.Create(global),
+            ConsoleCommand.Create(),
+            DaemonCommand.Create(),
+            InfoCommand.Create(),
+            TopCommand.Create(),
             GuestCommand.Create(),
             ProfileCommand.Create(),
             DiskCommand.Create(),
@@ -70,7 +75,7 @@ internal static class CommandLine
             CacheCommand.Create(),
             VersionCommand.Create(),
         };
-        foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. UnsupportedCommands.Create()])
+        foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(global), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. UnsupportedCommands.Create()])
         {
             root.Add(command);
         }

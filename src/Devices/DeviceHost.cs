@@ -118,6 +118,27 @@ public sealed class DeviceHost : IDisposable
         }
     }
 
+    /// <summary>
+    /// The domain has stopped and is kept for somebody to look at, while another takes its name, its UUID and what it used of the host: its
+    /// disks and network cards are detached.
+    /// </summary>
+    /// <param name="name">Its name from now on.</param>
+    /// <param name="uuid">Its UUID from now on.</param>
+    public void Preserve(string name, Guid uuid)
+    {
+        _networks.Dispose();
+        _disks.Dispose();
+        DomainNodes.ChangeUuid(Store, _domain, uuid);
+        Rename(name);
+    }
+
+    /// <summary>Gives the domain another name. Any thread.</summary>
+    public void Rename(string name)
+    {
+        _domain.Name = name;
+        DomainNodes.WriteName(Store, _domain);
+    }
+
     /// <summary>Takes the last console output, finishes what is on the disks' rings, and removes all of the domain's nodes.</summary>
     public void Dispose()
     {

@@ -30,9 +30,8 @@ internal static class DomainNodes
         }
 
         store.Write($"{vm}/uuid", domain.Uuid.ToString());
-        store.Write($"{vm}/name", domain.Name);
         store.Write($"{home}/vm", vm);
-        store.Write($"{home}/name", domain.Name);
+        WriteName(store, domain);
         store.Write($"{home}/domid", id);
         store.Write($"{home}/control/platform-feature-multiprocessor-suspend", "1");
         store.Write($"{home}/control/platform-feature-xs_reset_watches", "1");
@@ -53,6 +52,23 @@ internal static class DomainNodes
         store.Write($"{home}/console/tty", "");
         store.Write($"{home}/console/port", Number(domain.ConsolePort));
         store.Write($"{home}/console/ring-ref", Number(domain.GuestFrameOf(domain.ConsoleMfn)));
+    }
+
+    /// <summary>Writes the domain's name where it stands.</summary>
+    public static void WriteName(XenStore store, Domain domain)
+    {
+        store.Write($"{Vm(domain)}/name", domain.Name);
+        store.Write($"{StorePath.Home(domain.Id)}/name", domain.Name);
+    }
+
+    /// <summary>Gives the domain another UUID, and its <c>/vm</c> node with it.</summary>
+    public static void ChangeUuid(XenStore store, Domain domain, Guid uuid)
+    {
+        store.Remove(Vm(domain));
+        domain.Uuid = uuid;
+        Make(store, Vm(domain), [new(0, StoreAccess.None), new(domain.Id, StoreAccess.Read)]);
+        store.Write($"{Vm(domain)}/uuid", uuid.ToString());
+        store.Write($"{StorePath.Home(domain.Id)}/vm", Vm(domain));
     }
 
     /// <summary>Removes everything of the domain.</summary>

@@ -11,8 +11,10 @@ public sealed unsafe class CodeMap
     private readonly byte* _flags;
     private readonly byte* _memoryBase;
     private readonly uint _frames;
-    private readonly Dictionary<uint, int> _holders = [];
+    private readonly Dictionary<uint, int> _holders;
+    private readonly CodeMap _machine;
 
+    /// <summary>The machine's.</summary>
     /// <param name="memoryBase">Host address of machine frame 0.</param>
     /// <param name="frames">Number of machine frames.</param>
     public CodeMap(byte* memoryBase, uint frames)
@@ -20,7 +22,26 @@ public sealed unsafe class CodeMap
         _memoryBase = memoryBase;
         _frames = frames;
         _flags = HostMemory.Reserve((frames + 4095u) & ~4095u);
+        _holders = [];
+        _machine = this;
     }
+
+    /// <summary>
+    /// One domain's part of the machine's: the marks are the same, but only writes to frames of that domain are told here. A processor is not
+    /// disturbed by what other domains do, and one that sleeps doesn't collect their writes.
+    /// </summary>
+    /// <param name="machine">The machine's, whose <see cref="Owner"/> leads here.</param>
+    public CodeMap(CodeMap machine)
+    {
+        _machine = machine;
+        _memoryBase = machine._memoryBase;
+        _frames = machine._frames;
+        _flags = machine._flags;
+        _holders = machine._holders;
+    }
+
+    /// <summary>On the machine's: whose frame it is; where it isn't set, or gives null, writes are told by the machine's own event. Any thread.</summary>
+    public Func<uint, CodeMap?>? Owner { get; set; }
 
     /// <summary>Raised by <see cref="Written"/>, on the writer's thread: frame, first byte offset, length within the frame.</summary>
     public event Action<uint, int, int>? CodeWritten;
@@ -76,7 +97,7 @@ public sealed unsafe class CodeMap
             int count = (int)Math.Min(end - start, (ulong)(4096 - offset));
             if (HasCode(frame))
             {
-                CodeWritten?.Invoke(frame, offset, count);
+                (_machine.Owner?.Invoke(frame) ?? _machine).CodeWritten?.Invoke(frame, offset, count);
             }
 
             start += (ulong)count;

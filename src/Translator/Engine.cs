@@ -39,6 +39,12 @@ public sealed record EngineOptions
     public int CompileShare { get; init; } = 20;
 
     /// <summary>
+    /// With <see cref="EngineKind.Tiered"/> and a <see cref="Store"/>, executions before a block of the kernel gets a region while the guest is idle;
+    /// int.MaxValue for never.
+    /// </summary>
+    public int PauseThreshold { get; init; } = 300;
+
+    /// <summary>
     /// With <see cref="EngineKind.Tiered"/>, executions of a block in the interpreter before a quick translation. int.MaxValue leaves that tier
     /// out: it is too little faster than the interpreter for what it costs.
     /// </summary>
@@ -90,6 +96,11 @@ public abstract unsafe class Engine : IDisposable
 
     /// <summary>Counters so far; may be read from another thread while the engine runs (values are then approximate).</summary>
     public abstract EngineStatistics Statistics { get; }
+
+    /// <summary>The processor is about to wait: the engine may start some work that is of use later. On its own thread.</summary>
+    public virtual void UsePause()
+    {
+    }
 
     /// <summary>
     /// Lists the translation of the block at an EIP as it would be made now, in the processor's present address space and mode. The processor

@@ -24,6 +24,9 @@ internal sealed unsafe class TranslatingEngine(EngineOptions options, Platform p
     }
 
     /// <inheritdoc/>
+    public override void UsePause() => _dispatcher.UsePause();
+
+    /// <inheritdoc/>
     public override Diagnostics.BlockListing? List(uint eip) => _dispatcher.List(eip);
 
     /// <inheritdoc/>

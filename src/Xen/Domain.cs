@@ -47,10 +47,11 @@ public sealed unsafe class Domain : IDisposable
     {
         Hypervisor = hypervisor;
         Id = id;
-        Name = name;
+        Name = ProcessorsName = name;
         EngineOptions = engine;
         DummyVcpuInfo = (byte*)NativeMemory.AllocZeroed(SharedInfoLayout.VcpuInfoSize);
         DummyVcpuInfo[SharedInfoLayout.UpcallMask] = 1;
+        CodeMap = new CodeMap(hypervisor.Machine.CodeMap);
         Memory = new DomainMemory(this);
         Events = new EventChannels(this);
         Grants = new GrantTable(this);
@@ -63,23 +64,32 @@ public sealed unsafe class Domain : IDisposable
     /// <summary>Domain id, from 1.</summary>
     public ushort Id { get; }
 
-    /// <summary>Name from the configuration.</summary>
-    public string Name { get; }
+    /// <summary>Name from the configuration, or what it was renamed to.</summary>
+    public string Name { get; set; }
+
+    /// <summary>By which its processors and their threads are named: the name that it was made with.</summary>
+    public string ProcessorsName { get; }
 
     /// <summary>How its code is executed.</summary>
     public EngineOptions EngineOptions { get; }
 
     /// <summary>UUID, xen_version's and xenstore's.</summary>
-    public Guid Uuid { get; init; } = Guid.NewGuid();
+    public Guid Uuid { get; set; } = Guid.NewGuid();
 
     /// <summary>What <c>dbt dmesg</c> shows.</summary>
     public GuestLog Log { get; } = new();
+
+    /// <summary>Which frames hold translated code; tells of writes to this domain's.</summary>
+    internal CodeMap CodeMap { get; }
 
     /// <summary>Frames, page types, page tables.</summary>
     public DomainMemory Memory { get; }
 
     /// <summary>What makes it an auto-translated domain (PVH); null for a paravirtual one. Set before it gets memory or processors.</summary>
     internal Hvm.HvmDomain? Hvm { get; private set; }
+
+    /// <summary>Whether it is auto-translated (PVH).</summary>
+    public bool IsTranslated => Hvm is not null;
 
     /// <summary>The number by which the guest knows one of its machine frames.</summary>
     public uint GuestFrameOf(uint mfn) => Hvm is { } hvm ? hvm.Physmap.GfnOf(mfn) : mfn;
@@ -295,13 +305,22 @@ public sealed unsafe class Domain : IDisposable
 
         _watchdogs?.Stop();
         Events.Shut();
+        Grants.Shut();
         foreach (Vcpu vcpu in Vcpus)
         {
             vcpu.Dispose();
+            vcpu.ReleaseInfo();
+        }
+
+        uint eoi = Interlocked.Exchange(ref _eoiMfn, 0);
+        if (eoi != 0)
+        {
+            Memory.PutPageAndType(eoi);
         }
 
         Memory.Dispose();
         Hvm?.Dispose();
+        Hypervisor.Forget(this);
         NativeMemory.Free(DummyVcpuInfo);
         DummyVcpuInfo = null;
     }

@@ -9,9 +9,14 @@ namespace Dbt.Xen;
 public sealed unsafe class Hypervisor : IDisposable
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<ushort, Domain> _domains = [];
     private volatile Domain[] _all = [];
+    private volatile Domain?[] _byId = new Domain?[FirstIds];
     private ushort _nextId = 1;
+
+    // DOMID_FIRST_RESERVED.
+    private const ushort EndOfIds = 0x7FF0;
+
+    private const int FirstIds = 64;
 
     /// <param name="machineBytes">Size of the machine; frames are committed when touched. At most 16 GiB, what the 32-bit machine-to-phys table covers.</param>
     public Hypervisor(ulong machineBytes = 16UL << 30)
@@ -19,6 +24,7 @@ public sealed unsafe class Hypervisor : IDisposable
         Machine = new MachineMemory(machineBytes);
         MachineToPhys = (uint*)HostMemory.Reserve(16 << 20);
         Frames = new FrameTable(this);
+        Machine.CodeMap.Owner = frame => Find(Frames[frame].Owner)?.CodeMap;
     }
 
     /// <summary>The machine's frames.</summary>
@@ -47,26 +53,55 @@ public sealed unsafe class Hypervisor : IDisposable
     {
         lock (_lock)
         {
-            var domain = new Domain(this, _nextId++, name, engine) { Uuid = uuid ?? Guid.NewGuid() };
-            _domains.Add(domain.Id, domain);
-            _all = [.. _domains.Values];
+            var domain = new Domain(this, TakeId(), name, engine) { Uuid = uuid ?? Guid.NewGuid() };
+            Domain?[] byId = new Domain?[Math.Max(_byId.Length, (int)System.Numerics.BitOperations.RoundUpToPowerOf2(domain.Id + 1u))];
+            _byId.CopyTo(byId, 0);
+            byId[domain.Id] = domain;
+            _byId = byId;
+            _all = [.. _all, domain];
             return domain;
         }
     }
 
-    /// <summary>The domain with an id, or null.</summary>
+    /// <summary>The domain with an id, or null. Any thread, without a lock.</summary>
     public Domain? Find(ushort id)
+    {
+        Domain?[] byId = _byId;
+        return id < byId.Length ? byId[id] : null;
+    }
+
+    /// <summary>A domain has ended and given everything back: its id means nobody.</summary>
+    internal void Forget(Domain domain)
     {
         lock (_lock)
         {
-            return _domains.GetValueOrDefault(id);
+            Domain?[] byId = [.. _byId];
+            byId[domain.Id] = null;
+            _byId = byId;
+            _all = [.. _all.Where(other => other != domain)];
         }
+    }
+
+    // As in Xen: counted up, so that an id doesn't soon mean another domain; from the start again when they run out.
+    private ushort TakeId()
+    {
+        for (int tries = 0; tries < EndOfIds; tries++)
+        {
+            ushort id = _nextId;
+            _nextId = id + 1 == EndOfIds ? (ushort)1 : (ushort)(id + 1);
+            if (Find(id) is null)
+            {
+                return id;
+            }
+        }
+
+        throw new InvalidOperationException("all domain ids are in use");
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Domain domain in _domains.Values)
+        foreach (Domain domain in _all)
         {
             domain.Dispose();
         }

@@ -13,7 +13,7 @@ namespace Dbt.Xen;
 public sealed unsafe partial class Vcpu
 {
     /// <inheritdoc/>
-    public override CodeMap CodeMap => Domain.Hypervisor.Machine.CodeMap;
+    public override CodeMap CodeMap => Domain.CodeMap;
 
     /// <inheritdoc/>
     public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error) =>

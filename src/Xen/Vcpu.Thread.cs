@@ -30,6 +30,8 @@ public sealed unsafe partial class Vcpu
     private volatile bool _sleepsLate;
     private volatile bool _down = true;
     private int _holds;
+    private HostThreadClock? _hostClock;
+    private long _hostTicks;
     private int _nmi;
 
     /// <summary>Counters of its engine; null before it first ran.</summary>
@@ -40,6 +42,18 @@ public sealed unsafe partial class Vcpu
 
     /// <summary>Time in which it executed guest code, by the domain's clock.</summary>
     public long RunNanoseconds => RunState.RunNanoseconds;
+
+    /// <summary>The host's processor time that its thread has taken; compilation in the background left out. Any thread.</summary>
+    public TimeSpan HostCpuTime
+    {
+        get
+        {
+            // What an ended thread took is what it had noted last.
+            TimeSpan now = Volatile.Read(ref _hostClock)?.Time ?? TimeSpan.FromTicks(Volatile.Read(ref _hostTicks));
+            Volatile.Write(ref _hostTicks, now.Ticks);
+            return now;
+        }
+    }
 
     /// <summary>Whether it waits in SCHEDOP_poll.</summary>
     internal bool Polls => _waitingInPoll;
@@ -56,7 +70,7 @@ public sealed unsafe partial class Vcpu
         _down = false;
         if (_thread is null)
         {
-            _thread = new Thread(Main) { IsBackground = true, Name = $"{Domain.Name}/vcpu{Id}" };
+            _thread = new Thread(Main) { IsBackground = true, Name = $"{Domain.ProcessorsName}/vcpu{Id}" };
             _thread.Start();
         }
         else
@@ -298,6 +312,8 @@ public sealed unsafe partial class Vcpu
             Timers.NotRunning();
             RunState.Enter(RunStateKind.Blocked);
             int doing = State->Doing;
+            State->Doing = (int)ProcessorActivity.Compiling;
+            _engine?.UsePause();
             State->Doing = (int)ProcessorActivity.Idle;
             Leave();
             KeepTimers();
@@ -448,6 +464,7 @@ public sealed unsafe partial class Vcpu
     private void Main()
     {
         Bind();
+        Volatile.Write(ref _hostClock, HostThreadClock.Current);
         try
         {
             using Engine engine = EngineFactory.Create(Domain.EngineOptions, (Platform?)Hvm ?? this, State);
@@ -474,6 +491,8 @@ public sealed unsafe partial class Vcpu
         }
         finally
         {
+            _ = HostCpuTime;
+            Volatile.Write(ref _hostClock, null);
             Leave();
             Timers.NotRunning();
             _parked.Set();

@@ -147,6 +147,16 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
         Kick();
     }
 
+    /// <summary>Gives back the page of a vcpu_info that the guest put elsewhere, whose reference and type were taken then. Events have ended.</summary>
+    internal void ReleaseInfo()
+    {
+        nint registered = Interlocked.Exchange(ref _registeredInfo, 0);
+        if (registered != 0)
+        {
+            Domain.Memory.PutPageAndType(Domain.Hypervisor.Machine.FrameOf((byte*)registered));
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

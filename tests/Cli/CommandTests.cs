@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Dbt.Tests.Xen.Builder;
 
 namespace Dbt.Tests.Cli;
@@ -16,24 +15,7 @@ public sealed class CommandTests : IDisposable
         Directory.Delete(_runtime, recursive: true);
     }
 
-    private (int Status, string Output, string Errors) Dbt(string input, params string[] words)
-    {
-        var start = new ProcessStartInfo("dotnet", [typeof(Dbt.Cli.CommandLine).Assembly.Location, .. words])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = _folder,
-        };
-        start.Environment["XDG_RUNTIME_DIR"] = _runtime;
-        start.Environment["XDG_CACHE_HOME"] = _runtime;
-        using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
-        process.StandardInput.Write(input);
-        process.StandardInput.Close();
-        Assert.True(process.WaitForExit(120_000));
-        return (process.ExitCode, output.Result, errors.Result);
-    }
+    private (int Status, string Output, string Errors) Dbt(string input, params string[] words) => CommandProcess.Run(_folder, _runtime, input, words);
 
     private string Write(string name, string text)
     {

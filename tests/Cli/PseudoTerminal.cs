@@ -41,6 +41,7 @@ internal sealed partial class PseudoTerminal : IDisposable
             WorkingDirectory = folder,
         };
         start.Environment["XDG_RUNTIME_DIR"] = folder;
+        start.Environment["XDG_STATE_HOME"] = folder;
         start.Environment["XDG_CACHE_HOME"] = folder;
         _process = Process.Start(start)!;
         new Thread(Read) { IsBackground = true, Name = "pseudo terminal" }.Start();

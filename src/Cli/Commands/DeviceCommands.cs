@@ -1,7 +1,7 @@
 using System.CommandLine;
+using Dbt.Cli.Api;
 using Dbt.Cli.Config;
 using Dbt.Cli.Control;
-using Dbt.Cli.Control.Contract;
 using Dbt.Devices;
 using static Dbt.Cli.Commands.GuestCall;
 
@@ -63,7 +63,7 @@ internal static class DeviceCommands
     }
 
     private static Command Detach(string name, string description, string what,
-        Func<DomainControl.DomainControlClient, DetachDeviceRequest, DateTime, Grpc.Core.AsyncUnaryCall<Done>> call)
+        Func<Domains.DomainsClient, DetachDeviceRequest, DateTime, Grpc.Core.AsyncUnaryCall<Done>> call)
     {
         Argument<string> domain = DomainArgument();
         var device = new Argument<string>("DEVICE") { Description = $"Which: {what}." };

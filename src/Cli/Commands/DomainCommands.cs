@@ -1,8 +1,8 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
+using Dbt.Cli.Api;
 using Dbt.Cli.Control;
-using Dbt.Cli.Control.Contract;
+using Grpc.Core;
 using static Dbt.Cli.Commands.GuestCall;
 
 namespace Dbt.Cli.Commands;
@@ -11,13 +11,16 @@ namespace Dbt.Cli.Commands;
 internal static class DomainCommands
 {
     /// <summary>Makes them.</summary>
-    public static IEnumerable<Command> Create() =>
+    public static IEnumerable<Command> Create(GlobalOptions global) =>
     [
-        List("list", "List running guests.", DomainListing.Header, client => [DomainListing.Row(client.Domain)]),
+        List(global),
         List("vcpu-list", "List the processors of running guests.", DomainListing.VcpuHeader, client => DomainListing.VcpuRows(client.Domain)),
         List("uptime", "Show for how long guests have run.", DomainListing.UptimeHeader, client => [DomainListing.UptimeRow(client.Domain)]),
         Dmesg(),
-        Identity("domid", "Show the id of a guest: its process's.", domain => domain.Id.ToString(CultureInfo.InvariantCulture)),
+        List("vm-list", "List running guests by UUID.", DomainListing.UuidHeader, client => [DomainListing.UuidRow(client.Domain)]),
+        Statistics(),
+        Rename(),
+        Identity("domid", "Show the id of a guest.", domain => domain.Id.ToString(CultureInfo.InvariantCulture)),
         Identity("domname", "Show the name of a guest.", domain => domain.Name),
         Shutdown("shutdown", "Ask a guest to shut down.", "poweroff"),
         Shutdown("reboot", "Ask a guest to reboot.", "reboot"),
@@ -25,6 +28,58 @@ internal static class DomainCommands
         OnGuest("pause", "Hold a guest's processors.", (client, domain, deadline) => client.PauseAsync(new DomainRequest { Domain = domain }, deadline: deadline)),
         OnGuest("unpause", "Let a paused guest go on.", (client, domain, deadline) => client.UnpauseAsync(new DomainRequest { Domain = domain }, deadline: deadline)),
     ];
+
+    private static Command List(GlobalOptions global)
+    {
+        var domains = new Argument<string[]>("DOMAIN") { Arity = ArgumentArity.ZeroOrMore, Description = "Names or ids; all without." };
+        var details = new Option<bool>("-l", "--long") { Description = "Everything, as JSON." };
+        var command = new Command("list", "List running guests.") { domains, details };
+        command.SetAction(async (result, _) =>
+        {
+            IReadOnlyList<ControlClient> clients = await NamedOrAllAsync(result.GetValue(domains) ?? []).ConfigureAwait(false);
+            if (result.GetValue(details))
+            {
+                TextReply[] replies = await Task.WhenAll(clients.Select(client =>
+                    client.CallAsync((call, domain, deadline) => call.GetConfigurationAsync(new DomainRequest { Domain = domain }, deadline: deadline)))).ConfigureAwait(false);
+                Console.Out.WriteLine(DomainJson.Join(replies.Select(reply => reply.Text)));
+                return ExitStatus.Success;
+            }
+
+            bool verbose = result.GetValue(global.Verbose);
+            Console.Out.WriteLine(DomainListing.Header + (verbose ? DomainListing.VerboseHeader : ""));
+            foreach (ControlClient client in clients)
+            {
+                Console.Out.WriteLine(DomainListing.Row(client.Domain) + (verbose ? DomainListing.VerboseRow(client.Domain) : ""));
+            }
+
+            return ExitStatus.Success;
+        });
+        return command;
+    }
+
+    private static Command Statistics()
+    {
+        Argument<string> domain = DomainArgument();
+        var command = new Command("stats", "Show a guest's counters as JSON: instructions by tier, translations and what they cost, side exits, hypercalls.") { domain };
+        command.SetAction(async (result, _) =>
+        {
+            using ControlClient client = await ControlClient.FindAsync(ControlFolder.Open(ControlFolder.DefaultPath), result.GetValue(domain)!).ConfigureAwait(false);
+            TextReply reply = await client.CallAsync((call, id, deadline) => call.GetStatisticsAsync(new DomainRequest { Domain = id }, deadline: deadline)).ConfigureAwait(false);
+            Console.Out.WriteLine(reply.Text);
+            return ExitStatus.Success;
+        });
+        return command;
+    }
+
+    private static Command Rename()
+    {
+        Argument<string> domain = DomainArgument();
+        var name = new Argument<string>("NAME") { Description = "Its name from now on." };
+        var command = new Command("rename", "Give a guest another name.") { domain, name };
+        command.SetAction((result, _) => RunAsync(result.GetValue(domain)!, (client, id, deadline) =>
+            client.RenameAsync(new RenameRequest { Domain = id, Name = result.GetValue(name)! }, deadline: deadline)));
+        return command;
+    }
 
     private static Command List(string name, string description, string header, Func<ControlClient, IEnumerable<string>> rows)
     {
@@ -106,7 +161,8 @@ internal static class DomainCommands
 
             if (what == "poweroff" && result.GetValue(wait))
             {
-                await Task.WhenAll(clients.Select(client => EndAsync((int)client.Domain.Id))).ConfigureAwait(false);
+                Console.Error.WriteLine($"Waiting for {clients.Count} domains");
+                await Task.WhenAll(clients.Select(client => EndAsync(client))).ConfigureAwait(false);
             }
 
             return ExitStatus.Success;
@@ -114,16 +170,15 @@ internal static class DomainCommands
         return command;
     }
 
-    private static async Task EndAsync(int id)
+    private static async Task EndAsync(ControlClient client)
     {
         try
         {
-            using Process process = Process.GetProcessById(id);
-            await process.WaitForExitAsync().ConfigureAwait(false);
+            await client.Calls.WaitAsync(new DomainRequest { Domain = client.Id });
         }
-        catch (ArgumentException)
+        catch (RpcException)
         {
-            // It has ended.
+            // Its process ended, and with it the domain.
         }
     }
 }

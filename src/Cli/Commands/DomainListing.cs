@@ -1,5 +1,5 @@
 using System.Globalization;
-using Dbt.Cli.Control.Contract;
+using Dbt.Cli.Api;
 
 namespace Dbt.Cli.Commands;
 
@@ -8,6 +8,12 @@ internal static class DomainListing
 {
     /// <summary><c>list</c>'s header.</summary>
     public const string Header = "Name                                        ID   Mem VCPUs\tState\tTime(s)";
+
+    /// <summary>What <c>list -v</c> adds to it.</summary>
+    public const string VerboseHeader = "   UUID                            Reason-Code\tSecurity Label";
+
+    /// <summary><c>vm-list</c>'s header.</summary>
+    public const string UuidHeader = "UUID                                  ID    name";
 
     /// <summary><c>block-list</c>'s header.</summary>
     public static readonly string DiskHeader = $"{"Vdev",-5} {"BE",-3} {"handle",-6} {"state",-5} {"evt-ch",-6} {"ring-ref",-8} {"BE-path",-30}";
@@ -34,6 +40,16 @@ internal static class DomainListing
         int online = domain.Vcpus.Count(vcpu => vcpu.State != Vcpu.Types.State.Down);
         return Format($"{domain.Name,-40} {domain.Id,5} {domain.MemoryKib / KibPerMib,5} {online,5}     {r}{b}{p}{s}{reason}-  {domain.Vcpus.Sum(vcpu => vcpu.RunSeconds),8:0.0}");
     }
+
+    /// <summary>What <c>list -v</c> adds to a row: UUID, the number of why it stopped, and a label that nothing has here.</summary>
+    public static string VerboseRow(Domain domain)
+    {
+        string reason = domain.Stopped.Length == 0 ? "-" : Format($"{"prscwS".IndexOf(domain.Stopped[0], StringComparison.Ordinal):x}");
+        return Format($" {domain.Uuid} {reason,8} {"-",16}");
+    }
+
+    /// <summary>A row of <c>vm-list</c>.</summary>
+    public static string UuidRow(Domain domain) => Format($"{domain.Uuid}  {domain.Id}    {domain.Name,-30}");
 
     /// <summary>Rows of <c>vcpu-list</c>.</summary>
     public static IEnumerable<string> VcpuRows(Domain domain)

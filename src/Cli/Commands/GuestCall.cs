@@ -1,6 +1,6 @@
 using System.CommandLine;
+using Dbt.Cli.Api;
 using Dbt.Cli.Control;
-using Dbt.Cli.Control.Contract;
 using Grpc.Core;
 
 namespace Dbt.Cli.Commands;
@@ -9,7 +9,7 @@ namespace Dbt.Cli.Commands;
 internal static class GuestCall
 {
     /// <summary>A call that has nothing to tell but that it is done: client, domain, deadline.</summary>
-    public delegate AsyncUnaryCall<Done> Call(DomainControl.DomainControlClient client, string domain, DateTime deadline);
+    public delegate AsyncUnaryCall<Done> Call(Domains.DomainsClient client, string domain, DateTime deadline);
 
     /// <summary>The argument that names a guest.</summary>
     public static Argument<string> DomainArgument() => new("DOMAIN") { Description = "The guest's name or id." };

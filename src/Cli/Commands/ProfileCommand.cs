@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Dbt.Cli.Api;
 using Dbt.Cli.Control;
-using Dbt.Cli.Control.Contract;
 using Dbt.Cli.Profile;
 using Dbt.Translator.Diagnostics;
 using Spectre.Console;
@@ -77,7 +77,7 @@ internal static class ProfileCommand
         }
 
         ProfileTarget target = await ProfileTarget.FindAsync(domain, Console.Error).ConfigureAwait(false);
-        using ControlClient client = await ControlClient.FindAsync(ControlFolder.Open(ControlFolder.DefaultPath), target.ProcessId.ToString(CultureInfo.InvariantCulture)).ConfigureAwait(false);
+        using ControlClient client = await ControlClient.FindAsync(ControlFolder.Open(ControlFolder.DefaultPath), target.Name).ConfigureAwait(false);
         BlockReply reply = await client.CallAsync((stub, id, deadline) => stub.ListBlockAsync(new BlockRequest { Domain = id, Address = at }, deadline: deadline)).ConfigureAwait(false);
         WidenIfRedirected();
         BlockReplies.Write(AnsiConsole.Console, reply);
@@ -97,7 +97,7 @@ internal static class ProfileCommand
     {
         using var interrupted = new CancellationTokenSource();
         using PosixSignalRegistration interrupt = Ends(PosixSignal.SIGINT), terminate = Ends(PosixSignal.SIGTERM);
-        using ProfileSession session = ProfileSession.Attach(target.ProcessId, options.Rate, options.WritesPerfMap);
+        using ProfileSession session = ProfileSession.Attach(target, options.Rate, options.WritesPerfMap);
         session.AwaitGuest(target.ProcessId, Patience);
         if (options.IsLive)
         {

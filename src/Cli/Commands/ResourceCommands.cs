@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using Dbt.Cli.Api;
 using Dbt.Cli.Control;
-using Dbt.Cli.Control.Contract;
 using static Dbt.Cli.Commands.GuestCall;
 
 namespace Dbt.Cli.Commands;
@@ -42,7 +42,7 @@ internal static class ResourceCommands
     }
 
     private static Command Memory(string name, string description,
-        Func<DomainControl.DomainControlClient, MemoryRequest, DateTime, Grpc.Core.AsyncUnaryCall<Done>> call)
+        Func<Domains.DomainsClient, MemoryRequest, DateTime, Grpc.Core.AsyncUnaryCall<Done>> call)
     {
         Argument<string> domain = DomainArgument();
         var size = new Argument<string>("MEM") { Description = "MiB, or with a suffix: b, k, m, g, t." };

@@ -15,40 +15,11 @@ internal static class RunCommand
 {
     private const double MostSeconds = 1_000_000, LeastHangSeconds = 0.1;
 
-    private static readonly Dictionary<string, EngineKind> Engines = new(StringComparer.OrdinalIgnoreCase)
-    {
-        ["interpreter"] = EngineKind.Interpreter,
-        ["quick"] = EngineKind.Quick,
-        ["optimized"] = EngineKind.Optimized,
-        ["optimised"] = EngineKind.Optimized,
-        ["tiered"] = EngineKind.Tiered,
-    };
-
     /// <summary>Makes the command.</summary>
     public static Command Create(GlobalOptions global)
     {
-        var words = new Argument<string[]>("FILE.cfg|GUEST key=value")
-        {
-            Arity = ArgumentArity.ZeroOrMore,
-            Description = "A guest's configuration in xl.cfg's format, and settings that replace the file's. A guest of `dbt guest list` is run by its name. Without either our own embedded guest runs.",
-        };
-        var engine = new Option<EngineKind>("--engine")
-        {
-            Description = "How guest code is executed: interpreter, quick, optimized or tiered (the default). "
-                + "DBT_PORTABLE_FLOATING_POINT=1 in the environment: x87, MMX and SSE without the host's own instructions.",
-            HelpName = "E",
-            DefaultValueFactory = _ => EngineKind.Tiered,
-            CustomParser = result =>
-            {
-                string word = result.Tokens[0].Value;
-                if (!Engines.TryGetValue(word, out EngineKind kind))
-                {
-                    result.AddError($"--engine: '{word}' is none of interpreter, quick, optimized, tiered");
-                }
-
-                return kind;
-            },
-        };
+        var words = new Argument<string[]>(GuestChoice.Words) { Arity = ArgumentArity.ZeroOrMore, Description = GuestChoice.Description };
+        Option<EngineKind> engine = EngineNames.Option();
         var timeout = new Option<double?>("--timeout")
         {
             Description = "Stop the guest after so many seconds, and end with status 124.",
@@ -120,35 +91,20 @@ internal static class RunCommand
 
     private static async Task<int> RunAsync(string[] words, RunOptions options)
     {
-        if (Array.Find(words, word => word.StartsWith('-')) is string option)
+        var choice = GuestChoice.Parse("run", words);
+        if (choice.Guest is not string guest)
         {
-            throw new ConfigException($"unknown option {option}; see: dbt run --help");
+            return await RunAsync(GuestConfigReader.Read(choice.File, choice.Settings), options).ConfigureAwait(false);
         }
 
-        if (words.Length > 0 && KnownGuests.IsNamed(words[0]))
+        int status = GuestChoice.FetchIfAbsent(guest, options.DryRun);
+        if (status != ExitStatus.Success)
         {
-            int status = FetchIfAbsent(words[0], options.DryRun);
-            if (status != ExitStatus.Success)
-            {
-                return status;
-            }
-
-            using IDisposable held = GuestStore.Default.Open(words[0], anew: false);
-            return await RunAsync(GuestConfigReader.ReadSettings(KnownGuests.Configuration(words[0], GuestStore.Default), words[1..]), options).ConfigureAwait(false);
+            return status;
         }
 
-        bool named = words.Length > 0 && (!words[0].Contains('=', StringComparison.Ordinal) || File.Exists(words[0]));
-        return await RunAsync(GuestConfigReader.Read(named ? words[0] : null, named ? words[1..] : words), options).ConfigureAwait(false);
-    }
-
-    private static int FetchIfAbsent(string guest, bool dryRun)
-    {
-        GuestStore store = GuestStore.Default;
-        return dryRun || store.Installed(guest) is not null || store.Fetched(guest) is not null ? ExitStatus.Success : Cancellable.Run(cancellation =>
-        {
-            KnownGuests.Fetch(guest, store, new GuestRequest([], null), cancellation);
-            return ExitStatus.Success;
-        });
+        using IDisposable held = GuestStore.Default.Open(guest, anew: false);
+        return await RunAsync(GuestConfigReader.ReadSettings(KnownGuests.Configuration(guest, GuestStore.Default), choice.Settings), options).ConfigureAwait(false);
     }
 
     private static async Task<int> RunAsync(GuestConfig config, RunOptions options)

@@ -5,14 +5,14 @@ namespace Dbt.Cli.Commands;
 /// <summary>The commands of xl that don't exist here: each says so and why, instead of being unknown.</summary>
 internal static class UnsupportedCommands
 {
-    private const string NoDaemon = "guests don't run in the background yet; `dbt run FILE.cfg` runs one in the foreground";
+    private const string NotYet = "it is not there yet";
     private const string NoSave = "saving, restoring and migrating guests is not there yet";
     private const string NoChange = "that can't be changed yet while a guest runs; set it in the configuration file";
     private const string NoHost = "this hypervisor is an ordinary process and owns neither processors, pools nor devices of the host";
 
     private static readonly (string Reason, string[] Names)[] All =
     [
-        (NoDaemon, ["create", "console", "vncviewer", "info", "top", "rename", "vm-list", "debug-keys", "trigger", "sysrq", "dump-core", "config-update",
+        (NotYet, ["vncviewer", "debug-keys", "trigger", "sysrq", "dump-core", "config-update",
             "xenstore-ls", "xenstore-read", "xenstore-write", "xenstore-list", "xenstore-rm", "xenstore-watch", "xenstore-chmod", "xenstore-exists", "claims"]),
         (NoSave, ["save", "restore", "migrate", "migrate-receive", "suspend", "resume", "remus"]),
         (NoChange, ["vcpu-pin", "channel-list", "cd-insert", "cd-eject", "vkb-list", "vkb-attach", "vkb-detach"]),

@@ -8,13 +8,14 @@ namespace Dbt.Cli.Config;
 internal sealed class GuestConfigReader
 {
     private readonly ConfigFile _file;
-    private readonly string _folder;
+    private readonly string _here, _folder;
     private readonly string _defaultName;
     private readonly List<string> _warnings = [];
 
-    private GuestConfigReader(ConfigFile file, string folder, string defaultName)
+    private GuestConfigReader(ConfigFile file, string here, string folder, string defaultName)
     {
         _file = file;
+        _here = here;
         _folder = folder;
         _defaultName = defaultName;
     }
@@ -23,33 +24,44 @@ internal sealed class GuestConfigReader
     /// <param name="path">The file; null for a guest that is described by <paramref name="overrides"/> alone.</param>
     /// <param name="overrides">key=value.</param>
     /// <exception cref="ConfigException">The file can't be read, or says what can't be done.</exception>
-    public static GuestConfig Read(string? path, IEnumerable<string> overrides)
+    public static GuestConfig Read(string? path, IEnumerable<string> overrides) => Read(path, path is null ? "" : ReadText(path), overrides);
+
+    /// <summary>Reads a file's text and what the command line says beside it.</summary>
+    /// <param name="path">What the file is called, and where paths are looked for; null for a guest that is described by <paramref name="overrides"/> alone.</param>
+    /// <param name="text">What is in it.</param>
+    /// <param name="overrides">key=value.</param>
+    /// <param name="here">Where paths are looked for first; the process's working folder where it isn't given.</param>
+    /// <exception cref="ConfigException">It says what can't be done.</exception>
+    public static GuestConfig Read(string? path, string text, IEnumerable<string> overrides, string here = "")
     {
-        ConfigFile file = path is null ? new ConfigFile() : ConfigFile.Parse(path, ReadText(path));
+        ConfigFile file = path is null ? new ConfigFile() : ConfigFile.Parse(path, text);
         foreach (string setting in overrides)
         {
             file.Override(setting);
         }
 
-        string folder = path is null ? "." : Path.GetDirectoryName(Path.GetFullPath(path)) ?? ".";
-        return new GuestConfigReader(file, folder, path is null ? "dbt-guest" : Path.GetFileNameWithoutExtension(path)).Read(needsKernel: path is not null);
+        string folder = path is null ? here : Path.GetDirectoryName(Path.GetFullPath(Path.Combine(here, path))) ?? ".";
+        return new GuestConfigReader(file, here, folder, path is null ? "dbt-guest" : Path.GetFileNameWithoutExtension(path)).Read(needsKernel: path is not null);
     }
 
     /// <summary>Reads settings that come from no file, and what the command line says beside them.</summary>
     /// <param name="settings">They are changed by what the command line says.</param>
     /// <param name="overrides">key=value.</param>
+    /// <param name="here">Where paths are looked for; the process's working folder where it isn't given.</param>
     /// <exception cref="ConfigException">They say what can't be done.</exception>
-    public static GuestConfig ReadSettings(ConfigFile settings, IEnumerable<string> overrides)
+    public static GuestConfig ReadSettings(ConfigFile settings, IEnumerable<string> overrides, string here = "")
     {
         foreach (string setting in overrides)
         {
             settings.Override(setting);
         }
 
-        return new GuestConfigReader(settings, ".", "guest").Read(needsKernel: true);
+        return new GuestConfigReader(settings, here, here, "guest").Read(needsKernel: true);
     }
 
-    private static string ReadText(string path)
+    /// <summary>A configuration file's text.</summary>
+    /// <exception cref="ConfigException">It can't be read.</exception>
+    public static string ReadText(string path)
     {
         try
         {
@@ -151,8 +163,10 @@ internal sealed class GuestConfigReader
         }
     }
 
-    private string CheckedName(string name) =>
-        name.Length > 0 && !name.Any(c => char.IsControl(c) || c == '/') ? name : throw Error("name", $"name=\"{name}\" is not a name");
+    /// <summary>Whether a guest can be named so.</summary>
+    public static bool IsName(string name) => name.Length > 0 && !name.Any(c => char.IsControl(c) || c == '/');
+
+    private string CheckedName(string name) => IsName(name) ? name : throw Error("name", $"name=\"{name}\" is not a name");
 
     private Guid? Uuid() => Text("uuid") is not string text ? null
         : Guid.TryParse(text, out Guid uuid) ? uuid
@@ -285,18 +299,13 @@ internal sealed class GuestConfigReader
 
         ShutdownAction action = ShutdownActions.Parse(word)
             ?? throw Error(key, $"{key}=\"{word}\" is not one of destroy, restart, rename-restart, preserve, coredump-destroy, coredump-restart, soft-reset");
-        string? instead = action switch
+        return action switch
         {
-            ShutdownAction.RenameRestart or ShutdownAction.CoredumpRestart => "restart",
-            ShutdownAction.Preserve or ShutdownAction.CoredumpDestroy => "destroy",
-            _ => null,
+            ShutdownAction.CoredumpDestroy or ShutdownAction.CoredumpRestart =>
+                throw Error(key, $"{key}=\"{word}\" is not supported: nothing here dumps a guest's memory; \"{word["coredump-".Length..]}\" does the rest"),
+            ShutdownAction.SoftReset when key != "on_soft_reset" => throw Error(key, $"{key}=\"soft-reset\" is not supported; use \"restart\""),
+            _ => action,
         };
-        if (instead is not null)
-        {
-            _warnings.Add($"{_file[key]!.Position}: {key}=\"{word}\" is not supported yet; \"{instead}\" is done instead");
-        }
-
-        return action;
     }
 
     /// <summary>A file named by the configuration: as it stands, or from the configuration's folder.</summary>
@@ -307,8 +316,8 @@ internal sealed class GuestConfigReader
             return Packages.PackageCache.Default.Obtain(reference);
         }
 
-        string beside = Path.Combine(_folder, path);
-        return !File.Exists(path) && File.Exists(beside) ? beside : path;
+        string here = Path.Combine(_here, path), beside = Path.Combine(_folder, path);
+        return !File.Exists(here) && File.Exists(beside) ? beside : here;
     }
 
     private string Existing(string key, string path)

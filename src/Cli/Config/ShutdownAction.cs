@@ -25,6 +25,22 @@ internal sealed record ShutdownActions
 
     public ShutdownAction SoftReset { get; init; } = ShutdownAction.SoftReset;
 
+    /// <summary>The first key that asks for an action; null where none does.</summary>
+    public string? Any(ShutdownAction action) =>
+        Poweroff == action ? "on_poweroff" : Reboot == action ? "on_reboot" : Crash == action ? "on_crash" : Watchdog == action ? "on_watchdog" : null;
+
+    /// <summary>xl's word for an action.</summary>
+    public static string Word(ShutdownAction action) => action switch
+    {
+        ShutdownAction.Destroy => "destroy",
+        ShutdownAction.Restart => "restart",
+        ShutdownAction.RenameRestart => "rename-restart",
+        ShutdownAction.Preserve => "preserve",
+        ShutdownAction.CoredumpDestroy => "coredump-destroy",
+        ShutdownAction.CoredumpRestart => "coredump-restart",
+        _ => "soft-reset",
+    };
+
     /// <summary>The action of xl's word for it; null for another word.</summary>
     public static ShutdownAction? Parse(string word) => word switch
     {

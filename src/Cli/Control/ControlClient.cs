@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Net.Sockets;
-using Dbt.Cli.Control.Contract;
+using Dbt.Cli.Api;
 using Grpc.Core;
 using Grpc.Net.Client;
 
@@ -12,27 +12,29 @@ internal sealed class ControlClient : IDisposable
     // A process that is stopped doesn't answer; one that waits for a guest to let go of a device takes up to ten seconds.
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
-    private readonly GrpcChannel _channel;
-    private readonly DomainControl.DomainControlClient _client;
+    private readonly Connection _connection;
+    private readonly Domains.DomainsClient _client;
 
-    private ControlClient(string path, Domain domain, GrpcChannel channel)
+    private ControlClient(Connection connection, Domain domain)
     {
-        Path = path;
         Domain = domain;
-        _channel = channel;
-        _client = new DomainControl.DomainControlClient(channel);
+        _connection = connection;
+        _client = new Domains.DomainsClient(connection.Channel);
     }
-
-    /// <summary>The socket.</summary>
-    public string Path { get; }
 
     /// <summary>The guest as it was when it was found.</summary>
     public Domain Domain { get; }
 
+    /// <summary>Its id, as calls have it.</summary>
+    public string Id => Domain.Id.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>For calls without a deadline.</summary>
+    public Domains.DomainsClient Calls => _client;
+
     /// <summary>All guests of this user that run, by name. Those that don't answer are told of.</summary>
     public static async Task<IReadOnlyList<ControlClient>> AllAsync(ControlFolder folder, TextWriter errors)
     {
-        (ControlClient[] Found, string? Trouble)[] answers = await Task.WhenAll(folder.Sockets().Select(socket => ConnectAsync(socket.Path))).ConfigureAwait(false);
+        (ControlClient[] Found, string? Trouble)[] answers = await AskAsync(folder, folder.Sockets().Select(socket => socket.Path)).ConfigureAwait(false);
         foreach (string trouble in answers.Select(answer => answer.Trouble).OfType<string>())
         {
             await errors.WriteLineAsync($"dbt: {trouble}").ConfigureAwait(false);
@@ -50,7 +52,7 @@ internal sealed class ControlClient : IDisposable
         plain = plain[..plain.IndexOf(FormattableString.Invariant($".{Environment.ProcessId}."), StringComparison.Ordinal)];
         var sockets = folder.Sockets().Where(socket => (isId && socket.ProcessId == id)
             || System.IO.Path.GetFileName(socket.Path).StartsWith(plain + ".", StringComparison.Ordinal)).ToList();
-        (ControlClient[] Found, string? Trouble)[] answers = await Task.WhenAll(sockets.Select(socket => ConnectAsync(socket.Path))).ConfigureAwait(false);
+        (ControlClient[] Found, string? Trouble)[] answers = await AskAsync(folder, sockets.Select(socket => socket.Path)).ConfigureAwait(false);
         ControlClient[] all = [.. answers.SelectMany(answer => answer.Found)];
         ControlClient[] found = [.. all.Where(client => isId && client.Domain.Id == id)];
         found = found.Length > 0 ? found : [.. all.Where(client => client.Domain.Name == domain)];
@@ -65,6 +67,8 @@ internal sealed class ControlClient : IDisposable
             0 when answers.Select(answer => answer.Trouble).OfType<string>().FirstOrDefault() is { } trouble => throw new ControlException(ControlError.Unavailable, trouble),
             0 when isId => throw new ControlException(ControlError.NotFound, $"Error: Domain '{domain}' does not exist."),
             0 => throw new ControlException(ControlError.NotFound, $"{domain} is an invalid domain identifier"),
+            _ when found.Select(client => client.Domain.Id).Distinct().Count() < found.Length => throw new ControlException(ControlError.Invalid,
+                $"{found.Length} guests have the id {domain}; use a name: {string.Join(", ", found.Select(client => client.Domain.Name))}"),
             _ => throw new ControlException(ControlError.Invalid,
                 $"{found.Length} guests are named {domain}; use an id: {string.Join(", ", found.Select(client => client.Domain.Id))}"),
         };
@@ -73,51 +77,23 @@ internal sealed class ControlClient : IDisposable
     /// <summary>Calls it.</summary>
     /// <param name="call">Makes the call, with the domain's id in its request and the deadline given.</param>
     /// <exception cref="ControlException">It was refused, or the guest is gone.</exception>
-    public async Task<T> CallAsync<T>(Func<DomainControl.DomainControlClient, string, DateTime, AsyncUnaryCall<T>> call)
+    public async Task<T> CallAsync<T>(Func<Domains.DomainsClient, string, DateTime, AsyncUnaryCall<T>> call)
     {
         try
         {
-            return await call(_client, Domain.Id.ToString(CultureInfo.InvariantCulture), DateTime.UtcNow + Limit).ResponseAsync.ConfigureAwait(false);
+            return await call(_client, Id, DateTime.UtcNow + Limit).ResponseAsync.ConfigureAwait(false);
         }
         catch (RpcException exception)
         {
-            throw Translate(exception, Domain.Name);
+            throw ControlErrors.From(exception, Domain.Name);
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _channel.Dispose();
+    public void Dispose() => _connection.Leave();
 
-    private static ControlException Translate(RpcException exception, string name) => exception.StatusCode switch
-    {
-        StatusCode.NotFound => new ControlException(ControlError.NotFound, exception.Status.Detail),
-        StatusCode.InvalidArgument => new ControlException(ControlError.Invalid, exception.Status.Detail),
-        StatusCode.FailedPrecondition => new ControlException(ControlError.Refused, exception.Status.Detail),
-        StatusCode.DeadlineExceeded => new ControlException(ControlError.Unavailable, $"{name} doesn't answer; is its process stopped?"),
-        StatusCode.Unimplemented => new ControlException(ControlError.Refused, $"{name} is run by an older dbt that can't do that"),
-        StatusCode.Unavailable when exception.Status.DebugException is null => new ControlException(ControlError.Unavailable, exception.Status.Detail),
-        StatusCode.Unavailable => new ControlException(ControlError.Unavailable, $"{name} is gone"),
-        _ => new ControlException(ControlError.Unavailable, $"{name}: {exception.Status.Detail}"),
-    };
-
-    /// <summary>A client for each domain behind a socket; none where nobody listens any more.</summary>
-    private static async Task<(ControlClient[] Found, string? Trouble)> ConnectAsync(string path)
-    {
-        GrpcChannel channel = Channel(path);
-        try
-        {
-            ListReply reply = await new DomainControl.DomainControlClient(channel).ListAsync(new ListRequest(), deadline: DateTime.UtcNow + Limit);
-            return ([.. reply.Domains.Select(domain => new ControlClient(path, domain, channel))], null);
-        }
-        catch (RpcException exception)
-        {
-            channel.Dispose();
-            string name = System.IO.Path.GetFileNameWithoutExtension(path);
-            return ([], exception is { StatusCode: StatusCode.Unavailable, Status.DebugException: not null } ? null : Translate(exception, name).Message);
-        }
-    }
-
-    private static GrpcChannel Channel(string path) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+    /// <summary>A channel to a socket.</summary>
+    internal static GrpcChannel Channel(string path) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
     {
         DisposeHttpClient = true,
         HttpHandler = new SocketsHttpHandler
@@ -139,4 +115,49 @@ internal sealed class ControlClient : IDisposable
             },
         },
     });
+
+    private static Task<(ControlClient[] Found, string? Trouble)[]> AskAsync(ControlFolder folder, IEnumerable<string> sockets) =>
+        Task.WhenAll((File.Exists(folder.DaemonSocket) ? [folder.DaemonSocket, .. sockets] : sockets).Select(ConnectAsync));
+
+    /// <summary>A client for each domain behind a socket; none where nobody listens any more.</summary>
+    private static async Task<(ControlClient[] Found, string? Trouble)> ConnectAsync(string path)
+    {
+        var connection = new Connection(Channel(path));
+        try
+        {
+            ListReply reply = await new Domains.DomainsClient(connection.Channel).ListAsync(new ListRequest(), deadline: DateTime.UtcNow + Limit);
+            return ([.. reply.Domains.Select(domain => new ControlClient(connection.Join(), domain))], null);
+        }
+        catch (RpcException exception)
+        {
+            string name = System.IO.Path.GetFileNameWithoutExtension(path);
+            return ([], exception is { StatusCode: StatusCode.Unavailable, Status.DebugException: not null } ? null : ControlErrors.From(exception, name).Message);
+        }
+        finally
+        {
+            connection.Leave();
+        }
+    }
+
+    /// <summary>A channel that the clients of all domains behind one socket have together.</summary>
+    private sealed class Connection(GrpcChannel channel)
+    {
+        private int _users = 1;
+
+        public GrpcChannel Channel => channel;
+
+        public Connection Join()
+        {
+            Interlocked.Increment(ref _users);
+            return this;
+        }
+
+        public void Leave()
+        {
+            if (Interlocked.Decrement(ref _users) == 0)
+            {
+                channel.Dispose();
+            }
+        }
+    }
 }

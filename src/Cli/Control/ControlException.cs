@@ -12,8 +12,11 @@ internal enum ControlError
     /// <summary>The guest or the host doesn't allow it just now.</summary>
     Refused,
 
-    /// <summary>The guest is being started anew.</summary>
+    /// <summary>The guest is being started anew, or the daemon ends.</summary>
     Unavailable,
+
+    /// <summary>A name is taken.</summary>
+    Exists,
 }
 
 /// <summary>What was asked of a guest can't be. The message is one line for the user.</summary>

@@ -6,7 +6,8 @@ namespace Dbt.Cli.Control;
 
 /// <summary>
 /// Where running guests are found: <c>$XDG_RUNTIME_DIR/dbt</c>, else <c>/tmp/dbt-UID</c>. The folder is its owner's alone, which is all
-/// the protection that the sockets in it have, so one that isn't is not used. A socket is named <c>NAME.PID.sock</c>.
+/// the protection that the sockets in it have, so one that isn't is not used. A guest's socket is named <c>NAME.PID.sock</c>,
+/// the daemon's <c>dbtd.sock</c>.
 /// </summary>
 internal sealed class ControlFolder
 {
@@ -32,6 +33,12 @@ internal sealed class ControlFolder
         PrivateFolder.Make(path, "set XDG_RUNTIME_DIR");
         return new ControlFolder(path);
     }
+
+    /// <summary>The daemon's socket.</summary>
+    public string DaemonSocket => System.IO.Path.Combine(Path, "dbtd" + Suffix);
+
+    /// <summary>What the daemon holds locked while it runs, so that there is one.</summary>
+    public string DaemonLock => System.IO.Path.Combine(Path, "dbtd.lock");
 
     /// <summary>The path for a socket of this process.</summary>
     public string SocketOf(string domain)

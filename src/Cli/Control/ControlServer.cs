@@ -1,3 +1,5 @@
+using Dbt.Cli.Hosting;
+using Dbt.Cli.Running;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -6,32 +8,44 @@ using Microsoft.Extensions.Hosting;
 
 namespace Dbt.Cli.Control;
 
+/// <summary>What a process answers with.</summary>
+/// <param name="Guests">Its guests.</param>
+/// <param name="Daemon">Where it is the daemon, that.</param>
+internal sealed record ControlServices(GuestHost Guests, DaemonHost? Daemon);
+
 /// <summary>
-/// Answers what is asked of a running guest, gRPC over a UNIX socket. The web server behind it is started by the first connection, which
+/// Answers what is asked of the guests of this process, gRPC over a UNIX socket. The web server behind it is started by the first connection, which
 /// waits in the socket's queue meanwhile.
 /// </summary>
 internal sealed class ControlServer : IAsyncDisposable
 {
     private readonly Lock _lock = new();
-    private readonly ControlledGuest _guest;
+    private readonly ControlServices _services;
     private readonly ControlSocket _socket;
     private readonly Action<string> _log;
     private Task<WebApplication>? _server;
     private bool _disposed;
 
-    private ControlServer(ControlledGuest guest, string path, Action<string> log)
+    private ControlServer(ControlServices services, string path, Action<string> log)
     {
-        _guest = guest;
+        _services = services;
         _log = log;
         _socket = ControlSocket.Listen(path, Serve);
     }
 
-    /// <summary>Listens for one guest.</summary>
-    /// <param name="guest">What is asked.</param>
-    /// <param name="folder">Where its socket goes.</param>
+    /// <summary>Listens.</summary>
+    /// <param name="path">The socket.</param>
+    /// <param name="services">What answers.</param>
     /// <param name="log">Told what goes wrong with the server itself.</param>
     /// <exception cref="IOException">The host refuses.</exception>
-    public static ControlServer Start(ControlledGuest guest, ControlFolder folder, Action<string> log) => new(guest, folder.SocketOf(guest.Name), log);
+    public static ControlServer Start(string path, ControlServices services, Action<string> log) => new(services, path, log);
+
+    /// <summary>Its socket gets another path.</summary>
+    /// <exception cref="IOException">The host refuses.</exception>
+    public void MoveTo(string path) => _socket.MoveTo(path);
+
+    /// <summary>Removes the socket, so that nobody comes any more; who has come is served on.</summary>
+    public void Hide() => _socket.Hide();
 
     /// <summary>Stops; calls that are under way get a moment to end.</summary>
     public async ValueTask DisposeAsync()
@@ -82,17 +96,22 @@ internal sealed class ControlServer : IAsyncDisposable
             options.ListenHandle((ulong)_socket.Handle, listen => listen.Protocols = HttpProtocols.Http2);
         });
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddSingleton(_guest);
+        builder.Services.AddSingleton(_services);
         builder.Services.AddGrpc(options => options.EnableDetailedErrors = true);
         WebApplication application = builder.Build();
         application.MapGrpcService<ControlService>();
+        if (_services.Daemon is not null)
+        {
+            application.MapGrpcService<DaemonService>();
+        }
+
         try
         {
             await application.StartAsync().ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is IOException or InvalidOperationException)
         {
-            _log($"control: the guest can't be reached from outside: {exception.Message}");
+            _log($"control: nothing can be asked from outside: {exception.Message}");
             throw new IOException(exception.Message, exception);
         }
 

@@ -1,53 +1,126 @@
 using System.Globalization;
-using Dbt.Cli.Control.Contract;
+using Dbt.Cli.Api;
+using Dbt.Cli.Consoles;
 using Dbt.Cli.Profile;
+using Dbt.Cli.Running;
 using Dbt.Devices;
 using Dbt.Devices.Block;
 using Dbt.Devices.Network;
-using Dbt.Runtime;
+using Google.Protobuf;
 using Grpc.Core;
 
 namespace Dbt.Cli.Control;
 
-/// <summary>The contract of control.proto on a guest of this process: calls, and errors as status codes.</summary>
-internal sealed class ControlService(ControlledGuest guest) : DomainControl.DomainControlBase
+/// <summary>The contract's Domains on the guests of this process: calls, and errors as status codes.</summary>
+internal sealed class ControlService(ControlServices services) : Domains.DomainsBase
 {
     /// <inheritdoc/>
-    public override Task<ListReply> List(ListRequest request, ServerCallContext context) => Answer(() => new ListReply { Domains = { guest.Describe() } });
+    public override Task<ListReply> List(ListRequest request, ServerCallContext context)
+    {
+        var reply = new ListReply();
+        foreach (Guest guest in services.Guests.Guests)
+        {
+            // One that is just starting or ending isn't there.
+            if (guest.Control.TryDescribe() is { } domain)
+            {
+                reply.Domains.Add(domain);
+            }
+        }
+
+        return Task.FromResult(reply);
+    }
 
     /// <inheritdoc/>
     public override Task<LogReply> GetLog(DomainRequest request, ServerCallContext context) =>
-        Answer(request.Domain, () => new LogReply { Lines = { guest.Log() } });
+        Answer(request.Domain, guest => new LogReply { Lines = { guest.Log() } });
 
     /// <inheritdoc/>
-    public override Task<Done> Shutdown(ShutdownRequest request, ServerCallContext context) => Do(request.Domain, () => guest.Shutdown(request.What));
+    public override Task<TextReply> GetConfiguration(DomainRequest request, ServerCallContext context) =>
+        Answer(request.Domain, guest => new TextReply { Text = guest.Configuration() });
 
     /// <inheritdoc/>
-    public override Task<Done> Destroy(DomainRequest request, ServerCallContext context) => Do(request.Domain, guest.Destroy);
+    public override Task<TextReply> GetStatistics(DomainRequest request, ServerCallContext context) =>
+        Answer(request.Domain, guest => new TextReply { Text = guest.Statistics() });
 
     /// <inheritdoc/>
-    public override Task<Done> Pause(DomainRequest request, ServerCallContext context) => Do(request.Domain, () => guest.SetPaused(true));
+    public override Task<Usage> GetUsage(DomainRequest request, ServerCallContext context) => Answer(request.Domain, guest => guest.Usage());
 
     /// <inheritdoc/>
-    public override Task<Done> Unpause(DomainRequest request, ServerCallContext context) => Do(request.Domain, () => guest.SetPaused(false));
+    public override Task<Done> Rename(RenameRequest request, ServerCallContext context) => Do(request.Domain, guest => guest.Rename(request.Name));
+
+    /// <inheritdoc/>
+    public override async Task<Done> Wait(DomainRequest request, ServerCallContext context)
+    {
+        await Find(request.Domain).Control.EndOfDomain.WaitAsync(context.CancellationToken).ConfigureAwait(false);
+        return new Done();
+    }
+
+    /// <inheritdoc/>
+    public override async Task Console(IAsyncStreamReader<ConsoleInput> requestStream, IServerStreamWriter<ConsoleOutput> responseStream, ServerCallContext context)
+    {
+        if (!await requestStream.MoveNext(context.CancellationToken).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        GuestConsole console = Find(requestStream.Current.Domain).Console;
+        using ConsoleViewer viewer = console.Watch();
+        _ = TypeAsync(requestStream, console, context.CancellationToken);
+        try
+        {
+            // Says that it is attached: who waits for that may let a paused guest go then.
+            await responseStream.WriteAsync(new ConsoleOutput(), context.CancellationToken).ConfigureAwait(false);
+            while (await viewer.ReadAsync(context.CancellationToken).ConfigureAwait(false) is { } bytes)
+            {
+                await responseStream.WriteAsync(new ConsoleOutput { Data = UnsafeByteOperations.UnsafeWrap(bytes) }, context.CancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or InvalidOperationException && context.CancellationToken.IsCancellationRequested)
+        {
+            // The viewer has left.
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Task<Done> Shutdown(ShutdownRequest request, ServerCallContext context) => Do(request.Domain, guest => guest.Shutdown(request.What));
+
+    /// <inheritdoc/>
+    public override async Task<Done> Destroy(DomainRequest request, ServerCallContext context)
+    {
+        Guest guest = Find(request.Domain);
+        guest.Control.Destroy();
+        if (services.Daemon is not null)
+        {
+            // As with xl it is gone when this returns; a process that ends with its guest can't tell.
+            await guest.Control.EndOfGuest.WaitAsync(context.CancellationToken).ConfigureAwait(false);
+        }
+
+        return new Done();
+    }
+
+    /// <inheritdoc/>
+    public override Task<Done> Pause(DomainRequest request, ServerCallContext context) => Do(request.Domain, guest => guest.SetPaused(true));
+
+    /// <inheritdoc/>
+    public override Task<Done> Unpause(DomainRequest request, ServerCallContext context) => Do(request.Domain, guest => guest.SetPaused(false));
 
     /// <inheritdoc/>
     public override Task<Done> SetMemoryTarget(MemoryRequest request, ServerCallContext context) =>
-        Do(request.Domain, () => guest.SetMemoryTarget(request.Kib));
+        Do(request.Domain, guest => guest.SetMemoryTarget(request.Kib));
 
     /// <inheritdoc/>
     public override Task<Done> SetMaximumMemory(MemoryRequest request, ServerCallContext context) =>
-        Do(request.Domain, () => guest.SetMaximumMemory(request.Kib));
+        Do(request.Domain, guest => guest.SetMaximumMemory(request.Kib));
 
     /// <inheritdoc/>
-    public override Task<Done> SetVcpus(VcpusRequest request, ServerCallContext context) => Do(request.Domain, () => guest.SetVcpus(request.Count));
+    public override Task<Done> SetVcpus(VcpusRequest request, ServerCallContext context) => Do(request.Domain, guest => guest.SetVcpus(request.Count));
 
     /// <inheritdoc/>
     public override Task<BlockReply> ListBlock(BlockRequest request, ServerCallContext context) =>
-        Answer(request.Domain, () => BlockReplies.Of(guest.ListBlock(request.Address)));
+        Answer(request.Domain, guest => BlockReplies.Of(guest.ListBlock(request.Address)));
 
     /// <inheritdoc/>
-    public override Task<Done> AttachDisk(AttachDiskRequest request, ServerCallContext context) => Do(request.Domain, () =>
+    public override Task<Done> AttachDisk(AttachDiskRequest request, ServerCallContext context) => Do(request.Domain, guest =>
     {
         if (!VirtualDevice.TryParse(request.Device, out VirtualDevice device) || !Path.IsPathFullyQualified(request.Path))
         {
@@ -59,23 +132,39 @@ internal sealed class ControlService(ControlledGuest guest) : DomainControl.Doma
 
     /// <inheritdoc/>
     public override Task<Done> DetachDisk(DetachDeviceRequest request, ServerCallContext context) =>
-        Wait(request.Domain, () => guest.DetachDisk(request.Device, request.Force));
+        Wait(request.Domain, guest => guest.DetachDisk(request.Device, request.Force));
 
     /// <inheritdoc/>
     public override Task<DiskList> ListDisks(DomainRequest request, ServerCallContext context) =>
-        Answer(request.Domain, () => new DiskList { Disks = { guest.Disks().Select(Describe) } });
+        Answer(request.Domain, guest => new DiskList { Disks = { guest.Disks().Select(Describe) } });
 
     /// <inheritdoc/>
     public override Task<Done> AttachNetwork(AttachNetworkRequest request, ServerCallContext context) =>
-        Do(request.Domain, () => guest.AttachNetwork(request.Card));
+        Do(request.Domain, guest => guest.AttachNetwork(request.Card));
 
     /// <inheritdoc/>
     public override Task<Done> DetachNetwork(DetachDeviceRequest request, ServerCallContext context) =>
-        Wait(request.Domain, () => guest.DetachNetwork(request.Device, request.Force));
+        Wait(request.Domain, guest => guest.DetachNetwork(request.Device, request.Force));
 
     /// <inheritdoc/>
     public override Task<NetworkList> ListNetworks(DomainRequest request, ServerCallContext context) =>
-        Answer(request.Domain, () => new NetworkList { Networks = { guest.Networks().Select(Describe) } });
+        Answer(request.Domain, guest => new NetworkList { Networks = { guest.Networks().Select(Describe) } });
+
+    private static async Task TypeAsync(IAsyncStreamReader<ConsoleInput> keys, GuestConsole console, CancellationToken cancellation)
+    {
+        try
+        {
+            while (await keys.MoveNext(cancellation).ConfigureAwait(false))
+            {
+                console.Input.Add(keys.Current.Data.Span);
+                await Task.Run(() => console.Input.AwaitRoom(cancellation), cancellation).ConfigureAwait(false);
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or InvalidOperationException)
+        {
+            // The viewer has left.
+        }
+    }
 
     private static Disk Describe(DiskStatus disk) => new()
     {
@@ -100,47 +189,34 @@ internal sealed class ControlService(ControlledGuest guest) : DomainControl.Doma
         BackendPath = card.BackendPath,
     };
 
-    private Task<Done> Do(string domain, Action action) => Answer(domain, () =>
+    private Task<Done> Do(string domain, Action<ControlledGuest> action) => Answer(domain, guest =>
     {
-        action();
+        action(guest);
         return new Done();
     });
 
     /// <summary>For what waits for the guest: not on a thread of the server's.</summary>
-    private Task<Done> Wait(string domain, Action action) =>
+    private Task<Done> Wait(string domain, Action<ControlledGuest> action) =>
         Task.Factory.StartNew(() => Do(domain, action), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
 
-    private Task<T> Answer<T>(string domain, Func<T> action)
+    // An id before a name.
+    private Guest Find(string domain)
     {
-        if (domain != guest.Name && domain != ControlledGuest.Id.ToString(CultureInfo.InvariantCulture))
-        {
-            throw new RpcException(new Status(StatusCode.NotFound, $"{domain} is not here"));
-        }
-
-        return Answer(action);
+        IReadOnlyList<Guest> guests = services.Guests.Guests;
+        return guests.FirstOrDefault(guest => guest.Control.Id != 0 && guest.Control.Id.ToString(CultureInfo.InvariantCulture) == domain)
+            ?? guests.FirstOrDefault(guest => guest.Name == domain)
+            ?? throw new RpcException(new Status(StatusCode.NotFound, $"Error: Domain '{domain}' does not exist."));
     }
 
-    private static Task<T> Answer<T>(Func<T> action)
+    private Task<T> Answer<T>(string domain, Func<ControlledGuest, T> action)
     {
         try
         {
-            return Task.FromResult(action());
+            return Task.FromResult(action(Find(domain).Control));
         }
-        catch (ControlException exception)
+        catch (Exception exception) when (ControlErrors.Of(exception) is { } status)
         {
-            throw new RpcException(new Status(Code(exception.Error), exception.Message));
-        }
-        catch (HostException exception)
-        {
-            throw new RpcException(new Status(StatusCode.FailedPrecondition, exception.Message));
+            throw new RpcException(status);
         }
     }
-
-    private static StatusCode Code(ControlError error) => error switch
-    {
-        ControlError.NotFound => StatusCode.NotFound,
-        ControlError.Invalid => StatusCode.InvalidArgument,
-        ControlError.Refused => StatusCode.FailedPrecondition,
-        _ => StatusCode.Unavailable,
-    };
 }

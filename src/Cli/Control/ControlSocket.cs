@@ -14,7 +14,7 @@ internal sealed partial class ControlSocket : IDisposable
     private const short PollIn = 1;
 
     private readonly Lock _lock = new();
-    private readonly string _path;
+    private string? _path;
     private bool _disposed;
 
     private ControlSocket(string path, int handle)
@@ -43,10 +43,13 @@ internal sealed partial class ControlSocket : IDisposable
         new Span<byte>(address, 2 + ControlFolder.LongestPath + 1).Clear();
         *(ushort*)address = Family;
         name.CopyTo(new Span<byte>(address + 2, name.Length));
-        File.Delete(path); // a process of the same number that is gone
+        File.Delete(path); // of a process that is gone
         try
         {
             Check(Bind(handle, address, (uint)(2 + name.Length + 1)), path);
+#pragma warning disable CA1416 // there is no Windows build
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+#pragma warning restore CA1416
             Check(Listen(handle, Backlog), path);
         }
         catch (IOException)
@@ -60,21 +63,45 @@ internal sealed partial class ControlSocket : IDisposable
         return socket;
     }
 
-    /// <summary>Listens no more. A server that took it over is stopped before.</summary>
-    public void Dispose()
+    /// <summary>Gives it another path.</summary>
+    /// <exception cref="IOException">The host refuses.</exception>
+    public void MoveTo(string path)
     {
         lock (_lock)
         {
-            if (_disposed)
+            if (_path is not null)
             {
-                return;
+                File.Move(_path, path, overwrite: true);
+                _path = path;
             }
-
-            _disposed = true;
-            _ = Shut(Handle, ShutBoth); // ends the poll
         }
+    }
 
-        File.Delete(_path);
+    /// <summary>Removes its path: nobody finds it any more.</summary>
+    public void Hide()
+    {
+        lock (_lock)
+        {
+            if (_path is not null)
+            {
+                File.Delete(_path);
+                _path = null;
+            }
+        }
+    }
+
+    /// <summary>Listens no more. A server that took it over is stopped before.</summary>
+    public void Dispose()
+    {
+        Hide();
+        lock (_lock)
+        {
+            if (!_disposed)
+            {
+                _disposed = true;
+                _ = Shut(Handle, ShutBoth); // ends the poll
+            }
+        }
     }
 
     private unsafe void Wait(Action onPending)

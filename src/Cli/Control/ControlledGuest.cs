@@ -1,12 +1,13 @@
 using System.Globalization;
 using Dbt.Cli.Config;
+using Dbt.Cli.Running;
 using Dbt.Devices;
 using Dbt.Devices.Network;
 using Dbt.Runtime;
 using Dbt.Translator.Diagnostics;
 using Dbt.Xen;
 using Dbt.Xen.Diagnostics;
-using Contracts = Dbt.Cli.Control.Contract;
+using Contracts = Dbt.Cli.Api;
 using Domain = Dbt.Xen.Domain;
 
 namespace Dbt.Cli.Control;
@@ -15,36 +16,68 @@ namespace Dbt.Cli.Control;
 /// A guest that runs in this process, for whoever asks something of it from outside: its domain, which is another one after a reboot, and its
 /// devices. Any thread.
 /// </summary>
-/// <param name="name">The guest's name.</param>
-/// <param name="destroy">Ends the run.</param>
-internal sealed class ControlledGuest(string name, Action destroy)
+/// <param name="guest">The guest.</param>
+/// <param name="host">Where it lives.</param>
+internal sealed class ControlledGuest(Guest guest, GuestHost host)
 {
     // What Xen's toolstack adds to a limit (LIBXL_MAXMEM_CONSTANT).
     private const ulong SlackKib = 1024, PageKib = 4;
     private const ulong LeastKib = 1024;
 
     private readonly Lock _lock = new();
-    private readonly long _started = Environment.TickCount64;
+    private readonly TaskCompletionSource _startedOnce = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long _started = Environment.TickCount64;
+    private TaskCompletionSource _endOfDomain = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Domain? _domain;
     private DeviceHost? _devices;
     private ulong _maximumKib;
-    private bool _paused;
+    private uint _id = host.OnlyId ?? 0;
+    private bool _paused, _isFirst = true;
 
-    /// <summary>The guest's name.</summary>
-    public string Name => name;
+    /// <summary>The id of its domain, the last one where it is between two.</summary>
+    public uint Id => Volatile.Read(ref _id);
 
-    /// <summary>Unique on this host, for as long as a process holds one guest.</summary>
-    public static uint Id => (uint)Environment.ProcessId;
+    /// <summary>Called with the name that it was given.</summary>
+    public Action<string>? Renamed { get; set; }
+
+    /// <summary>Completes when its domain of now has stopped, and what follows has been done: it is gone, kept, or another has taken its place.</summary>
+    public Task EndOfDomain
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _endOfDomain.Task;
+            }
+        }
+    }
+
+    /// <summary>Completes when its first domain has its devices and may run.</summary>
+    public Task Started => _startedOnce.Task;
+
+    /// <summary>Completes when it has ended for good.</summary>
+    public Task EndOfGuest => _end.Task;
 
     /// <summary>A domain is the guest from now on.</summary>
-    public void Attach(Domain domain, DeviceHost devices)
+    public void Attach(GuestLife life, bool paused)
     {
         lock (_lock)
         {
-            _domain = domain;
-            _devices = devices;
-            _maximumKib = ulong.Parse(devices.Store.Read(devices.Home + "/memory/static-max")!, CultureInfo.InvariantCulture);
-            _paused = false;
+            _domain = life.Domain;
+            _devices = life.Devices;
+            _id = host.OnlyId ?? life.Domain.Id;
+            _started = host.OnlyId is null ? Environment.TickCount64 : _started;
+            _maximumKib = ulong.Parse(_devices.Store.Read(_devices.Home + "/memory/static-max")!, CultureInfo.InvariantCulture);
+            _paused = paused;
+            if (!_isFirst)
+            {
+                _endOfDomain.TrySetResult();
+            }
+
+            _isFirst = false;
+            _endOfDomain = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _startedOnce.TrySetResult();
         }
     }
 
@@ -64,12 +97,37 @@ internal sealed class ControlledGuest(string name, Action destroy)
         }
     }
 
+    /// <summary>Its domain has stopped and is kept as it is.</summary>
+    public void Keep()
+    {
+        lock (_lock)
+        {
+            _endOfDomain.TrySetResult();
+        }
+    }
+
+    /// <summary>It has ended for good.</summary>
+    public void End()
+    {
+        Keep();
+        _end.TrySetResult();
+    }
+
+    /// <summary>What there is to tell of it; null while it has no domain.</summary>
+    public Contracts.Domain? TryDescribe()
+    {
+        lock (_lock)
+        {
+            return _domain is null ? null : Describe();
+        }
+    }
+
     /// <summary>What there is to tell of it.</summary>
     public Contracts.Domain Describe() => With((domain, devices) =>
     {
         var description = new Contracts.Domain
         {
-            Name = name,
+            Name = guest.Name,
             Id = Id,
             Uuid = domain.Uuid.ToString(),
             MemoryKib = domain.Memory.PageCount * PageKib,
@@ -78,6 +136,9 @@ internal sealed class ControlledGuest(string name, Action destroy)
             Paused = _paused,
             Stopped = domain.IsStopped ? Letter(domain.Stopped.Result) : "",
             UpSeconds = (Environment.TickCount64 - _started) / 1000.0,
+            ProcessId = (uint)Environment.ProcessId,
+            ProcessorsName = domain.ProcessorsName,
+            Type = domain.IsTranslated ? "pvh" : "pv",
         };
         foreach ((VcpuActivity activity, Xen.Vcpu vcpu) in DomainActivity.Sample(domain).Vcpus.Zip(domain.Vcpus))
         {
@@ -90,6 +151,49 @@ internal sealed class ControlledGuest(string name, Action destroy)
         }
 
         return description;
+    });
+
+    /// <summary>What it was made from and has, as JSON.</summary>
+    public string Configuration() => With((domain, devices) => DomainJson.Write(guest.Config, domain, devices, Id, _maximumKib));
+
+    /// <summary>Its processors' counters, as JSON.</summary>
+    public string Statistics() => With((domain, _) => StatisticsFile.ToJson(domain));
+
+    /// <summary>What it has used so far.</summary>
+    public Contracts.Usage Usage() => With((domain, devices) =>
+    {
+        IReadOnlyList<NetworkStatus> cards = devices.Networks;
+        IReadOnlyList<DiskStatus> disks = devices.Disks;
+        return new Contracts.Usage
+        {
+            HostCpuSeconds = domain.Vcpus.Sum(static vcpu => vcpu.HostCpuTime.TotalSeconds),
+            Networks = (uint)cards.Count,
+            TransmittedBytes = (ulong)cards.Sum(static card => card.Traffic.TransmittedBytes),
+            ReceivedBytes = (ulong)cards.Sum(static card => card.Traffic.ReceivedBytes),
+            Disks = (uint)disks.Count,
+            ReadRequests = (ulong)disks.Sum(static disk => disk.Traffic.ReadRequests),
+            WriteRequests = (ulong)disks.Sum(static disk => disk.Traffic.WriteRequests),
+            ReadSectors = (ulong)disks.Sum(static disk => disk.Traffic.ReadSectors),
+            WrittenSectors = (ulong)disks.Sum(static disk => disk.Traffic.WrittenSectors),
+        };
+    });
+
+    /// <summary>Gives it another name.</summary>
+    public void Rename(string name) => With((_, devices) =>
+    {
+        if (!GuestConfigReader.IsName(name))
+        {
+            throw new ControlException(ControlError.Invalid, $"\"{name}\" is not a name");
+        }
+
+        if (name != guest.Name)
+        {
+            host.TakeName(name, () => guest.Name = name);
+            devices.Rename(name);
+            Renamed?.Invoke(name);
+        }
+
+        return true;
     });
 
     /// <summary>Its log.</summary>
@@ -108,7 +212,7 @@ internal sealed class ControlledGuest(string name, Action destroy)
     });
 
     /// <summary>Ends it.</summary>
-    public void Destroy() => destroy();
+    public void Destroy() => guest.Leave(ExitStatus.Failure);
 
     /// <summary>Holds it, or lets it go on.</summary>
     public void SetPaused(bool paused) => With((domain, _) =>
@@ -185,6 +289,11 @@ internal sealed class ControlledGuest(string name, Action destroy)
         {
             BlockListing? listing = With((domain, _) =>
             {
+                if (domain.IsStopped)
+                {
+                    throw new ControlException(ControlError.Refused, $"{guest.Name} has stopped");
+                }
+
                 domain.Pause();
                 try
                 {
@@ -228,7 +337,7 @@ internal sealed class ControlledGuest(string name, Action destroy)
         NetworkConfiguration card;
         try
         {
-            card = VifSpecification.Parse(new ConfigList(element.Position, [element]), name, uuid: null, domain.Log.Add)[0];
+            card = VifSpecification.Parse(new ConfigList(element.Position, [element]), guest.Name, uuid: null, domain.Log.Add)[0];
         }
         catch (ConfigException exception)
         {
@@ -275,7 +384,7 @@ internal sealed class ControlledGuest(string name, Action destroy)
         {
             if (_domain is null || _devices is null)
             {
-                throw new ControlException(ControlError.Unavailable, $"{name} is starting or ending just now");
+                throw new ControlException(ControlError.Unavailable, $"{guest.Name} is starting or ending just now");
             }
 
             try

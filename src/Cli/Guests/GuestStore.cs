@@ -19,6 +19,9 @@ internal sealed class GuestStore(string cache, string data)
     /// <summary>The user's own.</summary>
     public static GuestStore Default => new(UserFolders.Cache("guests"), UserFolders.Data("guests"));
 
+    /// <summary>Where what was fetched is kept, and what runs.</summary>
+    public (string Cache, string Data) Folders => (cache, data);
+
     /// <summary>apt's folder.</summary>
     public string AptFolder => Path.Combine(cache, "apt");
 

@@ -1,4 +1,4 @@
-using Dbt.Cli.Control.Contract;
+using Dbt.Cli.Api;
 using Dbt.Translator.Diagnostics;
 using Spectre.Console;
 

@@ -39,6 +39,9 @@ internal sealed class ProfileRecording
     /// <summary>Pages in which samples were taken.</summary>
     public List<byte[]> Pages { get; } = [];
 
+    /// <summary>Whose processors count: those named <c>NAME/vcpuN</c>; null for all.</summary>
+    public string? OnlyProcessors { get; init; }
+
     /// <summary>Names of the processors.</summary>
     public Dictionary<int, string> Processors { get; } = [];
 
@@ -60,11 +63,25 @@ internal sealed class ProfileRecording
     /// <summary>How long the session was on.</summary>
     public double Seconds { get; set; }
 
+    /// <summary>Adds a processor, if it counts.</summary>
+    public void AddProcessor(int number, string name)
+    {
+        if (OnlyProcessors is null || name.StartsWith(OnlyProcessors + "/vcpu", StringComparison.Ordinal))
+        {
+            Processors[number] = name;
+        }
+    }
+
     /// <summary>Adds samples of one event.</summary>
     public void Add(long at, ReadOnlySpan<SampleRecord> records)
     {
         foreach (ref readonly SampleRecord record in records)
         {
+            if (OnlyProcessors is not null && !Processors.ContainsKey(record.Processor))
+            {
+                continue;
+            }
+
             int page = record.Frame != SampleRecord.NoFrame && _pageOfFrame.TryGetValue(record.Frame, out int known) ? known : -1;
             Samples.Add(new TimedSample(at + record.After, page, record));
         }

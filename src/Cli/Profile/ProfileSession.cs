@@ -23,9 +23,15 @@ internal sealed class ProfileSession : IDisposable
     private readonly Task _reader;
     private bool _told;
 
-    private ProfileSession(EventPipeSession session, bool methods)
+    private ProfileSession(EventPipeSession session, bool methods, ProfileTarget target)
     {
         _session = session;
+        Recording = new ProfileRecording { OnlyProcessors = target.Processors };
+        foreach ((string fact, string value) in target.Facts)
+        {
+            Recording.Facts[fact] = value;
+        }
+
         _source = new EventPipeEventSource(session.EventStream);
         _source.Dynamic.All += OnEvent;
         if (methods)
@@ -38,18 +44,19 @@ internal sealed class ProfileSession : IDisposable
     }
 
     /// <summary>What it has told so far.</summary>
-    public ProfileRecording Recording { get; } = new();
+    public ProfileRecording Recording { get; }
 
     /// <summary>Completes when the process has ended, or the session was stopped.</summary>
     public Task Ended => _reader;
 
     /// <summary>Attaches.</summary>
-    /// <param name="process">The process.</param>
+    /// <param name="target">The process, and which of its guests.</param>
     /// <param name="rate">Samples a second of each processor.</param>
     /// <param name="methods">Whether it is to tell of all its methods too.</param>
     /// <exception cref="ProfileException">It can't be attached to.</exception>
-    public static ProfileSession Attach(int process, int rate, bool methods)
+    public static ProfileSession Attach(ProfileTarget target, int rate, bool methods)
     {
+        int process = target.ProcessId;
         var providers = new List<EventPipeProvider>
         {
             new(DbtEventSource.ProviderName, EventLevel.Informational, (long)(DbtEventSource.Keywords.Samples | DbtEventSource.Keywords.Totals | DbtEventSource.Keywords.Compilation),
@@ -68,7 +75,7 @@ internal sealed class ProfileSession : IDisposable
         {
             // No stacks: they are the host's, and walking them costs more than all the rest.
             var configuration = new EventPipeSessionConfiguration(providers, BufferMiB, requestRundown: methods, requestStackwalk: false);
-            return new ProfileSession(new DiagnosticsClient(process).StartEventPipeSession(configuration), methods);
+            return new ProfileSession(new DiagnosticsClient(process).StartEventPipeSession(configuration), methods, target);
         }
         catch (Exception exception) when (exception is DiagnosticsClientException or IOException or UnauthorizedAccessException or TimeoutException or System.Net.Sockets.SocketException)
         {
@@ -170,7 +177,7 @@ internal sealed class ProfileSession : IDisposable
         switch (id)
         {
             case ProcessorEvent:
-                Recording.Processors[MemoryMarshal.Read<int>(bytes)] = Text(bytes[4..], out _);
+                Recording.AddProcessor(MemoryMarshal.Read<int>(bytes), Text(bytes[4..], out _));
                 break;
             case SamplesEvent:
                 // Sums are told once before the first sample: those that come up later began at 0.
@@ -196,7 +203,11 @@ internal sealed class ProfileSession : IDisposable
                 break;
             case FactEvent:
                 string fact = Text(bytes, out int end);
-                Recording.Facts[fact] = Text(bytes[end..], out _);
+                if (Recording.OnlyProcessors is null)
+                {
+                    Recording.Facts[fact] = Text(bytes[end..], out _);
+                }
+
                 break;
         }
 

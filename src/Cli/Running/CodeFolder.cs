@@ -34,7 +34,10 @@ internal sealed class CodeFolder(string path)
     public void Make() => PrivateFolder.Make(Path, "set XDG_CACHE_HOME");
 
     /// <summary>The file for a kernel.</summary>
-    public string FileOf(ReadOnlySpan<byte> kernel) => System.IO.Path.Combine(Path, Convert.ToHexStringLower(SHA256.HashData(kernel))[..IdDigits] + Extension);
+    public string FileOf(ReadOnlySpan<byte> kernel) => FileOfDigest(SHA256.HashData(kernel));
+
+    /// <summary>The file for the kernel of a SHA-256.</summary>
+    public string FileOfDigest(ReadOnlySpan<byte> digest) => System.IO.Path.Combine(Path, Convert.ToHexStringLower(digest)[..IdDigits] + Extension);
 
     /// <summary>All files, the last written first.</summary>
     public IReadOnlyList<CodeFile> Files()

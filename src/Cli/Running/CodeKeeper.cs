@@ -31,11 +31,11 @@ internal sealed class CodeKeeper : IDisposable
 
     /// <summary>Reads what there is for a kernel.</summary>
     /// <param name="folder">Where it is kept.</param>
-    /// <param name="kernel">The kernel's file.</param>
+    /// <param name="digest">The SHA-256 of the kernel's file.</param>
     /// <param name="title">Its name, for listings.</param>
     /// <param name="log">Gets what goes wrong.</param>
     /// <returns>Null where nothing can be kept there.</returns>
-    public static CodeKeeper? Open(CodeFolder folder, ReadOnlySpan<byte> kernel, string title, Action<string> log)
+    public static CodeKeeper? Open(CodeFolder folder, ReadOnlySpan<byte> digest, string title, Action<string> log)
     {
         try
         {
@@ -47,7 +47,7 @@ internal sealed class CodeKeeper : IDisposable
             return null;
         }
 
-        var code = new CodeKeeper(folder.FileOf(kernel), title, log);
+        var code = new CodeKeeper(folder.FileOfDigest(digest), title, log);
         code.Load();
         return code;
     }

@@ -1,14 +1,9 @@
 using Dbt.Cli.Config;
+using Dbt.Cli.Consoles;
 using Dbt.Cli.Control;
 using Dbt.Cli.Profile;
 using Dbt.Cli.Terminal;
-using Dbt.Devices;
-using Dbt.Translator;
-using Dbt.Translator.Cache;
-using Dbt.Xen;
 using Dbt.Xen.Builder;
-using Dbt.Xen.Diagnostics;
-using Dbt.Xen.Processor;
 
 namespace Dbt.Cli.Running;
 
@@ -17,15 +12,12 @@ internal sealed class GuestRunner : IDisposable
 {
     private readonly GuestConfig _config;
     private readonly RunOptions _options;
-    private readonly DomainPlan _plan;
-    private readonly Lazy<SymbolTable?> _symbols;
+    private readonly GuestFileCache _files = new();
     private readonly TextWriter _errors;
-    private readonly Stream _output;
+    private readonly GuestConsole _console;
     private readonly Func<Action, InputPump> _openInput;
     private readonly TextWriter? _log;
-    private readonly ControlledGuest _controlled;
-    private readonly CodeKeeper? _code;
-    private readonly CodeStore _ownStore = new();
+    private GuestImage? _image;
     private readonly TaskCompletionSource<int> _leave = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="config">The guest.</param>
@@ -37,31 +29,19 @@ internal sealed class GuestRunner : IDisposable
     /// <exception cref="DomainBuildException">The guest can't be built.</exception>
     public GuestRunner(GuestConfig config, RunOptions options, Stream output, TextWriter errors, Func<Action, InputPump> openInput)
     {
+        if (config.Actions.Any(ShutdownAction.RenameRestart) is string key)
+        {
+            throw new ConfigException($"{key}=\"rename-restart\" leaves two domains, and a process of dbt run has one; dbt create does it");
+        }
+
         _config = config;
         _options = options;
-        _output = output;
+        _console = new GuestConsole(output);
         _errors = errors;
         _openInput = openInput;
-        _controlled = new ControlledGuest(config.Name, () => Leave(ExitStatus.Failure));
-        byte[] image = config.KernelPath is string kernel ? ReadFile(kernel) : EmbeddedGuest.Load();
-        _plan = DomainBuilder.Prepare(new BuildRequest
-        {
-            Kernel = image,
-            KernelName = config.KernelPath ?? EmbeddedGuest.Name,
-            Ramdisk = config.RamdiskPath is string ramdisk ? ReadFile(ramdisk) : null,
-            CommandLine = options.TerminalSize?.AddTo(config.CommandLine) ?? config.CommandLine,
-            Type = config.Type,
-            MemoryMiB = config.MemoryMiB,
-            MaxMemoryMiB = config.MaxMemoryMiB,
-            Vcpus = config.Vcpus,
-        });
-        _symbols = GuestSymbols.Of(config, options.SystemMapPath);
+        _image = GuestImage.Load(config, options, _files);
         GuestFacts.Tell(config, options.SystemMapPath);
         _log = options.LogPath is null ? null : OpenLog(options.LogPath);
-        bool compiles = options.Engine is EngineKind.Tiered or EngineKind.Optimized && !options.DryRun;
-        _code = compiles && config.KeepsCode && options.CodeFolder is { } folder
-            ? CodeKeeper.Open(folder, image, config.KernelPath is string file ? Path.GetFullPath(file) : EmbeddedGuest.Name, WriteLog)
-            : null;
     }
 
     /// <summary>Ends the run from outside, with an exit status. Any thread.</summary>
@@ -72,36 +52,26 @@ internal sealed class GuestRunner : IDisposable
     /// <exception cref="DomainBuildException">The machine has no memory for it.</exception>
     public async Task<int> RunAsync()
     {
-        using var timer = new CancellationTokenSource();
-        Task timeout = _options.Timeout is TimeSpan limit ? Task.Delay(limit, timer.Token) : Task.Delay(Timeout.Infinite, timer.Token);
-        InputPump? input = null;
-        ControlServer? control = StartControl();
+        using var host = new GuestHost { OnlyId = (uint)Environment.ProcessId, Files = _files };
+        var guest = new Guest(host, _config, _options, _image!, _console, _errors, WriteLog);
+        _image = null;
+        ControlServer? control = StartControl(host, guest);
+        InputPump input = _openInput(() => Leave(ExitStatus.Failure));
+        _console.IsPaced = !input.IsTyped;
+        input.Start(_console.Input);
+        _ = _leave.Task.ContinueWith(left => guest.Leave(left.Result), TaskScheduler.Default);
+        using var timeout = new Timer(_ => guest.Leave(ExitStatus.Timeout, $"did not end within {_options.Timeout!.Value.TotalSeconds:0.###} s"));
+        if (_options.Timeout is TimeSpan limit)
+        {
+            timeout.Change(limit, Timeout.InfiniteTimeSpan);
+        }
+
         try
         {
-            while (true)
-            {
-                using var machine = new Hypervisor();
-                Domain domain = machine.CreateDomain(_config.Name, Engine(), _config.Uuid);
-                domain.Symbols = _symbols;
-                domain.TickSlack = _config.TickSlack * 1_000_000L;
-                domain.Log.LineAdded += WriteLog;
-                foreach (CpuidChange change in _config.Cpuid)
-                {
-                    domain.Cpuid.Apply(change);
-                }
-
-                DomainBuilder.Build(domain, _plan);
-                input ??= StartInput();
-                int? status = await RunOnceAsync(domain, input, timeout).ConfigureAwait(false);
-                if (status is int ended)
-                {
-                    return ended;
-                }
-            }
+            return await guest.RunAsync().ConfigureAwait(false);
         }
         finally
         {
-            await timer.CancelAsync().ConfigureAwait(false);
             if (control is not null)
             {
                 await control.DisposeAsync().ConfigureAwait(false);
@@ -110,153 +80,27 @@ internal sealed class GuestRunner : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _code?.Dispose();
-        _log?.Dispose();
-    }
+    public void Dispose() => _log?.Dispose();
 
-    private EngineOptions Engine() => new()
+    private ControlServer? StartControl(GuestHost host, Guest guest)
     {
-        Kind = _options.Engine,
-        PortableFloatingPoint = _options.PortableFloatingPoint,
-        Store = _code?.Store ?? _ownStore,
-    };
+        if (_options.ControlPath is not string path)
+        {
+            return null;
+        }
 
-    private ControlServer? StartControl()
-    {
         try
         {
-            return _options.ControlPath is string path ? ControlServer.Start(_controlled, ControlFolder.Open(path), line => _errors.WriteLine($"dbt: {_config.Name}: {line}")) : null;
+            var folder = ControlFolder.Open(path);
+            var server = ControlServer.Start(folder.SocketOf(guest.Name), new ControlServices(host, Daemon: null), line => _errors.WriteLine($"dbt: {guest.Name}: {line}"));
+            guest.Control.Renamed = name => server.MoveTo(folder.SocketOf(name));
+            return server;
         }
         catch (IOException exception)
         {
-            _errors.WriteLine($"dbt: warning: {_config.Name} can't be reached by dbt list and the like: {exception.Message}");
+            _errors.WriteLine($"dbt: warning: {guest.Name} can't be reached by dbt list and the like: {exception.Message}");
             return null;
         }
-    }
-
-    private InputPump StartInput()
-    {
-        InputPump pump = _openInput(() => Leave(ExitStatus.Failure));
-        pump.Start();
-        return pump;
-    }
-
-    /// <summary>From start to stop, once.</summary>
-    /// <returns>The exit status; null to start the guest anew.</returns>
-    private async Task<int?> RunOnceAsync(Domain domain, InputPump input, Task timeout)
-    {
-        using Stream reader = input.OpenReader();
-        var devices = new DeviceConfiguration { ConsoleInput = reader, PaceInput = !input.IsTyped, ConsoleOutput = _output, Disks = _config.Disks, Networks = _config.Networks };
-        Task first;
-        using (DeviceHost host = DeviceHost.Attach(domain, devices))
-        {
-            if (_config.OnlineVcpus is int online)
-            {
-                host.SetOnlineProcessors(online);
-            }
-
-            domain.Vcpus[0].Start();
-            _controlled.Attach(domain, host);
-            HangWatch? watch = HangWatch.Start(domain, host, _options.HangAfter, _errors);
-            first = await Task.WhenAny(domain.Stopped, timeout, _leave.Task).ConfigureAwait(false);
-            if (watch is not null)
-            {
-                await watch.DisposeAsync().ConfigureAwait(false);
-            }
-
-            _controlled.Detach();
-            if (first != domain.Stopped)
-            {
-                domain.Shutdown(ShutdownReason.Poweroff);
-            }
-
-            foreach (Vcpu vcpu in domain.Vcpus)
-            {
-                vcpu.Stop();
-            }
-
-            // What the guest wrote last is still in its ring; disposing the devices brings it out.
-            reader.Dispose();
-        }
-
-        if (_options.StatisticsPath is string path)
-        {
-            StatisticsFile.Write(path, domain);
-        }
-
-        if (first == _leave.Task)
-        {
-            return await _leave.Task.ConfigureAwait(false);
-        }
-
-        if (first == timeout)
-        {
-            string message = $"{_config.Name} did not end within {_options.Timeout!.Value.TotalSeconds:0.###} s";
-            _errors.WriteLine($"dbt: {message}");
-            if (_options.Verbose)
-            {
-                // A guest that hangs is told by where it is.
-                foreach (Vcpu vcpu in domain.Vcpus)
-                {
-                    _errors.WriteLine(CrashReport.Capture(domain, vcpu, message).Text.TrimEnd());
-                }
-            }
-
-            return ExitStatus.Timeout;
-        }
-
-        return Conclude(domain, await domain.Stopped.ConfigureAwait(false));
-    }
-
-    private int? Conclude(Domain domain, ShutdownReason reason)
-    {
-        (ShutdownAction action, int status) = reason switch
-        {
-            ShutdownReason.Poweroff => (_config.Actions.Poweroff, ExitStatus.Success),
-            ShutdownReason.Reboot => (_config.Actions.Reboot, ExitStatus.Success),
-            ShutdownReason.Crash => (_config.Actions.Crash, ExitStatus.GuestCrash),
-            ShutdownReason.Watchdog => (_config.Actions.Watchdog, ExitStatus.GuestCrash),
-            _ => (ShutdownAction.Destroy, ExitStatus.Failure),
-        };
-        switch (reason)
-        {
-            case ShutdownReason.Crash:
-                TellCrash(domain);
-                break;
-            case ShutdownReason.Watchdog:
-                _errors.WriteLine($"dbt: {_config.Name} was stopped by its watchdog");
-                break;
-            case ShutdownReason.Suspend or ShutdownReason.SoftReset:
-                _errors.WriteLine($"dbt: {_config.Name} stopped for {(reason == ShutdownReason.Suspend ? "a suspend" : "a soft reset")}, which is not supported yet");
-                break;
-            case ShutdownReason.Poweroff or ShutdownReason.Reboot:
-                break;
-            default:
-                _errors.WriteLine($"dbt: {_config.Name} stopped for a reason that is unknown: {(int)reason}");
-                break;
-        }
-
-        bool restart = action is ShutdownAction.Restart or ShutdownAction.RenameRestart or ShutdownAction.CoredumpRestart;
-        if (restart && _options.Verbose)
-        {
-            _errors.WriteLine($"dbt: {_config.Name} is started again");
-        }
-
-        return restart ? null : status;
-    }
-
-    private void TellCrash(Domain domain)
-    {
-        CrashReport? report = domain.CrashReport;
-        _errors.WriteLine($"dbt: {_config.Name} crashed: {report?.Reason ?? "it says so itself"}");
-        if (report is not null && report.Text.Length > 0)
-        {
-            _errors.WriteLine(report.Text.TrimEnd());
-        }
-
-        _errors.Flush();
     }
 
     private void WriteLog(string line)
@@ -272,18 +116,6 @@ internal sealed class GuestRunner : IDisposable
         if (_options.Verbose)
         {
             _errors.WriteLine($"dbt: {_config.Name}: {line}");
-        }
-    }
-
-    private static byte[] ReadFile(string path)
-    {
-        try
-        {
-            return new FileInfo(path).Length <= Array.MaxLength ? File.ReadAllBytes(path) : throw new ConfigException($"{path}: too large");
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new ConfigException($"{path}: can't be read: {exception.Message}");
         }
     }
 

@@ -6,7 +6,7 @@ namespace Dbt.Cli.Running;
 /// <param name="Activity">Its processors and events.</param>
 /// <param name="OutputBytes">Console output so far.</param>
 /// <param name="HasPrompted">Whether it ends like a prompt, or somebody has typed at one.</param>
-/// <param name="HostCpu">The host's processor time that this process used so far.</param>
+/// <param name="HostCpu">The host's processor time that its processors used so far.</param>
 internal sealed record HangSample(DomainActivity Activity, long OutputBytes, bool HasPrompted, TimeSpan HostCpu);
 
 /// <summary>

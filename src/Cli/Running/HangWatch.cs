@@ -16,15 +16,17 @@ internal sealed class HangWatch : IAsyncDisposable
     private readonly Domain _domain;
     private readonly DeviceHost _devices;
     private readonly TimeSpan _after;
+    private readonly string _advice;
     private readonly TextWriter _errors;
     private readonly CancellationTokenSource _end = new();
     private readonly Task _watching;
 
-    private HangWatch(Domain domain, DeviceHost devices, TimeSpan after, TextWriter errors)
+    private HangWatch(Domain domain, DeviceHost devices, TimeSpan after, string advice, TextWriter errors)
     {
         _domain = domain;
         _devices = devices;
         _after = after;
+        _advice = advice;
         _errors = errors;
         _watching = WatchAsync();
     }
@@ -33,9 +35,10 @@ internal sealed class HangWatch : IAsyncDisposable
     /// <param name="domain">The domain; dispose the watch before its processors are stopped.</param>
     /// <param name="devices">Its devices.</param>
     /// <param name="after">How long it may be still; zero for no watch.</param>
+    /// <param name="advice">What to say of how to end the guest.</param>
     /// <param name="errors">Where to tell.</param>
-    public static HangWatch? Start(Domain domain, DeviceHost devices, TimeSpan after, TextWriter errors) =>
-        after == TimeSpan.Zero ? null : new HangWatch(domain, devices, after, errors);
+    public static HangWatch? Start(Domain domain, DeviceHost devices, TimeSpan after, string advice, TextWriter errors) =>
+        after == TimeSpan.Zero ? null : new HangWatch(domain, devices, after, advice, errors);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -54,7 +57,7 @@ internal sealed class HangWatch : IAsyncDisposable
         {
             while (await timer.WaitForNextTickAsync(_end.Token).ConfigureAwait(false))
             {
-                var sample = new HangSample(DomainActivity.Sample(_domain), _devices.ConsoleOutputBytes, _devices.HasPrompted, Environment.CpuUsage.TotalTime);
+                var sample = new HangSample(DomainActivity.Sample(_domain), _devices.ConsoleOutputBytes, _devices.HasPrompted, CpuTime());
                 if (!_domain.IsStopped && detector.Next(sample) is { } wrong)
                 {
                     Tell(wrong);
@@ -65,6 +68,9 @@ internal sealed class HangWatch : IAsyncDisposable
         {
         }
     }
+
+    // Its own: other guests of the process may be at work meanwhile.
+    private TimeSpan CpuTime() => _domain.Vcpus.Aggregate(TimeSpan.Zero, static (sum, vcpu) => sum + vcpu.HostCpuTime);
 
     private void Tell(string wrong)
     {
@@ -78,7 +84,7 @@ internal sealed class HangWatch : IAsyncDisposable
             lines.ForEach(line => text.WriteLine($"  {line}"));
         }
 
-        text.WriteLine("dbt: it goes on running; ^] or a signal ends it, --hang-after sets when this is said (0: never)");
+        text.WriteLine($"dbt: it goes on running; {_advice}");
         _errors.Write(text.ToString());
         _errors.Flush();
     }

@@ -1,58 +1,63 @@
 namespace Dbt.Cli.Terminal;
 
 /// <summary>
-/// Reads standard input on a thread of its own and hands it to whichever guest runs at the time: a read of a terminal can't be
-/// interrupted, so it must not belong to a guest that may be restarted. On a terminal, ^] is not passed on but leaves.
+/// Reads standard input on a thread of its own into a guest's queue: a read of a terminal can't be interrupted, so it must not belong to a
+/// guest that may be restarted. On a terminal, the escape key (^]) is not passed on but leaves.
 /// </summary>
 internal sealed class InputPump
 {
-    private const byte Escape = 0x1D;
-    private const int MostWaiting = 1 << 20;
+    /// <summary>^].</summary>
+    public const byte DefaultEscape = 0x1D;
 
-    private readonly Lock _lock = new();
-    private readonly Queue<byte> _waiting = new();
-    private readonly ManualResetEventSlim _changed = new(false);
-    private readonly ManualResetEventSlim _room = new(true);
     private readonly Stream _source;
     private readonly Action? _onEscape;
-    private bool _ended;
+    private readonly byte _escape;
 
     /// <param name="source">Where input comes from.</param>
-    /// <param name="onEscape">Called on the reading thread when ^] is typed; null where it has no special meaning.</param>
-    public InputPump(Stream source, Action? onEscape)
+    /// <param name="onEscape">Called on the reading thread when the escape key is typed; null where it has no special meaning.</param>
+    /// <param name="escape">The escape key.</param>
+    public InputPump(Stream source, Action? onEscape, byte escape = DefaultEscape)
     {
         _source = source;
         _onEscape = onEscape;
+        _escape = escape;
     }
 
     /// <summary>Whether a person types it.</summary>
     public bool IsTyped => _onEscape is not null;
 
+    /// <summary>Starts reading into a queue.</summary>
+    public void Start(InputQueue queue) => Start(bytes =>
+    {
+        queue.Add(bytes);
+        queue.AwaitRoom();
+    });
+
     /// <summary>Starts reading.</summary>
-    public void Start() => new Thread(Read) { IsBackground = true, Name = "console input" }.Start();
+    /// <param name="take">Takes what was read, on the reading thread; nothing more is read until it returns.</param>
+    /// <param name="ended">Called there when there is no more input, and nobody left.</param>
+    public void Start(TakeInput take, Action? ended = null) =>
+        new Thread(() => Read(take, ended)) { IsBackground = true, Name = "console input" }.Start();
 
-    /// <summary>A guest's view of the input. Disposing it ends a read that waits.</summary>
-    public Stream OpenReader() => new Reader(this);
-
-    private void Read()
+    private void Read(TakeInput take, Action? ended)
     {
         byte[] buffer = new byte[4096];
         while (true)
         {
             int count = TryRead(buffer);
-            int escape = _onEscape is null ? -1 : buffer.AsSpan(0, count).IndexOf(Escape);
-            Add(buffer.AsSpan(0, escape < 0 ? count : escape), ended: count == 0 || escape >= 0);
-            if (escape >= 0)
+            if (count == 0)
             {
-                _onEscape!();
-            }
-
-            if (count == 0 || escape >= 0)
-            {
+                ended?.Invoke();
                 return;
             }
 
-            _room.Wait();
+            int escape = _onEscape is null ? -1 : buffer.AsSpan(0, count).IndexOf(_escape);
+            take(buffer.AsSpan(0, escape < 0 ? count : escape));
+            if (escape >= 0)
+            {
+                _onEscape!();
+                return;
+            }
         }
     }
 
@@ -67,96 +72,7 @@ internal sealed class InputPump
             return 0; // the terminal has hung up: no more input
         }
     }
-
-    private void Add(ReadOnlySpan<byte> bytes, bool ended)
-    {
-        lock (_lock)
-        {
-            foreach (byte value in bytes)
-            {
-                _waiting.Enqueue(value);
-            }
-
-            _ended |= ended;
-            if (_waiting.Count >= MostWaiting)
-            {
-                _room.Reset();
-            }
-
-            _changed.Set();
-        }
-    }
-
-    private int Take(Span<byte> destination, CancellationToken closed)
-    {
-        while (!closed.IsCancellationRequested)
-        {
-            lock (_lock)
-            {
-                int count = 0;
-                while (count < destination.Length && _waiting.TryDequeue(out byte value))
-                {
-                    destination[count++] = value;
-                }
-
-                if (count > 0 || _ended || destination.IsEmpty)
-                {
-                    _room.Set();
-                    return count;
-                }
-
-                _changed.Reset();
-            }
-
-            try
-            {
-                _changed.Wait(closed);
-            }
-            catch (OperationCanceledException)
-            {
-                return 0;
-            }
-        }
-
-        return 0;
-    }
-
-    private sealed class Reader(InputPump pump) : Stream
-    {
-        private readonly CancellationTokenSource _closed = new();
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override int Read(Span<byte> buffer) => pump.Take(buffer, _closed.Token);
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        protected override void Dispose(bool disposing)
-        {
-            _closed.Cancel();
-            base.Dispose(disposing);
-        }
-    }
 }
+
+/// <summary>Takes input that was read.</summary>
+internal delegate void TakeInput(ReadOnlySpan<byte> bytes);

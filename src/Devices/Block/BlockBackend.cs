@@ -55,7 +55,7 @@ internal sealed class BlockBackend : IDetachable
     public Task Released => _released.Task;
 
     /// <summary>What there is to tell of the disk now.</summary>
-    public DiskStatus Status => new(Configuration, _disk.Sectors * BlockDisk.Unit, (int)_state, ReadFront("event-channel"), ReadFront("ring-ref") ?? ReadFront("ring-ref0"), _nodes.Back);
+    public DiskStatus Status => new(Configuration, _disk.Sectors * BlockDisk.Unit, (int)_state, ReadFront("event-channel"), ReadFront("ring-ref") ?? ReadFront("ring-ref0"), _nodes.Back, _disk.Counters.Traffic);
 
     /// <summary>
     /// Asks the guest to let go of the disk, as <c>xl block-detach</c> does; it is served until the guest has closed it. Nothing new where

@@ -15,6 +15,9 @@ internal sealed record BlockDisk(IFrontend Frontend, IDiskImage Image, string Na
     /// <summary>The unit that requests count in, bytes.</summary>
     public const int Unit = 512;
 
+    /// <summary>What it has done.</summary>
+    public BlockCounters Counters { get; } = new();
+
     /// <summary>Size in units of 512 bytes.</summary>
     public ulong Sectors => Image.Sectors & ~((ulong)(SectorSize / Unit) - 1);
 

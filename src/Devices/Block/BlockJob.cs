@@ -109,6 +109,7 @@ internal sealed unsafe class BlockJob : IDisposable
     public void Finish()
     {
         bool fromDisk = _request.Operation == BlockOperation.Read;
+        long sectors = 0;
         for (int i = 0; i < _pageCount; i++)
         {
             if (fromDisk)
@@ -117,10 +118,15 @@ internal sealed unsafe class BlockJob : IDisposable
                 _disk.Frontend.MarkWritten(_pages[i].Page.Host + (_segments[i].First * BlockDisk.Unit), _segments[i].Sectors * BlockDisk.Unit);
             }
 
+            sectors += _segments[i].Sectors;
             _grants.Release(_pages[i]);
         }
 
         _pageCount = 0;
+        if (Status == BlockStatus.Okay)
+        {
+            _disk.Counters.Count(_request.Operation, sectors);
+        }
     }
 
     /// <inheritdoc/>

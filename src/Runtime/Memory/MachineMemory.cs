@@ -14,6 +14,7 @@ public sealed unsafe class MachineMemory : IDisposable
 
     private readonly Lock _lock = new();
     private readonly FrameAllocator _allocator;
+    private uint _taken = 1;
 
     /// <summary>Reserves <paramref name="bytes"/> (a multiple of 4096, below 16 TiB).</summary>
     /// <exception cref="OutOfMemoryException">The host refuses the reservation.</exception>
@@ -30,6 +31,18 @@ public sealed unsafe class MachineMemory : IDisposable
 
     /// <summary>Number of frames; valid MFNs are below it.</summary>
     public uint FrameCount { get; }
+
+    /// <summary>Frames that nobody has.</summary>
+    public uint FreeFrames
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return FrameCount - _taken;
+            }
+        }
+    }
 
     /// <summary>Frames from here on were never handed out.</summary>
     public uint HighWater
@@ -72,7 +85,9 @@ public sealed unsafe class MachineMemory : IDisposable
 
         lock (_lock)
         {
-            return _allocator.TryTake(order, limit, out mfn);
+            bool found = _allocator.TryTake(order, limit, out mfn);
+            _taken += found ? 1u << order : 0;
+            return found;
         }
     }
 
@@ -84,6 +99,7 @@ public sealed unsafe class MachineMemory : IDisposable
         lock (_lock)
         {
             _allocator.Give(mfn);
+            _taken--;
         }
     }
 

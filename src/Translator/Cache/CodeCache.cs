@@ -22,6 +22,9 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, Instanc
     /// <summary>Blocks and regions thrown away because their code was written.</summary>
     public long Invalidations { get; private set; }
 
+    /// <summary>All blocks known.</summary>
+    public IEnumerable<CodeBlock> Blocks => _blocks.Values;
+
     /// <summary>Blocks known.</summary>
     public int BlockCount => _blocks.Count;
 

@@ -86,7 +86,8 @@ internal sealed unsafe partial class Dispatcher
         CodeBlock block = _cache.Get((nint)host, cpu->Eip, cpu->Mode | CpuMode.Apart);
         if (block.Function == 0 && block.Executions >= block.NextLookUp && TryTakeOver(block, block.Executions))
         {
-            return block;
+            // It may be on its way to the compiler only.
+            return block.Function != 0 ? block : null;
         }
 
         if (block.Function == 0 && !block.RegionPending && ++block.Executions >= ApartThreshold && _cache.IsWorthTranslating(block.Host))

@@ -12,8 +12,9 @@ namespace Dbt.Translator.Cache;
 /// <param name="RewritesUntilCool">Times that a frame's code is overwritten before it is only interpreted for a while.</param>
 /// <param name="PortableFloatingPoint">Whether x87, MMX and SSE are computed in C#.</param>
 /// <param name="Store">Where compiled regions are shared; null for not at all.</param>
+/// <param name="PauseThreshold">Executions in the interpreter before a region is optimised while the guest is idle.</param>
 internal sealed record TierPolicy(int FirstThreshold, int EarlyThreshold, int CompileShare, bool Quick, int OptimizeThreshold, int MaxRegionInstructions, bool Background, bool Link, int RewritesUntilCool,
-    bool PortableFloatingPoint, CodeStore? Store = null)
+    bool PortableFloatingPoint, CodeStore? Store = null, int PauseThreshold = int.MaxValue)
 {
     /// <summary>The policy of an engine.</summary>
     public static TierPolicy Of(EngineOptions options)
@@ -29,6 +30,6 @@ internal sealed record TierPolicy(int FirstThreshold, int EarlyThreshold, int Co
         bool background = options.Kind == EngineKind.Tiered && options.BackgroundCompile;
         int early = options.Kind == EngineKind.Tiered && !quick && first != int.MaxValue ? Math.Min(options.EarlyRegionThreshold, first) : first;
         return new TierPolicy(first, early, options.CompileShare, quick, optimize, options.MaxRegionInstructions, background, options.LinkBlocks, options.RewritesUntilCool,
-            options.PortableFloatingPoint, quick && optimize == 0 ? null : options.Store);
+            options.PortableFloatingPoint, quick && optimize == 0 ? null : options.Store, options.PauseThreshold);
     }
 }

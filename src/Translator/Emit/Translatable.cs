@@ -18,7 +18,8 @@ internal static class Translatable
     {
         InstructionRow? row = InstructionTable.Lookup(instruction);
         EmitRoutine? routine = row?.Emit;
-        return routine is not null && UnitsAllow(row!, instruction, region) && AddressesAreTranslated(instruction, region.Mode) && !region.Untranslatable.Contains(instruction.IP32)
+        return routine is not null && UnitsAllow(row!, instruction, region) && AddressesAreTranslated(instruction, region.Mode) && !LoadsSegment(instruction)
+            && !region.Untranslatable.Contains(instruction.IP32)
             ? routine
             : null;
     }
@@ -63,6 +64,9 @@ internal static class Translatable
         CpuMode traps = mmx && !EmitMmx.UsesXmm(instruction) ? CpuMode.FpuTrap : CpuMode.SseTrap;
         return region.NativeFloatingPoint && (region.Mode & traps) == 0 && (!mmx || EmitMmx.IsTranslated(instruction.Mnemonic));
     }
+
+    // It shares its row with the move the other way.
+    private static bool LoadsSegment(in Instruction instruction) => instruction.Mnemonic == Mnemonic.Mov && instruction.Op0Register.IsSegmentRegister();
 
     private static bool AddressesAreTranslated(in Instruction instruction, CpuMode mode)
     {

@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.Interpretation.Operations;
 using Iced.Intel;
 
@@ -8,8 +9,8 @@ internal static unsafe partial class InstructionTable
 {
     private static InstructionRow[] SegmentRows() =>
     [
-        new(Mnemonic.Mov, "MOV", TestClass.Segment, &SegmentOperations.MovSegment, form: InstructionForm.Segment, traits: RowTraits.EndsBlock),
-        new(Mnemonic.Push, "PUSH", TestClass.Segment, &SegmentOperations.PushSegment, form: InstructionForm.Segment),
+        new(Mnemonic.Mov, "MOV", TestClass.Segment, &SegmentOperations.MovSegment, emit: EmitSegments.Mov, form: InstructionForm.Segment, traits: RowTraits.EndsBlock),
+        new(Mnemonic.Push, "PUSH", TestClass.Segment, &SegmentOperations.PushSegment, emit: EmitSegments.Push, form: InstructionForm.Segment),
         new(Mnemonic.Pop, "POP", TestClass.Segment, &SegmentOperations.PopSegment, form: InstructionForm.Segment, traits: RowTraits.EndsBlock),
         new(Mnemonic.Lds, "LDS/LES/LFS/LGS/LSS", TestClass.Segment, &SegmentOperations.LoadFarPointer<LoadDs>, traits: RowTraits.EndsBlock),
         new(Mnemonic.Les, "LDS/LES/LFS/LGS/LSS", TestClass.Segment, &SegmentOperations.LoadFarPointer<LoadEs>, traits: RowTraits.EndsBlock),

@@ -15,7 +15,7 @@ public static unsafe class VcpuProbe
     /// <summary>Lets a processor be watched until its engine is done.</summary>
     internal static ProcessorProbe Attach(Vcpu vcpu, Engine engine)
     {
-        var probe = new ProcessorProbe($"{vcpu.Domain.Name}/vcpu{vcpu.Id}", vcpu.State, engine, totals => AddTo(vcpu, totals));
+        var probe = new ProcessorProbe($"{vcpu.Domain.ProcessorsName}/vcpu{vcpu.Id}", vcpu.State, engine, totals => AddTo(vcpu, totals));
         ProcessorRegistry.Add(probe);
         return probe;
     }

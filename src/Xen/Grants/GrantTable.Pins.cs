@@ -24,6 +24,11 @@ public sealed unsafe partial class GrantTable
         lock (_lock)
         {
             mfn = 0;
+            if (_shut)
+            {
+                return GrantStatus.BadDomain;
+            }
+
             if (!Exists(reference))
             {
                 return GrantStatus.BadReference;
@@ -87,7 +92,11 @@ public sealed unsafe partial class GrantTable
         {
             ref Pin pin = ref _pins[reference];
             pin.Add(writable, -1);
-            Unmark(EntryAt(reference), pin, writable);
+            if (!_shut)
+            {
+                Unmark(EntryAt(reference), pin, writable);
+            }
+
             return pin.Mfn;
         }
     }

@@ -21,6 +21,7 @@ public sealed unsafe partial class GrantTable
     private readonly Lock _lock = new();
     private readonly List<uint> _frames = [];
     private Pin[] _pins = [];
+    private bool _shut;
 
     internal GrantTable(Domain domain) => Domain = domain;
 
@@ -103,6 +104,18 @@ public sealed unsafe partial class GrantTable
 
         page = new GrantedPage(Domain, mfn, writable, reference: null);
         return true;
+    }
+
+    /// <summary>
+    /// The domain goes away: nothing more is granted, and the table's frames, which may be another domain's soon, are not looked at again.
+    /// What others have in use they still give back.
+    /// </summary>
+    internal void Shut()
+    {
+        lock (_lock)
+        {
+            _shut = true;
+        }
     }
 
     /// <summary>Machine frames of the table's first frames, growing it to them.</summary>

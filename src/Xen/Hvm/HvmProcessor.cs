@@ -45,7 +45,7 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
     }
 
     /// <inheritdoc/>
-    public override CodeMap CodeMap => _domain.Hypervisor.Machine.CodeMap;
+    public override CodeMap CodeMap => _domain.CodeMap;
 
     /// <summary>Its interrupt controller.</summary>
     public LocalApic Apic { get; }

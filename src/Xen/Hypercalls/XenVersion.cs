@@ -5,10 +5,22 @@ using Dbt.Xen.Memory;
 namespace Dbt.Xen.Hypercalls;
 
 /// <summary>HYPERVISOR_xen_version (public/version.h): which hypervisor this is, as seen by a guest that was written for Xen 4.17.</summary>
-internal static class XenVersion
+public static class XenVersion
 {
     /// <summary>Major version in the high half, minor in the low.</summary>
     public const int Version = (4 << 16) | 17;
+
+    /// <summary>What follows the version.</summary>
+    public const string Extra = ".0-dbt";
+
+    /// <summary>Kinds of guests, each followed by a space.</summary>
+    public const string CapabilityNames = "xen-3.0-x86_32p hvm-3.0-x86_32 hvm-3.0-x86_32p ";
+
+    /// <summary>The source's revision.</summary>
+    public const string ChangesetName = "unavailable";
+
+    /// <summary>What it was compiled with.</summary>
+    public const string Compiler = "RyuJIT, .NET";
 
     private const uint GetVersion = 0, ExtraVersion = 1, CompileInfo = 2, Capabilities = 3, Changeset = 4, PlatformParameters = 5,
         GetFeatures = 6, PageSize = 7, GuestHandle = 8, CommandLine = 9, BuildId = 10;
@@ -23,7 +35,7 @@ internal static class XenVersion
     private static ReadOnlySpan<byte> Build => "dbt-4.17-pv-i386-001"u8;
 
     /// <summary>EBX command, ECX pointer to its structure.</summary>
-    public static int Call(Vcpu vcpu, in HypercallArguments arguments)
+    internal static int Call(Vcpu vcpu, in HypercallArguments arguments)
     {
         uint at = arguments.A2;
         switch (arguments.A1)
@@ -31,16 +43,16 @@ internal static class XenVersion
             case GetVersion:
                 return Version;
             case ExtraVersion:
-                return WriteText(vcpu, at, 16, ".0-dbt");
+                return WriteText(vcpu, at, 16, Extra);
             case CompileInfo:
-                int error = WriteText(vcpu, at, 64, "RyuJIT, .NET");
+                int error = WriteText(vcpu, at, 64, Compiler);
                 error = error != 0 ? error : WriteText(vcpu, at + 64, 16, "dbt");
                 error = error != 0 ? error : WriteText(vcpu, at + 80, 32, "localdomain");
                 return error != 0 ? error : WriteText(vcpu, at + 112, 32, "Thu Jan  1 00:00:00 UTC 1970");
             case Capabilities:
-                return WriteText(vcpu, at, 1024, "xen-3.0-x86_32p hvm-3.0-x86_32 hvm-3.0-x86_32p ");
+                return WriteText(vcpu, at, 1024, CapabilityNames);
             case Changeset:
-                return WriteText(vcpu, at, 64, "unavailable");
+                return WriteText(vcpu, at, 64, ChangesetName);
             case PlatformParameters:
                 return GuestAccess.TryWrite(vcpu, at, Layout.HypervisorStart) ? 0 : -Errno.EFAULT;
             case GetFeatures:

@@ -239,12 +239,14 @@ public sealed unsafe partial class DomainMemory : IDisposable
         {
             if (domain.Hvm is not null)
             {
-                if (domain.Id == owner)
+                if (domain.Id != owner)
                 {
-                    foreach (Vcpu vcpu in domain.Vcpus)
-                    {
-                        vcpu.Hvm!.DropWritesTo(frame);
-                    }
+                    continue;
+                }
+
+                foreach (Vcpu vcpu in domain.Vcpus)
+                {
+                    vcpu.Hvm!.DropWritesTo(frame);
                 }
             }
             else if (domain.Id == owner)
@@ -260,6 +262,27 @@ public sealed unsafe partial class DomainMemory : IDisposable
                 {
                     domain.Memory._spaces.DropWritesEverywhere(frame);
                 }
+            }
+            else
+            {
+                continue;
+            }
+
+            LeaveTranslations(domain);
+        }
+    }
+
+    /// <summary>
+    /// A loop may have looked the page up before it began, and go on writing by what it found. It looks again when it comes to its next turn.
+    /// </summary>
+    private static void LeaveTranslations(Domain domain)
+    {
+        Vcpu? current = Vcpu.Current;
+        foreach (Vcpu vcpu in domain.Vcpus)
+        {
+            if (vcpu != current && !vcpu.IsOutside)
+            {
+                vcpu.Interrupt();
             }
         }
     }

@@ -1,3 +1,5 @@
+using Dbt.Runtime.HostTime;
+
 namespace Dbt.Xen.Time;
 
 /// <summary>
@@ -6,6 +8,7 @@ namespace Dbt.Xen.Time;
 /// clock. Late is a tick only while nothing else happens: no event, no program run, all processors asleep; and at most by an eighth of the
 /// time for which that has been so. So a guest program that sleeps for a moment wakes in time, and one that sleeps long wakes at most
 /// <see cref="Longest"/> late. Whatever else wakes the guest brings its ticks with it.
+/// Late ticks of all domains of a machine are served at common moments of the host's clock, so that the host wakes once for many guests.
 /// </summary>
 internal sealed class IdleSlack(Domain domain)
 {
@@ -13,6 +16,9 @@ internal sealed class IdleSlack(Domain domain)
     public const long Default = 250_000_000;
 
     private const int ShareOfQuiet = 8;
+
+    // Common moments are multiples of this, or of its half, its quarter and so on: those of a longer step are among those of a shorter one.
+    private const long LongestStep = 1_000_000_000;
 
     // Saying that a guest is busy is worth the others' attention so often at most.
     private const long BusyStep = 500_000;
@@ -45,7 +51,10 @@ internal sealed class IdleSlack(Domain domain)
     }
 
     /// <summary>How late the tick of a processor that waits may be.</summary>
-    /// <returns>Nanoseconds: 0, or some periods and a half, which puts a guest that doesn't catch up off its grid.</returns>
+    /// <returns>
+    /// Nanoseconds: 0; some periods and a half, which puts a guest that doesn't catch up off its grid; or up to a common moment, once it is
+    /// known to catch up.
+    /// </returns>
     public long For(Vcpu waiting)
     {
         long period = waiting.Timers.Grid.Period, deadline = waiting.Timers.Singleshot;
@@ -64,6 +73,23 @@ internal sealed class IdleSlack(Domain domain)
 
         long most = Math.Min(Longest, (deadline - Volatile.Read(ref _busyAt)) / ShareOfQuiet);
         long periods = (most - (period / 2)) / period;
-        return periods < 1 ? 0 : (periods * period) + (period / 2);
+        return periods < 1 ? 0
+            : waiting.Timers.Grid.Bears ? UntilCommonMoment(HostClock.Now + deadline - domain.Clock.Now, most)
+            : (periods * period) + (period / 2);
+    }
+
+    /// <summary>From a deadline to the last common moment that is late by no more than allowed.</summary>
+    /// <param name="deadline">Host time.</param>
+    /// <param name="most">Nanoseconds, from 1 on.</param>
+    internal static long UntilCommonMoment(long deadline, long most)
+    {
+        long step = LongestStep;
+        while (step > most)
+        {
+            step >>= 1;
+        }
+
+        long last = deadline + most;
+        return last - (last % step) - deadline;
     }
 }

@@ -23,9 +23,16 @@ internal sealed class TickGrid
     private int _matches;
     private bool _delayed;
     private int _strayed;
+    private bool _bears;
 
     /// <summary>The tick's period; 0 where there is none, or none that may be late.</summary>
     public long Period => _matches >= Needed && _strayed < Enough ? _period : 0;
+
+    /// <summary>
+    /// Whether the guest has shown that it makes up for a late tick: one that was served off its grid led back to it. It need not be tried
+    /// again, so a late tick may be served at any moment.
+    /// </summary>
+    public bool Bears => _bears && Period != 0;
 
     /// <summary>The guest has set its timer.</summary>
     public void Armed(long deadline)
@@ -41,10 +48,12 @@ internal sealed class TickGrid
         {
             _matches = Math.Min(_matches + 1, Needed);
             _strayed = _delayed && _strayed < Enough ? 0 : _strayed;
+            _bears |= _delayed;
         }
         else
         {
             _strayed += _delayed ? 1 : 0;
+            _bears &= !_delayed;
             _matches = 0;
             _period = step is >= Shortest and <= Longest ? step : 0;
         }
@@ -52,7 +61,9 @@ internal sealed class TickGrid
         _delayed = false;
     }
 
-    /// <summary>The last deadline was served late on purpose, by some periods and a half: the next one tells whether the guest bears it.</summary>
+    /// <summary>
+    /// The last deadline was served late on purpose, by some periods and a half at first: the next one tells whether the guest bears it.
+    /// </summary>
     public void Delay() => _delayed = true;
 
     private bool IsOnGrid(long step)

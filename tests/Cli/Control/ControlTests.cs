@@ -1,9 +1,9 @@
 using System.Text;
 using Dbt.Cli;
+using Dbt.Cli.Api;
 using Dbt.Cli.Commands;
 using Dbt.Cli.Config;
 using Dbt.Cli.Control;
-using Dbt.Cli.Control.Contract;
 using Dbt.Cli.Running;
 using Dbt.Cli.Terminal;
 using Dbt.Translator;

@@ -37,7 +37,7 @@ public sealed class AttachTests : IDisposable
         _guest.StandardInput.Write("bench sum 100000000\n");
         _guest.StandardInput.Flush();
         ProfileSummary summary;
-        using (ProfileSession session = ProfileSession.Attach(_guest.Id, 500, methods: true))
+        using (ProfileSession session = ProfileSession.Attach(new ProfileTarget(_guest.Id, "busy"), 500, methods: true))
         {
             session.AwaitGuest(_guest.Id, TimeSpan.FromMinutes(1));
             Assert.True(SpinWait.SpinUntil(() => InGuest(session.Recording) > 300 && HasCounters(session.Recording), TimeSpan.FromMinutes(2)), "no samples in the guest");
@@ -89,6 +89,8 @@ public sealed class AttachTests : IDisposable
     {
         var start = new ProcessStartInfo("dotnet", [Command, .. words]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["XDG_RUNTIME_DIR"] = _folder;
+
+        // Of code that another run has kept the runtime knows no method, and perf's map no name.
         start.Environment["XDG_CACHE_HOME"] = _folder;
         return Process.Start(start)!;
     }

@@ -37,14 +37,7 @@ public sealed class ProtectionTests
         using var machine = new ProtectionMachine(image);
         machine.Run(EngineUnderTest.Options(engine), entry);
         Assert.Null(machine.ShutdownReason);
-        string actual = Summary(table, machine.Console.ToArray());
-        string place = Path.Combine(Golden, program + ".txt");
-        if (Environment.GetEnvironmentVariable("DBT_GOLDEN") == "write")
-        {
-            File.WriteAllText(place, actual);
-        }
-
-        Assert.Equal(File.ReadAllText(place), actual);
+        GoldenText.Check("Protection", program, Summary(table, machine.Console.ToArray()));
     }
 
     [RequiresQemuTheory]
@@ -67,8 +60,6 @@ public sealed class ProtectionTests
         Assert.Equal("", Differences(table, ours, theirs, 20));
         Assert.Null(machine.ShutdownReason);
     }
-
-    private static string Golden => Path.Combine(Repository.Root, "tests", "Translator", "Protection", "Golden");
 
     private static CaseTable Table(string program, out byte[] image, out uint entry)
     {

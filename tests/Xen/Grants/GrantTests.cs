@@ -405,6 +405,26 @@ public sealed unsafe partial class GrantTests : IDisposable
     }
 
     [Fact]
+    public void WhatADyingGranterLeftIsNotTakenForItsTable()
+    {
+        Grant(10, Permit, _b, _a.Pages[5]);
+        var (_, handle) = Map(10, Host);
+        uint table = TableFrame;
+        ushort id = _a.Domain.Id;
+        _a.Domain.Dispose();
+        Assert.Null(_hypervisor.Find(id));
+
+        // The table's frame may be another's by now: here with what looks like a grant in use.
+        ulong* words = (ulong*)_hypervisor.Machine.Frame(table);
+        ulong mark = Permit | (0x3u << 3) | ((ulong)_b.Domain.Id << 16) | ((ulong)_b.Pages[1] << 32);
+        words[10] = mark;
+        Assert.Equal(0, Unmap(handle, Target));
+        Assert.Equal(mark, words[10]);
+        Assert.NotEqual(0, Map(10, Host, domain: id).Status);
+        words[10] = 0;
+    }
+
+    [Fact]
     public void CodeInAForeignPageIsProtectedInBothDomains()
     {
         Grant(10, Permit, _b, _a.Pages[5]);

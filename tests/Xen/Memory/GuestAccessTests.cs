@@ -52,7 +52,7 @@ public sealed class GuestAccessTests : IDisposable
     public void AWriteToCodeIsAnnounced()
     {
         var told = new List<(uint, int, int)>();
-        var code = _f.Hypervisor.Machine.CodeMap;
+        var code = _f.Vcpu.CodeMap;
         code.CodeWritten += (frame, offset, length) => told.Add((frame, offset, length));
         code.Mark(_f.Pages[5], hasCode: true);
         _f.Memory.ProtectCode(_f.Pages[5]);
@@ -60,6 +60,26 @@ public sealed class GuestAccessTests : IDisposable
         _f.Put(0x6010, 0x12345678);
         Assert.Equal([(_f.Pages[5], 0x10, 4)], told);
         Assert.False(_f.InTlb(0x5000, MemoryAccess.Write));
+    }
+
+    [Fact]
+    public unsafe void AWriteToCodeIsAnnouncedToItsOwnersProcessorsAlone()
+    {
+        var other = new MemoryFixture(_f.Hypervisor);
+        int own = 0, others = 0;
+        _f.Vcpu.CodeMap.CodeWritten += (_, _, _) => own++;
+        other.Vcpu.CodeMap.CodeWritten += (_, _, _) => others++;
+        _f.Vcpu.CodeMap.Hold(_f.Pages[5]);
+        Assert.True(other.Vcpu.CodeMap.HasCode(_f.Pages[5]));
+
+        // Whoever writes, by whichever map.
+        byte* host = _f.Hypervisor.Machine.Frame(_f.Pages[5]);
+        _f.Hypervisor.Machine.CodeMap.Written(host, 1);
+        other.Vcpu.CodeMap.Written(host, 1);
+        Assert.Equal((2, 0), (own, others));
+        _f.Vcpu.CodeMap.Release(_f.Pages[5]);
+        _f.Hypervisor.Machine.CodeMap.Written(host, 1);
+        Assert.Equal((2, 0), (own, others));
     }
 
     [Theory]

@@ -112,6 +112,39 @@ public sealed class IdleSlackTests
         Assert.Equal(0, slack.For(guest.Vcpu));
     }
 
+    [Fact]
+    public void GuestsThatCatchUpAreServedAtCommonMoments()
+    {
+        const long quarter = 250 * Millisecond;
+        var moments = new HashSet<long>();
+        for (long deadline = 77_000 * Millisecond; deadline < 77_200 * Millisecond; deadline += 7 * Millisecond)
+        {
+            long late = IdleSlack.UntilCommonMoment(deadline, quarter);
+            Assert.InRange(late, 0, quarter);
+            moments.Add(deadline + late);
+
+            // Guests that may be less late share moments too, and every one of the longer step is one of the shorter.
+            long sooner = IdleSlack.UntilCommonMoment(deadline, 40 * Millisecond);
+            Assert.InRange(sooner, 0, 40 * Millisecond);
+            Assert.Equal(0, (deadline + sooner) % (quarter / 8));
+        }
+
+        Assert.Equal([77_250 * Millisecond], moments);
+
+        using var guest = new PvGuest();
+        IdleSlack slack = guest.Domain.IdleSlack;
+        slack.MarkBusy(guest.Vcpu, userCode: true);
+        Tick(guest, guest.Domain.Clock.Now + (20_000 * Millisecond));
+
+        // Tried first, off its grid; it comes back to it.
+        Assert.Equal(Period / 2, slack.For(guest.Vcpu) % Period, 1000.0);
+        Assert.False(guest.Vcpu.Timers.Grid.Bears);
+        guest.Vcpu.Timers.Grid.Delay();
+        guest.Vcpu.Timers.SetSingleshot(guest.Vcpu.Timers.Singleshot + (50 * Period));
+        Assert.True(guest.Vcpu.Timers.Grid.Bears);
+        Assert.InRange(slack.For(guest.Vcpu), 0, quarter);
+    }
+
     /// <summary>Sets the timer so often on one grid that it is taken for a tick; the last time to a deadline.</summary>
     private static void Tick(PvGuest guest, long deadline)
     {

@@ -1,0 +1,275 @@
+using System.Globalization;
+using Dbt.Cli.Config;
+using Dbt.Cli.Consoles;
+using Dbt.Cli.Control;
+using Dbt.Translator;
+using Dbt.Xen;
+using Dbt.Xen.Builder;
+using Dbt.Xen.Diagnostics;
+
+namespace Dbt.Cli.Running;
+
+/// <summary>
+/// A guest from start to end over all its lives: each is a domain, and its configuration says what follows when one stops. In the foreground and
+/// in the daemon alike.
+/// </summary>
+internal sealed class Guest
+{
+    private readonly GuestHost _host;
+    private readonly GuestOptions _options;
+    private readonly TextWriter _errors;
+    private readonly Action<string> _log;
+    private readonly TaskCompletionSource<(int Status, string? Message)> _leave = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SharedCode.Lease? _code;
+    private GuestLife? _first;
+
+    /// <summary>Makes a guest's first domain, which doesn't run yet.</summary>
+    /// <param name="host">Where it lives.</param>
+    /// <param name="config">What it is.</param>
+    /// <param name="options">How it is run.</param>
+    /// <param name="image">What it is made from.</param>
+    /// <param name="console">Its console.</param>
+    /// <param name="errors">Where what we have to say goes.</param>
+    /// <param name="log">Where its log goes besides.</param>
+    /// <exception cref="DomainBuildException">The machine has no memory for it.</exception>
+    /// <exception cref="ControlException">Another guest has its name or its UUID.</exception>
+    public Guest(GuestHost host, GuestConfig config, GuestOptions options, GuestImage image, GuestConsole console, TextWriter errors, Action<string> log)
+        : this(host, config, options, config.Name, config.Uuid ?? Guid.NewGuid(), console, errors, log)
+    {
+        host.Add(this);
+        try
+        {
+            bool compiles = options.Engine is EngineKind.Tiered or EngineKind.Optimized && config.KeepsCode;
+            string title = config.KernelPath is string kernel ? Path.GetFullPath(kernel) : EmbeddedGuest.Name;
+            _code = host.Code.Join(compiles ? options.CodeFolder : null, image, title, log);
+            _first = Build(image);
+        }
+        catch
+        {
+            _code?.Dispose();
+            host.Remove(this);
+            throw;
+        }
+    }
+
+    // A domain that is kept after its end.
+    private Guest(Guest other, string name, GuestLife life)
+        : this(other._host, other.Config with { Networks = [], Disks = [] }, other._options, name, Guid.NewGuid(), other.Console.Copy(), other._errors, other._log) => _first = life;
+
+    private Guest(GuestHost host, GuestConfig config, GuestOptions options, string name, Guid uuid, GuestConsole console, TextWriter errors, Action<string> log)
+    {
+        _host = host;
+        Config = config;
+        _options = options;
+        Name = name;
+        Uuid = uuid;
+        Console = console;
+        _errors = errors;
+        _log = log;
+        Control = new ControlledGuest(this, host);
+    }
+
+    /// <summary>Its name, which can be changed.</summary>
+    public string Name { get; set; }
+
+    /// <summary>Its UUID, the same over its lives.</summary>
+    public Guid Uuid { get; }
+
+    /// <summary>What it was made from.</summary>
+    public GuestConfig Config { get; }
+
+    /// <summary>Its console.</summary>
+    public GuestConsole Console { get; }
+
+    /// <summary>What can be asked of it.</summary>
+    public ControlledGuest Control { get; }
+
+    /// <summary>Ends it for good. Any thread; the first call counts.</summary>
+    /// <param name="status">What <see cref="RunAsync"/> returns.</param>
+    /// <param name="message">What is said then, as a clause with the guest as its subject.</param>
+    public void Leave(int status, string? message = null) => _leave.TrySetResult((status, message));
+
+    /// <summary>Runs it to its end.</summary>
+    /// <returns>The exit status.</returns>
+    /// <exception cref="ConfigException">It can't be started anew: a file can't be read.</exception>
+    /// <exception cref="DomainBuildException">It can't be started anew: the machine has no memory for it.</exception>
+    /// <exception cref="Runtime.HostException">A disk or a network can't be used.</exception>
+    public async Task<int> RunAsync()
+    {
+        try
+        {
+            int? status = null;
+            for (bool paused = _options.Paused; status is null; paused = false)
+            {
+                GuestLife life = _first ?? Build(GuestImage.Load(Config, _options, _host.Files));
+                _first = null;
+                status = await RunOnceAsync(life, paused).ConfigureAwait(false);
+            }
+
+            return status.Value;
+        }
+        finally
+        {
+            _first?.Dispose();
+            _code?.Dispose();
+            Ended();
+        }
+    }
+
+    private GuestLife Build(GuestImage image) => GuestLife.Build(_host.Machine, Name, Uuid, Config, _options, image, _code!.Store, _log);
+
+    /// <summary>From start to stop, once.</summary>
+    /// <returns>The exit status; null to start the guest anew.</returns>
+    private async Task<int?> RunOnceAsync(GuestLife life, bool paused)
+    {
+        GuestLife? kept = null;
+        try
+        {
+            Domain domain = life.Domain;
+            life.Start(Config, Console, _host.Store, paused);
+            Control.Attach(life, paused);
+            HangWatch? watch = HangWatch.Start(domain, life.Devices, _options.HangAfter, _options.HangAdvice, _errors);
+            await Task.WhenAny(domain.Stopped, _leave.Task).ConfigureAwait(false);
+            if (watch is not null)
+            {
+                await watch.DisposeAsync().ConfigureAwait(false);
+            }
+
+            bool stopped = domain.IsStopped && !_leave.Task.IsCompleted;
+            (ShutdownAction action, int status) = stopped ? Conclude(domain, domain.Stopped.Result) : (ShutdownAction.Destroy, ExitStatus.Failure);
+            if (action is ShutdownAction.Preserve)
+            {
+                await PreserveAsync().ConfigureAwait(false);
+            }
+
+            Control.Detach();
+            life.Stop();
+            if (action is ShutdownAction.RenameRestart)
+            {
+                kept = life;
+                Keep(life);
+            }
+
+            if (_options.StatisticsPath is string path)
+            {
+                StatisticsFile.Write(path, domain);
+            }
+
+            if (_leave.Task.IsCompleted)
+            {
+                return Left(domain, await _leave.Task.ConfigureAwait(false), action is ShutdownAction.Preserve ? status : null);
+            }
+
+            return action is ShutdownAction.Restart or ShutdownAction.RenameRestart ? null : status;
+        }
+        finally
+        {
+            if (kept is null)
+            {
+                life.Dispose();
+            }
+        }
+    }
+
+    private int Left(Domain domain, (int Status, string? Message) left, int? ended)
+    {
+        if (left.Message is string clause)
+        {
+            string message = $"{Name} {clause}";
+            _errors.WriteLine($"dbt: {message}");
+            if (_options.Verbose)
+            {
+                // A guest that hangs is told by where it is.
+                foreach (Vcpu vcpu in domain.Vcpus)
+                {
+                    _errors.WriteLine(CrashReport.Capture(domain, vcpu, message).Text.TrimEnd());
+                }
+            }
+        }
+
+        return ended ?? left.Status;
+    }
+
+    private async Task PreserveAsync()
+    {
+        _errors.WriteLine($"dbt: {Name} is kept as it is (preserve) until it is destroyed");
+        Control.Keep();
+        await _leave.Task.ConfigureAwait(false);
+    }
+
+    /// <summary>Its domain stays as a guest of its own, under another name; what the guest needs to start anew is taken from it.</summary>
+    private void Keep(GuestLife life)
+    {
+        string name = _host.FreeName(string.Create(CultureInfo.InvariantCulture, $"{Name}-{DateTime.UtcNow:yyyyMMdd'T'HHmm'Z'}"));
+        var kept = new Guest(this, name, life);
+        life.Preserve(name, kept.Uuid);
+        _host.Add(kept);
+        _errors.WriteLine($"dbt: {Name} stopped and is kept as {name}");
+        _ = kept.StayAsync(life);
+    }
+
+    private async Task StayAsync(GuestLife life)
+    {
+        _first = null;
+        Control.Attach(life, paused: false);
+        await _leave.Task.ConfigureAwait(false);
+        Control.Detach();
+        life.Dispose();
+        Ended();
+    }
+
+    private void Ended()
+    {
+        _host.Remove(this);
+        Console.End();
+        Control.End();
+    }
+
+    private (ShutdownAction Action, int Status) Conclude(Domain domain, ShutdownReason reason)
+    {
+        (ShutdownAction action, int status) = reason switch
+        {
+            ShutdownReason.Poweroff => (Config.Actions.Poweroff, ExitStatus.Success),
+            ShutdownReason.Reboot => (Config.Actions.Reboot, ExitStatus.Success),
+            ShutdownReason.Crash => (Config.Actions.Crash, ExitStatus.GuestCrash),
+            ShutdownReason.Watchdog => (Config.Actions.Watchdog, ExitStatus.GuestCrash),
+            _ => (ShutdownAction.Destroy, ExitStatus.Failure),
+        };
+        switch (reason)
+        {
+            case ShutdownReason.Crash:
+                TellCrash(domain);
+                break;
+            case ShutdownReason.Watchdog:
+                _errors.WriteLine($"dbt: {Name} was stopped by its watchdog");
+                break;
+            case ShutdownReason.Suspend or ShutdownReason.SoftReset:
+                _errors.WriteLine($"dbt: {Name} stopped for {(reason == ShutdownReason.Suspend ? "a suspend" : "a soft reset")}, which is not supported yet");
+                break;
+            case ShutdownReason.Poweroff or ShutdownReason.Reboot:
+                break;
+            default:
+                _errors.WriteLine($"dbt: {Name} stopped for a reason that is unknown: {(int)reason}");
+                break;
+        }
+
+        if (_options.Verbose && action is ShutdownAction.Restart or ShutdownAction.RenameRestart)
+        {
+            _errors.WriteLine($"dbt: {Name} is started again");
+        }
+
+        return (action, status);
+    }
+
+    private void TellCrash(Domain domain)
+    {
+        CrashReport? report = domain.CrashReport;
+        _errors.WriteLine($"dbt: {Name} crashed: {report?.Reason ?? "it says so itself"}");
+        if (report is not null && report.Text.Length > 0)
+        {
+            _errors.WriteLine(report.Text.TrimEnd());
+        }
+
+        _errors.Flush();
+    }
+}

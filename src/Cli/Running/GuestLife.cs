@@ -1,0 +1,105 @@
+using Dbt.Cli.Config;
+using Dbt.Cli.Consoles;
+using Dbt.Devices;
+using Dbt.Translator;
+using Dbt.Translator.Cache;
+using Dbt.Xen;
+using Dbt.Xen.Builder;
+using Dbt.Xen.Processor;
+
+namespace Dbt.Cli.Running;
+
+/// <summary>One domain of a guest from its making to its end: it gets another when it restarts.</summary>
+internal sealed class GuestLife : IDisposable
+{
+    private Stream? _input;
+    private DeviceHost? _devices;
+
+    private GuestLife(Domain domain) => Domain = domain;
+
+    /// <summary>The domain.</summary>
+    public Domain Domain { get; }
+
+    /// <summary>Its devices; only after <see cref="Start"/>.</summary>
+    public DeviceHost Devices => _devices!;
+
+    /// <summary>Builds the domain.</summary>
+    /// <exception cref="DomainBuildException">The machine has no memory for it.</exception>
+    public static GuestLife Build(Hypervisor machine, string name, Guid uuid, GuestConfig config, GuestOptions options, GuestImage image, CodeStore code, Action<string> log)
+    {
+        var engine = new EngineOptions { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint, Store = code };
+        Domain domain = machine.CreateDomain(name, engine, uuid);
+        try
+        {
+            domain.Symbols = image.Symbols;
+            domain.TickSlack = config.TickSlack * 1_000_000L;
+            domain.Log.LineAdded += log;
+            foreach (CpuidChange change in config.Cpuid)
+            {
+                domain.Cpuid.Apply(change);
+            }
+
+            DomainBuilder.Build(domain, image.Plan);
+            return new GuestLife(domain);
+        }
+        catch
+        {
+            domain.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Attaches its devices and lets it run.</summary>
+    /// <exception cref="Runtime.HostException">A disk or a network can't be used.</exception>
+    public void Start(GuestConfig config, GuestConsole console, Devices.Store.XenStore store, bool paused)
+    {
+        _input = console.Input.OpenReader();
+        _devices = DeviceHost.Attach(Domain, new DeviceConfiguration
+        {
+            ConsoleInput = _input,
+            PaceInput = console.IsPaced,
+            ConsoleOutput = console,
+            Disks = config.Disks,
+            Networks = config.Networks,
+            Store = store,
+        });
+        if (config.OnlineVcpus is int online)
+        {
+            _devices.SetOnlineProcessors(online);
+        }
+
+        if (paused)
+        {
+            Domain.Pause();
+        }
+
+        Domain.Vcpus[0].Start();
+    }
+
+    /// <summary>Ends it where it runs still, and waits for its processors.</summary>
+    public void Stop()
+    {
+        Domain.Shutdown(ShutdownReason.Poweroff);
+        foreach (Vcpu vcpu in Domain.Vcpus)
+        {
+            vcpu.Stop();
+        }
+    }
+
+    /// <summary>It has stopped and stays, while another takes its name, and what it used of the host and of its console.</summary>
+    public void Preserve(string name, Guid uuid)
+    {
+        _input?.Dispose();
+        Devices.Preserve(name, uuid);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // What the guest wrote last is still in its ring; disposing the devices brings it out.
+        Stop();
+        _input?.Dispose();
+        _devices?.Dispose();
+        Domain.Dispose();
+    }
+}

@@ -1,0 +1,36 @@
+using Dbt.Perf;
+using Dbt.Translator;
+
+namespace Dbt.Tests.Xen.Hypercalls;
+
+/// <summary>The way from a guest into the hypervisor and back takes nothing from the garbage collector's heap.</summary>
+public sealed class RoundTripTests
+{
+    private const uint Times = 20_000;
+
+    public static TheoryData<EngineKind> Engines => [EngineKind.Interpreter, EngineKind.Quick, EngineKind.Optimized];
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void AHypercallAllocatesNothing(EngineKind engine)
+    {
+        using var guest = new RoundTripGuest(new EngineOptions { Kind = engine });
+        guest.Hypercalls(Times);
+        long before = guest.AllocatedBytes;
+        guest.Hypercalls(Times);
+        Assert.Equal(0, guest.AllocatedBytes - before);
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void AnEventThereAndBackAllocatesNothing(EngineKind engine)
+    {
+        using var guest = new RoundTripGuest(new EngineOptions { Kind = engine });
+        guest.Events(Times);
+        long before = guest.AllocatedBytes;
+        uint taken = guest.EventsTaken;
+        guest.Events(Times);
+        Assert.Equal(Times, guest.EventsTaken - taken);
+        Assert.Equal(0, guest.AllocatedBytes - before);
+    }
+}

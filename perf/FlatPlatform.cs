@@ -51,6 +51,9 @@ internal sealed unsafe class FlatPlatform : Platform, IDisposable
         stream.ToArray().CopyTo(new Span<byte>(Memory + address, (int)stream.Length));
     }
 
+    /// <summary>Empties the software TLB.</summary>
+    public void DropTranslations() => _tlb.Clear();
+
     public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
     {
         host = Memory + linear;

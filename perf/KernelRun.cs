@@ -41,6 +41,9 @@ internal sealed unsafe class KernelRun : IDisposable
         return cpu->Gpr[(int)Gpr.Eax];
     }
 
+    /// <summary>Empties the software TLB.</summary>
+    public void DropTranslations() => _platform.DropTranslations();
+
     /// <inheritdoc/>
     public void Dispose()
     {

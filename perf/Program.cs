@@ -1,6 +1,6 @@
-using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Running;
 using Dbt.Perf;
+using Dbt.Perf.Benchmarks;
 using Dbt.Perf.Boot;
 using Dbt.Perf.Idle;
 using Dbt.Translator;
@@ -15,6 +15,6 @@ switch (args)
     case ["idle", ..]:
         return await IdleCommand.RunAsync(args[1..]);
     default:
-        BenchmarkSwitcher.FromAssembly(typeof(EngineBenchmarks).Assembly).Run(args, DefaultConfig.Instance);
+        BenchmarkSwitcher.FromAssembly(typeof(EngineBenchmarks).Assembly).Run(args, BenchmarkSettings.Default);
         return 0;
 }

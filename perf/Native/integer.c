@@ -1,4 +1,5 @@
 /* Integer kernels, one chosen by -DKERNEL; the same static program runs natively and in the guest. Each gives a checksum. */
+#include "share.h"
 #define N 4096
 #define ALWAYS static __attribute__((noinline))
 
@@ -25,7 +26,7 @@ static void fill(void) {
 /* Sums with a data-dependent choice. */
 static int sum(void) {
     u32 total = 0;
-    for (int round = 0; round < 120000; round++)
+    for (int round = 0; round < ROUNDS(120000); round++)
         for (int i = 0; i < N; i++)
             total += words[i] & 1 ? words[i] : ~words[i] >> 3;
     return (int)total;
@@ -33,7 +34,7 @@ static int sum(void) {
 
 /* Words copied one by one. */
 static int copy(void) {
-    for (int round = 0; round < 120000; round++) {
+    for (int round = 0; round < ROUNDS(120000); round++) {
         volatile u32 *to = words + N;
         for (int i = 0; i < N; i++)
             to[i] = words[i] + round;
@@ -50,7 +51,7 @@ static int crc32(void) {
         table[i] = value;
     }
     u32 crc = ~0u;
-    for (int round = 0; round < 3000; round++)
+    for (int round = 0; round < ROUNDS(3000); round++)
         for (int i = 0; i < N * 16; i++)
             crc = table[(crc ^ bytes[i]) & 0xFF] ^ crc >> 8;
     return (int)crc;
@@ -78,7 +79,7 @@ static int chase(void) {
     }
     u32 total = 0;
     struct node *at = nodes;
-    for (int i = 0; i < 150000000; i++) {
+    for (int i = 0; i < ROUNDS(150000000); i++) {
         total = total * 3 + at->value;
         at = at->next;
     }
@@ -111,7 +112,7 @@ ALWAYS void quicksort(u32 *low, u32 *high) {
 
 static int sort(void) {
     u32 total = 0;
-    for (int round = 0; round < 500; round++) {
+    for (int round = 0; round < ROUNDS(500); round++) {
         for (int i = 0; i < N * 4; i++)
             words[i] = next_random();
         quicksort(words, words + N * 4 - 1);
@@ -122,7 +123,7 @@ static int sort(void) {
 
 static int sieve(void) {
     u32 count = 0;
-    for (int round = 0; round < 4000; round++) {
+    for (int round = 0; round < ROUNDS(4000); round++) {
         for (int i = 0; i < N * 16; i++)
             bytes[i] = 1;
         for (u32 i = 2; i < N * 16; i++)
@@ -138,7 +139,7 @@ static int sieve(void) {
 /* 64 x 64 integers. */
 static int matrix(void) {
     u32 *a = words, *b = words + N, *c = words + N * 2;
-    for (int round = 0; round < 3000; round++)
+    for (int round = 0; round < ROUNDS(3000); round++)
         for (int i = 0; i < 64; i++)
             for (int j = 0; j < 64; j++) {
                 u32 total = round;
@@ -154,7 +155,7 @@ static int matrix(void) {
 /* The compression function's shape: 64 rounds over eight words, the constants made up. */
 static int digest(void) {
     u32 state[8] = {1, 2, 3, 4, 5, 6, 7, 8}, schedule[64];
-    for (int block = 0; block < 1000000; block++) {
+    for (int block = 0; block < ROUNDS(1000000); block++) {
         for (int i = 0; i < 16; i++)
             schedule[i] = words[(block * 16 + i) & (N - 1)];
         for (int i = 16; i < 64; i++) {
@@ -177,7 +178,7 @@ ALWAYS int fibonacci(int n) {
 }
 
 static int recursion(void) {
-    return fibonacci(40);
+    return fibonacci(SHARE > 1 ? 27 : 40);
 }
 
 /* An interpreter of six instructions: a jump table. */
@@ -194,7 +195,7 @@ static int machine(void) {
         case 5: b += words[b & (N - 1)]; break;
         default:
             at = 0;
-            if (++turns == 30000000)
+            if (++turns == ROUNDS(30000000))
                 return (int)(a ^ b);
         }
 }
@@ -205,7 +206,7 @@ static int strings(void) {
     char *text = (char *)bytes, *other = (char *)bytes + N * 8;
     for (int i = 0; i < N * 8; i++)
         text[i] = other[i] = (char)(i % 61 ? 'a' + i % 26 : 0);
-    for (int round = 0; round < 10000; round++) {
+    for (int round = 0; round < ROUNDS(10000); round++) {
         for (int at = 0; at < N * 8 - 64;) {
             int length = 0;
             while (text[at + length]) {
@@ -235,7 +236,7 @@ ALWAYS u32 turn(u32 x, u32 y) { return ROTATE(x, 5) ^ y; }
 static int calls(void) {
     static u32 (*volatile const table[])(u32, u32) = {add, mix, part, turn};
     u32 value = 1;
-    for (u32 i = 0; i < 160000000; i++)
+    for (u32 i = 0; i < ROUNDS(160000000); i++)
         value = table[i & 3](value, i) + 7;
     return (int)value;
 }

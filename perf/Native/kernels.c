@@ -1,6 +1,7 @@
 /* Floating-point and SIMD kernels, one chosen by -DKERNEL; the same static program runs natively and in the guest. */
 #include <emmintrin.h>
 #include <wmmintrin.h>
+#include "share.h"
 
 #define N 1024
 
@@ -18,7 +19,7 @@ static void fill(void) {
 
 /* y += k x */
 static int daxpy(void) {
-    for (int round = 0; round < 100000; round++) {
+    for (int round = 0; round < ROUNDS(100000); round++) {
         double k = round & 1 ? 1.25 : -1.25;
         for (int i = 0; i < N; i++)
             y[i] += k * x[i];
@@ -28,7 +29,7 @@ static int daxpy(void) {
 
 /* The same with four single-precision numbers at a time. */
 static int saxpy(void) {
-    for (int round = 0; round < 400000; round++) {
+    for (int round = 0; round < ROUNDS(400000); round++) {
         __m128 k = _mm_set1_ps(round & 1 ? 1.25f : -1.25f);
         for (int i = 0; i < N; i += 4)
             _mm_store_ps(b + i, _mm_add_ps(_mm_load_ps(b + i), _mm_mul_ps(k, _mm_load_ps(a + i))));
@@ -38,7 +39,7 @@ static int saxpy(void) {
 
 static int dot(void) {
     REAL sum = 0;
-    for (int round = 0; round < 100000; round++)
+    for (int round = 0; round < ROUNDS(100000); round++)
         for (int i = 0; i < N; i++)
             sum += (REAL)x[i] * y[i];
     return (int)(sum / 1000000);
@@ -50,7 +51,7 @@ static int mandelbrot(void) {
         for (int column = 0; column < 400; column++) {
             REAL cr = column * (REAL)0.0075 - 2, ci = row * (REAL)0.0075 - (REAL)1.5, zr = 0, zi = 0;
             int i = 0;
-            for (; i < 1000; i++) {
+            for (; i < ROUNDS(1000); i++) {
                 REAL r2 = zr * zr, i2 = zi * zi;
                 if (r2 + i2 > 4)
                     break;
@@ -66,7 +67,7 @@ static int mandelbrot(void) {
 static int aes(void) {
 #ifdef __AES__
     __m128i block = _mm_set1_epi32(1), key = _mm_set1_epi32(0x1234567);
-    for (int i = 0; i < 30000000; i++) {
+    for (int i = 0; i < ROUNDS(30000000); i++) {
         block = _mm_aesenc_si128(block, key);
         key = _mm_add_epi32(key, block);
     }
@@ -84,7 +85,7 @@ static int bignum(void) {
     int carry = 0;
     for (int i = 0; i < 64; i++)
         factor[i] = i * 2654435761u;
-    for (unsigned round = 1; round < 1000000; round++) {
+    for (unsigned round = 1; round < ROUNDS(1000000); round++) {
         unsigned *s = sum, *f = factor;
         int left = 64, out;
         __asm__ volatile("movd %4, %%mm0\n pxor %%mm1, %%mm1\n"
@@ -99,7 +100,7 @@ static int bignum(void) {
 /* Bytes until a zero, sixteen at a time, as a C library counts them. */
 static int count(void) {
     int sum = 0;
-    for (int round = 0; round < 500000; round++) {
+    for (int round = 0; round < ROUNDS(500000); round++) {
         const __m128i *p = (const __m128i *)a;
         __m128i zero = _mm_set1_epi8((char)0xEE);
         while (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_load_si128(p), zero)) == 0 && p < (const __m128i *)(a + N))

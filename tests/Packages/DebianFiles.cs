@@ -50,7 +50,9 @@ internal static class DebianFiles
     private static string NewestKernel(string package)
     {
         const string prefix = "linux-image-";
-        string said = Tool.Find("apt-cache") is null ? "" : Encoding.ASCII.GetString(Tool.Filter("apt-cache", $"depends --important {package}", []));
+
+        // It fails where the architecture was never added.
+        string said = Tool.Find("apt-cache") is null ? "" : Encoding.ASCII.GetString(Tool.Run("apt-cache", $"depends --important {package}", []).Output);
         string? dependency = said.Split('\n').Select(line => line.Trim().Split(' ')[^1]).FirstOrDefault(word => word.StartsWith(prefix, StringComparison.Ordinal) && word != package);
         return dependency is null
             ? throw new PackageException($"package {package} can't be had: apt-cache knows no kernel that it depends on (as root: dpkg --add-architecture i386 && apt-get update)")

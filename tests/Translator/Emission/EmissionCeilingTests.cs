@@ -1,8 +1,6 @@
-using Dbt.Cli.Running;
+using Dbt.Perf;
 using Dbt.Translator;
 using Dbt.Translator.Emit;
-using Dbt.Xen.Builder;
-using Dbt.Xen.Diagnostics;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Dbt.Tests.Translator.Emission;
@@ -89,16 +87,11 @@ public sealed class EmissionCeilingTests
 
     private static IEnumerable<Region> RegionsOfOurGuest(SnippetTranslator translator)
     {
-        byte[] file = EmbeddedGuest.Load();
-        var elf = ElfImage.Parse(file);
-        ElfSegment text = elf.Segments.Single(segment => (segment.Flags & ElfSegment.Executable) != 0);
-        SymbolTable functions = SymbolTable.ReadKernel(file)!;
-        translator.Place(Corpus, elf.Contents(text));
-        IEnumerable<uint> starts = Enumerable.Range((int)text.VirtualAddress, (int)text.FileSize).Select(address => functions.Find((uint)address)?.Start)
-            .OfType<uint>().Distinct();
-        foreach (uint start in starts)
+        var code = GuestCode.Load();
+        translator.Place(Corpus, code.Text);
+        foreach (uint function in code.Functions)
         {
-            if (translator.RegionAt(Corpus + (start - text.VirtualAddress), s_most, []) is { } region)
+            if (translator.RegionAt(Corpus + function, s_most, []) is { } region)
             {
                 yield return region;
             }

@@ -25,6 +25,14 @@ internal static class Tool
     /// <summary>A program's output for some input.</summary>
     public static byte[] Filter(string program, string arguments, byte[] input)
     {
+        (int status, byte[] output) = Run(program, arguments, input);
+        Assert.Equal(0, status);
+        return output;
+    }
+
+    /// <summary>A program's exit status and output for some input.</summary>
+    public static (int Status, byte[] Output) Run(string program, string arguments, byte[] input)
+    {
         using Process process = Process.Start(new ProcessStartInfo(Find(program)!, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         using var output = new MemoryStream();
         Task copy = process.StandardOutput.BaseStream.CopyToAsync(output);
@@ -32,7 +40,6 @@ internal static class Tool
         process.StandardInput.Close();
         copy.Wait();
         process.WaitForExit();
-        Assert.Equal(0, process.ExitCode);
-        return output.ToArray();
+        return (process.ExitCode, output.ToArray());
     }
 }

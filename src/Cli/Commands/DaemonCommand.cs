@@ -37,12 +37,25 @@ internal static class DaemonCommand
                 return await DaemonProcess.RunAsync(limit).ConfigureAwait(false);
             }
 
-            using DaemonClient daemon = await DaemonClient.StartAsync(limit).ConfigureAwait(false);
-            Information information = await daemon.CallAsync(calls => calls.GetInformationAsync(new InformationRequest())).ConfigureAwait(false);
-            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"daemon {information.ProcessId}, log {information.Log}"));
+            Console.Out.WriteLine(await StartAsync(limit).ConfigureAwait(false));
             return ExitStatus.Success;
         });
         return command;
+    }
+
+    private static async Task<string> StartAsync(TimeSpan limit)
+    {
+        using DaemonClient daemon = await DaemonClient.StartAsync(limit).ConfigureAwait(false);
+        try
+        {
+            Information information = await daemon.CallAsync(calls => calls.GetInformationAsync(new InformationRequest())).ConfigureAwait(false);
+            return string.Create(CultureInfo.InvariantCulture, $"daemon {information.ProcessId}, log {information.Log}");
+        }
+        catch (ControlException exception) when (exception.Error == ControlError.Unavailable)
+        {
+            // Where it has little time, it is gone before it is asked.
+            return $"the daemon has run and ended, log {DaemonProcess.LogPath}";
+        }
     }
 
     private static Command Stop()
@@ -77,11 +90,11 @@ internal static class DaemonCommand
 
     private static TimeSpan Idle(double? seconds)
     {
-        const double most = 1e6;
+        const double least = 0.1, most = 1e6;
         double limit = seconds ?? (Environment.GetEnvironmentVariable("DBT_DAEMON_IDLE") is { Length: > 0 } text
             ? double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double given) ? given : -1
             : DefaultIdleSeconds);
-        return limit is >= 0 and <= most ? TimeSpan.FromSeconds(limit)
-            : throw new ControlException(ControlError.Invalid, "--idle, or DBT_DAEMON_IDLE: a number of seconds is expected");
+        return limit is >= least and <= most ? TimeSpan.FromSeconds(limit)
+            : throw new ControlException(ControlError.Invalid, "--idle, or DBT_DAEMON_IDLE: a number of seconds is expected, 0.1 at least");
     }
 }

@@ -12,7 +12,7 @@ internal static unsafe partial class InstructionTable
         new(Mnemonic.Pushf, "PUSHF/PUSHFD", TestClass.Flag, &FlagOperations.Pushf),
         new(Mnemonic.Pushfd, "PUSHF/PUSHFD", TestClass.Flag, &FlagOperations.Pushf, emit: EmitStack.Pushfd),
         new(Mnemonic.Popf, "POPF/POPFD", TestClass.Flag, &FlagOperations.Popf, traits: RowTraits.EndsBlock),
-        new(Mnemonic.Popfd, "POPF/POPFD", TestClass.Flag, &FlagOperations.Popf, traits: RowTraits.EndsBlock),
+        new(Mnemonic.Popfd, "POPF/POPFD", TestClass.Flag, &FlagOperations.Popf, emit: EmitSystem.Popfd, traits: RowTraits.EndsBlock),
         new(Mnemonic.Lahf, "LAHF", TestClass.Flag, &FlagOperations.Lahf, emit: EmitBits.Lahf),
         new(Mnemonic.Sahf, "SAHF", TestClass.Flag, &FlagOperations.Sahf, emit: EmitBits.Sahf),
         new(Mnemonic.Clc, "CLC", TestClass.Flag, &FlagOperations.Clc, emit: EmitBits.Clc),

@@ -68,7 +68,7 @@ public sealed class DaemonStartTests : IDisposable
     [Fact]
     public void ItEndsByItselfAfterItsLastDomain()
     {
-        _daemon.Do("daemon", "--idle", "4");
+        _daemon.Do("daemon", "--idle", "0.1");
         _daemon.AwaitEnd();
         Assert.False(File.Exists(_daemon.Socket));
         Assert.Contains("the daemon ends", _daemon.Log, StringComparison.Ordinal);

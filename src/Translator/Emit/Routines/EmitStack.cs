@@ -76,7 +76,8 @@ internal static class EmitStack
         return value;
     }
 
-    private static void MoveStack(InstructionEmitter e, Gpr from, int bytes)
+    /// <summary>Sets ESP to a register and so many bytes.</summary>
+    public static void MoveStack(InstructionEmitter e, Gpr from, int bytes)
     {
         e.Push(Value.Register((int)from));
         e.Constant(bytes);

@@ -4,7 +4,7 @@ using Iced.Intel;
 
 namespace Dbt.Translator.Emit.Routines;
 
-/// <summary>CLI and STI in ring 0. In other rings IOPL decides, which is the interpreter's, as are faults.</summary>
+/// <summary>CLI and STI in ring 0, and POPFD. In other rings IOPL decides, which is the interpreter's, as are faults.</summary>
 internal static class EmitSystem
 {
     public static bool Cli(InstructionEmitter e, in Instruction i)
@@ -43,6 +43,78 @@ internal static class EmitSystem
             e.Il.Emit(OpCodes.Or);
         });
         return true;
+    }
+
+    /// <summary>POPFD that changes status flags, DF and, in ring 0, IF. All else is rare, and changes what code is translated for.</summary>
+    public static bool Popfd(InstructionEmitter e, in Instruction i)
+    {
+        const uint Kept = Flags.Tf | Flags.Nt | Flags.Rf | Flags.Ac | Flags.Id;
+        if (i.StackPointerIncrement != 4)
+        {
+            return false;
+        }
+
+        bool user = (e.Mode & CpuMode.User) != 0;
+        Value value = e.Load(e.Host(Gpr.Esp, 0, 4, write: false), 4);
+        if (user)
+        {
+            // With an IOPL it may change IF, which stays as it is otherwise.
+            e.LoadState(StateLayout.Eflags, OpCodes.Ldind_I4);
+            e.Constant((int)Flags.Iopl);
+            e.Il.Emit(OpCodes.And);
+            e.Il.Emit(OpCodes.Brtrue, e.SideExit(SideExitKind.Rare));
+        }
+        else
+        {
+            RequireRing0(e);
+        }
+
+        e.LoadState(StateLayout.Eflags, OpCodes.Ldind_I4);
+        e.Push(value);
+        e.Il.Emit(OpCodes.Xor);
+        e.Constant((int)(user ? Kept : Kept | Flags.Iopl));
+        e.Il.Emit(OpCodes.And);
+        e.Il.Emit(OpCodes.Brtrue, e.SideExit(SideExitKind.Rare));
+        if (!user)
+        {
+            LeaveIfInterruptWaits(e, value);
+        }
+
+        EmitStack.MoveStack(e, Gpr.Esp, 4);
+        uint changed = user ? Flags.Df : Flags.Df | Flags.If;
+        e.StoreState(StateLayout.Eflags, () =>
+        {
+            e.LoadState(StateLayout.Eflags, OpCodes.Ldind_I4);
+            e.Constant((int)~changed);
+            e.Il.Emit(OpCodes.And);
+            e.Push(value);
+            e.Constant((int)changed);
+            e.Il.Emit(OpCodes.And);
+            e.Il.Emit(OpCodes.Or);
+        });
+        e.Push(value);
+        e.Constant((int)Flags.Status);
+        e.Il.Emit(OpCodes.And);
+        LocalBuilder status = e.StoreTemp();
+        e.SetFlags(new ComputedFlags((emitter, _) => emitter.Il.Emit(OpCodes.Ldloc, status)));
+        return true;
+    }
+
+    // Where the value sets IF.
+    private static void LeaveIfInterruptWaits(InstructionEmitter e, Value value)
+    {
+        e.Push(value);
+        e.Constant((int)Flags.If);
+        e.Il.Emit(OpCodes.And);
+        e.StateAddress(StateLayout.InterruptWaits);
+        e.Il.Emit(OpCodes.Volatile);
+        e.Il.Emit(OpCodes.Ldind_I4);
+        e.Constant(0);
+        e.Il.Emit(OpCodes.Cgt_Un);
+        e.Constant(System.Numerics.BitOperations.Log2(Flags.If));
+        e.Il.Emit(OpCodes.Shl);
+        e.Il.Emit(OpCodes.And);
+        e.Il.Emit(OpCodes.Brtrue, e.SideExit(SideExitKind.Rare));
     }
 
     private static void RequireRing0(InstructionEmitter e)

@@ -41,7 +41,7 @@ internal readonly record struct GuestAccess(MemorySite Site, int Size, bool Writ
             case Mnemonic.Push or Mnemonic.Call or Mnemonic.Pushfd when i.StackPointerIncrement == -4:
                 accesses.Add(Stack(Esp, -4, true));
                 break;
-            case Mnemonic.Pop or Mnemonic.Ret when i.StackPointerIncrement >= 4:
+            case Mnemonic.Pop or Mnemonic.Ret or Mnemonic.Popfd when i.StackPointerIncrement >= 4:
                 accesses.Add(Stack(Esp, 0, false));
                 break;
             case Mnemonic.Leave:

@@ -44,6 +44,9 @@ internal sealed class SymbolicRegisters
             case Mnemonic.Push or Mnemonic.Call or Mnemonic.Pushfd when i.StackPointerIncrement == -4:
                 _values[Esp] = _values[Esp].Add(-4);
                 return;
+            case Mnemonic.Popfd when i.StackPointerIncrement == 4:
+                _values[Esp] = _values[Esp].Add(4);
+                return;
             case Mnemonic.Pop when i.StackPointerIncrement == 4 && IsRegister32(i) && i.Op0Register != Register.ESP:
                 _values[Esp] = _values[Esp].Add(4);
                 _values[Number(i.Op0Register)] = SymbolicValue.Of(eip, Number(i.Op0Register));

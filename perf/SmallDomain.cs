@@ -1,7 +1,6 @@
 using Dbt.Translator;
 using Dbt.Translator.State;
 using Dbt.Xen;
-using Dbt.Xen.Abi;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 

@@ -54,6 +54,7 @@ internal sealed unsafe class HostHelpers
             foreach ((string name, MethodInfo method) in _methods)
             {
                 _names[Resolve(method.MethodHandle.GetFunctionPointer())] = name;
+                _names[method.MethodHandle.Value] = name;
             }
 
             return _names.GetValueOrDefault(code);
@@ -81,7 +82,8 @@ internal sealed unsafe class HostHelpers
         if (method.DeclaringType != typeof(RepeatedStrings))
         {
             RuntimeHelpers.PrepareMethod(method.MethodHandle, Array.ConvertAll(method.GetGenericArguments(), type => type.TypeHandle));
-            return MachineCodeReader.Read(Resolve(method.MethodHandle.GetFunctionPointer()), this, out _) is { } code ? CompiledCode.Place(code) : 0;
+            nint function = Resolve(method.MethodHandle.GetFunctionPointer());
+            return function != method.MethodHandle.Value && MachineCodeReader.Read(function, this, out _) is { } code ? CompiledCode.Place(code) : 0;
         }
 
         nint address = CodeHeap.Allocate(JumpBytes);
@@ -111,7 +113,10 @@ internal sealed unsafe class HostHelpers
         return bracket < 0 ? method : argument is { IsValueType: true } && argument.IsAssignableTo(typeof(IShift)) ? method.MakeGenericMethod(argument) : null;
     }
 
-    /// <summary>Follows jumps that the runtime puts before a method's code.</summary>
+    /// <summary>
+    /// Follows jumps that the runtime puts before a method's code. Where one has not been led to the code yet, it passes the runtime's
+    /// handle of the method: then that.
+    /// </summary>
     private static nint Resolve(nint target)
     {
         var at = (byte*)target;
@@ -124,6 +129,11 @@ internal sealed unsafe class HostHelpers
             else if (at[0] == 0xE9)
             {
                 at = at + 5 + *(int*)(at + 1);
+            }
+            else if (at[0] == 0x4C && at[1] == 0x8B && at[2] == 0x15)
+            {
+                // MOV R10, handle.
+                return *(nint*)(at + 7 + *(int*)(at + 3));
             }
             else
             {

@@ -10,8 +10,10 @@ namespace Dbt.Translator.Cache;
 internal sealed unsafe class MachineCodeReader
 {
     private const ulong MostBytes = 1 << 18;
-    private const int LongestInstruction = 15;
     private const int IndirectCallBytes = 6;
+
+    // RyuJIT's constants are in one piece of memory with the code; further away is what changes.
+    private const long FurthestConstant = 16 << 10;
 
     // No process has anything below, and constants of the guest's are 32 bits wide; above are addresses that programs don't have.
     private const ulong FirstAddress = 1UL << 32, LastAddress = 1UL << 47;
@@ -48,6 +50,8 @@ internal sealed unsafe class MachineCodeReader
 
     private bool TryFollow()
     {
+        var bytes = new Bytes();
+        var decoder = Decoder.Create(64, bytes);
         var open = new Stack<ulong>([0]);
         while (open.TryPop(out ulong at))
         {
@@ -58,7 +62,7 @@ internal sealed unsafe class MachineCodeReader
                     return Refuse("jump out of it");
                 }
 
-                Decoder decoder = Decoder.Create(64, new ByteArrayCodeReader(new ReadOnlySpan<byte>(_function + at, LongestInstruction).ToArray()));
+                bytes.At = _function + at;
                 decoder.IP = at;
                 decoder.Decode(out Instruction instruction);
                 if (instruction.IsInvalid)
@@ -84,6 +88,26 @@ internal sealed unsafe class MachineCodeReader
                 }
 
                 at = instruction.NextIP;
+            }
+        }
+
+        return _constants.All(constant => IsConstant(constant.Key, constant.Value)) || Refuse("no constant");
+    }
+
+    /// <summary>Whether what is read there can be taken for a constant: it lies with the code, and holds no address.</summary>
+    private bool IsConstant(ulong at, int size)
+    {
+        long distance = (long)at;
+        if (distance < -FurthestConstant || distance > (long)_end + FurthestConstant)
+        {
+            return false;
+        }
+
+        for (int offset = 0; offset + sizeof(ulong) <= size; offset += sizeof(ulong))
+        {
+            if (*(ulong*)(_function + distance + offset) is >= FirstAddress and < LastAddress)
+            {
+                return false;
             }
         }
 
@@ -186,5 +210,12 @@ internal sealed unsafe class MachineCodeReader
     {
         Refusal = reason;
         return false;
+    }
+
+    private sealed class Bytes : CodeReader
+    {
+        public byte* At { get; set; }
+
+        public override int ReadByte() => *At++;
     }
 }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Dbt.Translator.Emit;
-using Iced.Intel;
 
 namespace Dbt.Tests.Translator.Emission;
 

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using Dbt.Tests.Guests;
 
 namespace Dbt.Tests.Translator.Protection;
 

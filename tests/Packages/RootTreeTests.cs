@@ -60,6 +60,28 @@ public sealed class RootTreeTests : IDisposable
     }
 
     [Fact]
+    public void AFolderInTheWayOfALinkOutOfTheTreeIsMadeInTheTree()
+    {
+        RootTree tree = NewTree();
+        string outside = Path.Combine(_folder, "outside");
+        Directory.CreateDirectory(outside);
+        tree.AddLink("away", outside);
+        tree.AddDirectory("away");
+        tree.Add(File_("./away/two", "2"));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(outside));
+        Assert.Equal("2", File.ReadAllText(Path.Combine(tree.Folder, "away", "two")));
+    }
+
+    [Theory]
+    [InlineData("a\n!touch done")]
+    [InlineData("b\u0001")]
+    public void ANameWithAControlCharacterIsRefused(string name)
+    {
+        RootTree tree = NewTree();
+        Assert.Contains("control character", Assert.Throws<PackageException>(() => tree.Add(File_(name, ""))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void LinksThatGoRoundAreRefused()
     {
         RootTree tree = NewTree();

@@ -164,7 +164,7 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
     public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
     {
         Resolves++;
-        PageRights rights = linear < Size ? _rights[linear >> 12] : PageRights.None;
+        PageRights rights = linear < Size ? _rights[linear >> 12] : _mapping.ContainsKey(linear >> 12) ? PageRights.All : PageRights.None;
         bool write = access == MemoryAccess.Write;
         error = (write ? PageFaultCode.Write : 0) | (user ? PageFaultCode.User : 0);
         host = null;

@@ -75,6 +75,8 @@ internal sealed partial class RootTree
             return;
         }
 
+        // A link to nothing, which the host would follow to wherever that is on the host.
+        Delete(place);
         Directory.CreateDirectory(full, mode | Searchable);
         _entries[place] = new RootEntry(mode, user, group, IsDirectory: true);
     }
@@ -199,8 +201,14 @@ internal sealed partial class RootTree
     }
 
     // "." and ".." taken out; the root's parent is the root.
+    // The image's file system is filled by lines of a script, in which a name must not become a line of its own.
     private static string Clean(string path)
     {
+        if (path.Any(char.IsControl))
+        {
+            throw new PackageException($"a package holds a name with a control character: {string.Concat(path.Select(letter => char.IsControl(letter) ? '?' : letter))}");
+        }
+
         var parts = new List<string>();
         foreach (string part in path.Split('/'))
         {

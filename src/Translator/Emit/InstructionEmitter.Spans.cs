@@ -49,6 +49,11 @@ internal sealed partial class InstructionEmitter
         }
 
         int distance = address.Offset - span.Low;
+        if (distance < 0 || distance + site.Size > span.Length || span.Length > 4096 || (address.IsKnown && span.High > 4096))
+        {
+            throw new InvalidOperationException($"The translation of {_mnemonic} at {Eip:x8} would reach beyond the span that was checked for it.");
+        }
+
         if (span.Host is null)
         {
             _spans++;

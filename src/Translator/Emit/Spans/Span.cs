@@ -11,8 +11,8 @@ internal sealed class Span(SymbolicAddress address, int size, bool write)
     /// <summary>Lowest offset accessed.</summary>
     public int Low { get; private set; } = address.Offset;
 
-    /// <summary>Behind the highest offset accessed.</summary>
-    public int High { get; private set; } = address.Offset + size;
+    /// <summary>Behind the highest offset accessed. Not modulo 2^32: offsets that are near one another only around 2^31 are in spans of their own.</summary>
+    public long High { get; private set; } = (long)address.Offset + size;
 
     /// <summary>Whether any access writes: all are checked for writing then.</summary>
     public bool Write { get; private set; } = write;
@@ -24,20 +24,21 @@ internal sealed class Span(SymbolicAddress address, int size, bool write)
     public int Accesses { get; private set; } = 1;
 
     /// <summary>Bytes from the lowest to behind the highest.</summary>
-    public int Length => High - Low;
+    public int Length => (int)(High - Low);
 
     /// <summary>Host address of the lowest byte, once it has been checked.</summary>
     public LocalBuilder? Host { get; set; }
 
     /// <summary>Whether an access needs no check of its own behind this one's.</summary>
     public bool Covers(in SymbolicAddress access, int size, bool write) =>
-        access.Key == Key && access.Offset >= Low && access.Offset <= High - size && (Write || !write);
+        access.Key == Key && access.Offset >= Low && (long)access.Offset + size <= High && (Write || !write);
 
     /// <summary>Takes an access in, if that does not make it longer than allowed.</summary>
     public bool TryAdd(in SymbolicAddress access, int size, bool write, int most)
     {
-        int low = Math.Min(Low, access.Offset), high = Math.Max(High, access.Offset + size);
-        if (access.Key != Key || high < low || (uint)(high - low) > (uint)most)
+        int low = Math.Min(Low, access.Offset);
+        long high = Math.Max(High, (long)access.Offset + size);
+        if (access.Key != Key || high - low > most)
         {
             return false;
         }

@@ -143,8 +143,13 @@ internal sealed class SpanPlan
             foreach (GuestAccess access in _accesses)
             {
                 SymbolicAddress address = SymbolicAddress.Of(registers, access.Site);
-                if (!TakenInAbove(block, address, access) && !TakenIn(spans, address, access, sameBlock: true)
-                    && (!address.IsKnown || address.Offset + access.Size <= 4096))
+                if (address.IsKnown && address.Offset + access.Size > 4096)
+                {
+                    // Of a known page nothing is looked at but its entry.
+                    continue;
+                }
+
+                if (!TakenInAbove(block, address, access) && !TakenIn(spans, address, access, sameBlock: true))
                 {
                     spans.Add(new Span(address, access.Size, access.Write));
                 }

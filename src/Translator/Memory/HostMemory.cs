@@ -23,7 +23,14 @@ public static unsafe partial class HostMemory
     }
 
     /// <summary>Gives the pages back to the host; they read as zero afterwards.</summary>
-    public static void Discard(byte* address, nuint bytes) => _ = Advise((nint)address, bytes, MadviseDontNeed);
+    public static void Discard(byte* address, nuint bytes)
+    {
+        if (Advise((nint)address, bytes, MadviseDontNeed) != 0)
+        {
+            // The host keeps locked pages; what was in them is nobody else's all the same.
+            NativeMemory.Clear(address, bytes);
+        }
+    }
 
     /// <summary>Ends a reservation.</summary>
     public static void Release(byte* address, nuint bytes) => _ = Unmap((nint)address, bytes);

@@ -11,9 +11,6 @@ internal sealed unsafe partial class Dispatcher
     private const int InterpretedNanoseconds = 8;
     private const long NanosecondsPerRegion = 3_000_000;
 
-    // A frame or an object that lies across pages is used again and again, or never.
-    private const int ApartThreshold = 32;
-
     /// <summary>
     /// Whether compilation has taken little of the time that guest code has run. The time is reckoned from what was retired: a clock would be
     /// asked too often.
@@ -73,38 +70,6 @@ internal sealed unsafe partial class Dispatcher
 
         _compiler.Compile(translation);
         Install(translation);
-    }
-
-    /// <summary>The translation from EIP on in which each access is checked by itself, made where it has been wanted a few times.</summary>
-    private CodeBlock? FindApart(CpuState* cpu)
-    {
-        if (!_interpreter.TryFetch(cpu, out byte* host))
-        {
-            return null;
-        }
-
-        CodeBlock block = _cache.Get((nint)host, cpu->Eip, cpu->Mode | CpuMode.Apart);
-        if (block.Function == 0 && block.Executions >= block.NextLookUp && TryTakeOver(block, block.Executions))
-        {
-            // It may be on its way to the compiler only.
-            return block.Function != 0 ? block : null;
-        }
-
-        if (block.Function == 0 && !block.RegionPending && ++block.Executions >= ApartThreshold && _cache.IsWorthTranslating(block.Host))
-        {
-            block.Executions = 0;
-            cpu->Doing = (int)ProcessorActivity.Compiling;
-            if (_policy is { Quick: true, OptimizeThreshold: 0 })
-            {
-                MakeQuick(block);
-            }
-            else
-            {
-                Optimize(block, _queue is not null);
-            }
-        }
-
-        return block.Function != 0 ? block : null;
     }
 
     private void Optimize(CodeBlock block, bool background)

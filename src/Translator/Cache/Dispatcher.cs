@@ -19,7 +19,6 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private const int MaxBlocks = 400_000;
     private const int RecentMask = 0x3FFF;
     private const int MaxPendingWrites = 4096;
-    private const int RemapsUntilDrop = 64;
     private const int InstructionsPerBlock = 5;
 
     private readonly Platform _platform;
@@ -36,7 +35,6 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _foreignWrites = new();
     private volatile Thread? _thread;
     private long _linksMade, _lookUps, _lookUpMisses;
-    private ulong _mappedAt;
 
     public Dispatcher(Platform platform, CpuState* cpu, TierPolicy policy)
     {
@@ -312,32 +310,6 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private ExitSite SiteOf(CpuState* cpu, int code) =>
         code < ExitTable.FirstSite ? default : _instances.TranslationOf(cpu->ExitInfo).Code!.Sites[code - ExitTable.FirstSite];
 
-    /// <summary>Where code was left because of what it checks together, though the access itself could be made: the translation that checks each by itself, once there is one.</summary>
-    private CodeBlock? LeftForSpan(CpuState* cpu, in ExitSite site)
-    {
-        if (site.Kind != SideExitKind.Span && !(site.Kind == SideExitKind.Memory && IsReadable(cpu, site.Memory)))
-        {
-            return null;
-        }
-
-        cpu->Eip = site.Eip;
-        if (FindApart(cpu) is not { } apart)
-        {
-            return null;
-        }
-
-        CountRetired(cpu, site);
-        _counters.Count(cpu, _platform.CodeMap, site);
-        return apart;
-    }
-
-    /// <summary>Whether a read could have gone on by itself: what it was checked together with wants more.</summary>
-    private static bool IsReadable(CpuState* cpu, in MemorySite site)
-    {
-        uint linear = site.Linear(cpu);
-        return site is { Write: false, Size: not MemorySite.Elsewhere } && !site.Crosses(linear) && SoftwareTlb.Entry(cpu, linear >> 12, MemoryAccess.Read) != 0;
-    }
-
     private static void CountRetired(CpuState* cpu, in ExitSite site)
     {
         if (site.Optimized)
@@ -404,55 +376,6 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         {
             _platform.DeliverFault(cpu);
         }
-    }
-
-    private void OnRemapped(CpuState* cpu, CodeBlock called)
-    {
-        if (!TryFind(cpu, out CodeBlock? block))
-        {
-            _platform.DeliverFault(cpu);
-            return;
-        }
-
-        // The one that was called, or one that it has gone on to.
-        CodeBlock left = called.Eip == cpu->Eip ? called : block;
-        if (left.Region is { } region)
-        {
-            // After a switch of address spaces most often nobody has looked the pages up yet.
-            ulong retired = cpu->RetiredOptimized + cpu->RetiredQuick + cpu->RetiredInterpreted;
-            if (retired != _mappedAt && ArePagesMapped(cpu, region))
-            {
-                _mappedAt = retired;
-                return;
-            }
-
-            if (++left.Remaps % RemapsUntilDrop == 0)
-            {
-                _cache.Drop(region);
-            }
-        }
-
-        Interpret(cpu, block);
-    }
-
-    private bool ArePagesMapped(CpuState* cpu, Translation region)
-    {
-        bool user = (cpu->Mode & CpuMode.User) != 0;
-        foreach ((uint page, long entry) in region.Pages)
-        {
-            // A page that isn't there is no fault: the guest has not asked for it yet.
-            if (SoftwareTlb.ExecuteEntry(cpu, page) == 0 && !_platform.TryResolve(cpu, page << 12, MemoryAccess.Execute, user, out _, out _))
-            {
-                return false;
-            }
-
-            if (SoftwareTlb.ExecuteEntry(cpu, page) != entry)
-            {
-                return false;
-            }
-        }
-
-        return true;
     }
 
     private void OnCodeWritten(uint frame, int offset, int length)

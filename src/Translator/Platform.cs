@@ -27,6 +27,12 @@ public abstract unsafe class Platform
     /// <returns>False for a page fault.</returns>
     public abstract bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error);
 
+    /// <summary>Fills the execute entry of a page that the guest has not asked for, if it may be executed: nothing else comes of it where it may not.</summary>
+    /// <param name="cpu">The processor.</param>
+    /// <param name="page">Linear page.</param>
+    internal virtual void LookAhead(CpuState* cpu, uint page) =>
+        TryResolve(cpu, page << 12, MemoryAccess.Execute, (cpu->Mode & CpuMode.User) != 0, out _, out _);
+
     /// <summary>Reads a descriptor from the GDT or LDT as the processor does for a segment load.</summary>
     /// <returns>False where the selector is beyond the table's limit or the table is absent (the caller raises #GP(selector)).</returns>
     public abstract bool TryReadDescriptor(CpuState* cpu, ushort selector, out ulong descriptor);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Dbt.Cli.Config;
 using Dbt.Cli.Running;
+using Dbt.Cli.Terminal;
 using Dbt.Translator.Cache;
 using Spectre.Console;
 
@@ -78,17 +79,8 @@ internal static class CacheCommand
     /// <summary>A line for each file: a table for people, else columns between tabs (size in bytes).</summary>
     internal static void WriteList(CodeFolder folder, TextWriter writer, bool forPeople)
     {
-        List<string[]> rows = [.. folder.Files().Select(file => Row(file, forPeople))];
-        if (!forPeople)
-        {
-            rows.ForEach(row => writer.WriteLine(string.Join('\t', row)));
-            return;
-        }
-
-        var table = new Table { Border = TableBorder.None, ShowHeaders = true };
-        table.AddColumns([.. Columns.Select(column => new TableColumn(column) { Padding = new Padding(0, 0, 2, 0) })]);
-        rows.ForEach(row => table.AddRow([.. row.Select(Markup.Escape)]));
-        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) }).Write(table);
+        string[][] rows = [.. folder.Files().Select(file => Row(file, forPeople))];
+        PlainTable.Write(Columns, rows, writer, forPeople);
     }
 
     /// <summary>Sums over all files.</summary>

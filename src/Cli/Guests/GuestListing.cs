@@ -1,5 +1,6 @@
 using System.Globalization;
 using Dbt.Cli.Config;
+using Dbt.Cli.Terminal;
 using Spectre.Console;
 
 namespace Dbt.Cli.Guests;
@@ -12,17 +13,8 @@ internal static class GuestListing
     /// <summary>A line for each guest: a table for people, else columns between tabs (size in bytes).</summary>
     public static void Write(GuestStore store, TextWriter writer, bool forPeople)
     {
-        List<string[]> rows = [.. KnownGuests.Names.Select(name => Row(store, name, forPeople))];
-        if (!forPeople)
-        {
-            rows.ForEach(row => writer.WriteLine(string.Join('\t', row)));
-            return;
-        }
-
-        var table = new Table { Border = TableBorder.None, ShowHeaders = true };
-        table.AddColumns([.. Columns.Select(column => new TableColumn(column) { Padding = new Padding(0, 0, 2, 0) })]);
-        rows.ForEach(row => table.AddRow([.. row.Select(Markup.Escape)]));
-        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) }).Write(table);
+        string[][] rows = [.. KnownGuests.Names.Select(name => Row(store, name, forPeople))];
+        PlainTable.Write(Columns, rows, writer, forPeople);
     }
 
     /// <summary>All there is to know of one guest.</summary>

@@ -42,13 +42,11 @@ internal sealed unsafe partial class Dispatcher
 
     private bool ArePagesMapped(CpuState* cpu, Translation region)
     {
-        bool user = (cpu->Mode & CpuMode.User) != 0;
         foreach ((uint page, long entry) in region.Pages)
         {
-            // A page that isn't there is no fault: the guest has not asked for it yet.
-            if (SoftwareTlb.ExecuteEntry(cpu, page) == 0 && !_platform.TryResolve(cpu, page << 12, MemoryAccess.Execute, user, out _, out _))
+            if (SoftwareTlb.ExecuteEntry(cpu, page) == 0)
             {
-                return false;
+                _platform.LookAhead(cpu, page);
             }
 
             if (SoftwareTlb.ExecuteEntry(cpu, page) != entry)

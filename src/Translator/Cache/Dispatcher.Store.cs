@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using Dbt.Translator.Emit;
-using Dbt.Translator.Memory;
-using Dbt.Translator.State;
 
 namespace Dbt.Translator.Cache;
 
@@ -107,8 +105,7 @@ internal sealed unsafe partial class Dispatcher
         return translation.IsClaimed;
     }
 
-    /// <summary>Looks up a page that the guest has not asked for: one that isn't there is no fault.</summary>
-    private void Resolve(uint page) => _platform.TryResolve(_cpu, page << 12, MemoryAccess.Execute, (_cpu->Mode & CpuMode.User) != 0, out _, out _);
+    private void Resolve(uint page) => _platform.LookAhead(_cpu, page);
 
     private void Note(CodeStore store, StoredRegion stored)
     {

@@ -64,6 +64,18 @@ public abstract unsafe partial class NativePlatform
     }
 
     /// <inheritdoc/>
+    internal override void LookAhead(CpuState* cpu, uint page)
+    {
+        // A fetch from where there is no memory stops the processor, but this is none.
+        bool user = (cpu->Mode & CpuMode.User) != 0;
+        if (_system.Paging.TryTranslate(cpu, page << 12, MemoryAccess.Execute, user, out Translation found, out _)
+            && PhysicalPage(found.Physical >> 12, false) != null)
+        {
+            base.LookAhead(cpu, page);
+        }
+    }
+
+    /// <inheritdoc/>
     /// <remarks>With several processors the owner calls <see cref="DropWritesTo"/> of each instead.</remarks>
     public override void ProtectCode(uint frame) => DropWritesTo(frame);
 

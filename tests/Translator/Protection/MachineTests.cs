@@ -1,3 +1,4 @@
+using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
@@ -31,6 +32,22 @@ public sealed unsafe class MachineTests
         Assert.Equal(1u, Read(machine, Log));
         Assert.Equal(2u, machine.Cpu->Gpr[(int)Gpr.Eax]);
         Assert.Empty(machine.Interrupts);
+    }
+
+    /// <summary>Pages that only we want to know of: one without memory behind it stops nobody, as a fetch from there does.</summary>
+    [Fact]
+    public void LookingAheadStopsNobody()
+    {
+        const uint Nowhere = 0x40000;
+        using ProtectionMachine machine = Machine(a => a.@out(0xF4, al));
+        machine.LookAhead(machine.Cpu, Nowhere);
+        machine.LookAhead(machine.Cpu, Code >> 12);
+        Assert.Null(machine.ShutdownReason);
+        Assert.Equal(0, SoftwareTlb.ExecuteEntry(machine.Cpu, Nowhere));
+        Assert.NotEqual(0, SoftwareTlb.ExecuteEntry(machine.Cpu, Code >> 12));
+
+        machine.TryResolve(machine.Cpu, Nowhere << 12, MemoryAccess.Execute, false, out _, out _);
+        Assert.NotNull(machine.ShutdownReason);
     }
 
     [Theory]

@@ -18,7 +18,8 @@ internal static class CommandLine
     public static async Task<int> RunAsync(string[] words)
     {
         RootCommand root = CreateRoot();
-        ParseResult result = root.Parse(words);
+        // "@releaseDomain" is a name in xenstore, and no file with more words in it.
+        ParseResult result = root.Parse(words, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (result.Errors.Count > 0)
         {
             Console.Error.WriteLine($"dbt: {WhatIsWrong(result)}");
@@ -75,7 +76,7 @@ internal static class CommandLine
             CacheCommand.Create(),
             VersionCommand.Create(),
         };
-        foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(global), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. UnsupportedCommands.Create()])
+        foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(global), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. StoreCommands.Create(), .. UnsupportedCommands.Create()])
         {
             root.Add(command);
         }

@@ -100,6 +100,7 @@ internal sealed class ControlServer : IAsyncDisposable
         builder.Services.AddGrpc(options => options.EnableDetailedErrors = true);
         WebApplication application = builder.Build();
         application.MapGrpcService<ControlService>();
+        application.MapGrpcService<StoreService>();
         if (_services.Daemon is not null)
         {
             application.MapGrpcService<DaemonService>();

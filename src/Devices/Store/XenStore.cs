@@ -88,6 +88,16 @@ public sealed class XenStore
         Change(space => NodeOperations.SetPermissions(space, 0, Check(path), copy));
     }
 
+    /// <summary>Does several things at one moment, as domain 0: all of them or, where the work returns an error, none.</summary>
+    /// <param name="work">Called once, under the store's lock: it must not come back to the store but by what it is given.</param>
+    /// <returns>What the work returned.</returns>
+    public StoreError Transact(Func<StoreBatch, StoreError> work) => Locked(live =>
+    {
+        var transaction = new StoreTransaction(live, limited: false);
+        StoreError error = work(new StoreBatch(transaction));
+        return error == StoreError.None ? transaction.Commit(int.MaxValue) : error;
+    });
+
     /// <summary>
     /// Calls back for each change at or below a path, or for <c>@introduceDomain</c> and <c>@releaseDomain</c>, and once at once.
     /// The callback gets the path that changed, on the changer's thread and outside the store's lock; several may run at a time, so it
@@ -105,6 +115,9 @@ public sealed class XenStore
         callback(path);
         return new Registration(this, watch);
     }
+
+    /// <summary>Whether a text is something that can be watched: an absolute path, or a special name.</summary>
+    public static bool CanWatch(string path) => path is "@introduceDomain" or "@releaseDomain" || StorePath.IsValid(path);
 
     /// <summary>Lets a guest in. Fires <c>@introduceDomain</c>.</summary>
     internal StoreSession Introduce(ushort domain)

@@ -3,8 +3,9 @@ using Dbt.Translator.Memory;
 namespace Dbt.Translator;
 
 /// <summary>
-/// Which machine frames hold translated code. Everything that writes guest memory outside translated code asks
-/// <see cref="HasCode(uint)"/> and, where true, calls <see cref="Written"/> after the bytes have changed. Thread-safe.
+/// Which machine frames hold translated code. Everything that writes guest memory outside translated code calls <see cref="Written"/> after the
+/// bytes have changed. A processor on its own thread, with an address that it resolved for writing, need only do so where
+/// <see cref="HasCode(uint)"/> is true: the frame was marked in <see cref="Dirty"/> when the address was resolved. Thread-safe.
 /// </summary>
 public sealed unsafe class CodeMap
 {
@@ -22,6 +23,7 @@ public sealed unsafe class CodeMap
         _memoryBase = memoryBase;
         _frames = frames;
         _flags = HostMemory.Reserve((frames + 4095u) & ~4095u);
+        Dirty = new DirtyLog(frames);
         _holders = [];
         _machine = this;
     }
@@ -37,6 +39,7 @@ public sealed unsafe class CodeMap
         _memoryBase = machine._memoryBase;
         _frames = machine._frames;
         _flags = machine._flags;
+        Dirty = machine.Dirty;
         _holders = machine._holders;
     }
 
@@ -45,6 +48,12 @@ public sealed unsafe class CodeMap
 
     /// <summary>Raised by <see cref="Written"/>, on the writer's thread: frame, first byte offset, length within the frame.</summary>
     public event Action<uint, int, int>? CodeWritten;
+
+    /// <summary>Which frames were written, where somebody wants to know; the machine's, whichever part this is.</summary>
+    public DirtyLog Dirty { get; }
+
+    /// <summary>Whether who has written to a host address has to call <see cref="Written"/>.</summary>
+    public bool Watches(byte* host) => HasCode(host) || Dirty.IsOn;
 
     /// <summary>Whether a frame holds translated code.</summary>
     public bool HasCode(uint frame) => _flags[frame] != 0;
@@ -90,6 +99,11 @@ public sealed unsafe class CodeMap
     {
         ulong start = (ulong)(host - _memoryBase);
         ulong end = start + (ulong)length;
+        if (Dirty.IsOn)
+        {
+            Dirty.Mark(start, length);
+        }
+
         while (start < end)
         {
             uint frame = (uint)(start >> 12);

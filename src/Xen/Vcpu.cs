@@ -126,6 +126,9 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
     /// <summary>Whether the guest put its vcpu_info elsewhere, which it may do once.</summary>
     internal bool HasRegisteredInfo => _registeredInfo != 0;
 
+    /// <summary>The frame that the vcpu_info is in since the guest put it there; null where it didn't.</summary>
+    internal uint? RegisteredInfoMfn => Volatile.Read(ref _registeredInfo) is var place and not 0 ? Domain.Hypervisor.Machine.FrameOf((byte*)place) : null;
+
     /// <summary>Moves the vcpu_info. What was pending in the old place is taken along by marking everything pending, as Xen does.</summary>
     internal void RegisterInfo(byte* place)
     {

@@ -42,6 +42,9 @@ public sealed unsafe class SoftwareTlb : IDisposable
     private const int TotalBytes = (2 * HalfBytes) + (2 * TrackedBytes);
     private const int TrackedPages = 1 << 15;
 
+    // How many pages with write entries are noted before it is looked whether they still have them.
+    private const int WrittenPages = 1 << 12;
+
     // Of a generation: the upper bits are the tables' own number.
     private const int CountBits = 40;
 
@@ -50,6 +53,10 @@ public sealed unsafe class SoftwareTlb : IDisposable
     private readonly List<uint> _filled = [];
     private readonly List<uint> _filledGlobal = [];
     private bool _overflowed;
+
+    // Pages with write entries, while DropWrites has need of them; pages may be in it twice, or no longer have one.
+    private List<uint>? _written;
+    private int _writtenLimit;
     private long _generation = Interlocked.Increment(ref s_tables) << CountBits;
 
     /// <summary>Reserves the tables, all entries 0.</summary>
@@ -102,6 +109,11 @@ public sealed unsafe class SoftwareTlb : IDisposable
                     _overflowed = true;
                 }
             }
+        }
+
+        if (access == MemoryAccess.Write && _written is not null)
+        {
+            NoteWritten(page);
         }
 
         ref long entry = ref Entry(page, access, user);
@@ -175,6 +187,61 @@ public sealed unsafe class SoftwareTlb : IDisposable
 
         DropWritesTo(hostPage, _filled);
         DropWritesTo(hostPage, _filledGlobal);
+    }
+
+    /// <summary>
+    /// Drops all write entries. The first time it costs what was filled, and later what was filled for writing since: that is noted until
+    /// <see cref="ForgetWrites"/>.
+    /// </summary>
+    public void DropWrites()
+    {
+        if (_written is not null)
+        {
+            DropWrites(_written);
+            _written.Clear();
+            return;
+        }
+
+        if (_overflowed)
+        {
+            Clear();
+        }
+        else
+        {
+            DropWrites(_filled);
+            DropWrites(_filledGlobal);
+        }
+
+        _written = [];
+        _writtenLimit = WrittenPages;
+    }
+
+    /// <summary><see cref="DropWrites()"/> is no longer going to be called.</summary>
+    public void ForgetWrites() => _written = null;
+
+    private void DropWrites(List<uint> pages)
+    {
+        foreach (uint page in pages)
+        {
+            DropWrite(page);
+        }
+    }
+
+    private void NoteWritten(uint page)
+    {
+        if (Entry(page, MemoryAccess.Write, false) != 0 || Entry(page, MemoryAccess.Write, true) != 0)
+        {
+            return;
+        }
+
+        if (_written!.Count >= _writtenLimit)
+        {
+            // Entries that were dropped otherwise, and filled again.
+            _written.RemoveAll(old => Entry(old, MemoryAccess.Write, false) == 0 && Entry(old, MemoryAccess.Write, true) == 0);
+            _writtenLimit = Math.Max(WrittenPages, 2 * _written.Count);
+        }
+
+        _written.Add(page);
     }
 
     private void DropWritesTo(byte* hostPage, List<uint> pages)

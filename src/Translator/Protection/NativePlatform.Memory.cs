@@ -43,6 +43,12 @@ public abstract unsafe partial class NativePlatform
 
         lock (TlbLock)
         {
+            bool logs = CodeMap.Dirty.IsOn;
+            if (logs && access == MemoryAccess.Write)
+            {
+                CodeMap.Dirty.Mark(FrameOf(page));
+            }
+
             if (access != MemoryAccess.Write || !CodeMap.HasCode(page))
             {
                 _tlb.Set(linear >> 12, access, user, page, found.IsGlobal);
@@ -54,7 +60,7 @@ public abstract unsafe partial class NativePlatform
                 _tlb.Set(linear >> 12, MemoryAccess.Read, user, page, found.IsGlobal);
             }
 
-            if (access == MemoryAccess.Read && found.AllowsWrite && !CodeMap.HasCode(page))
+            if (access == MemoryAccess.Read && found.AllowsWrite && !logs && !CodeMap.HasCode(page))
             {
                 _tlb.Set(linear >> 12, MemoryAccess.Write, user, page, found.IsGlobal);
             }
@@ -85,6 +91,27 @@ public abstract unsafe partial class NativePlatform
         lock (TlbLock)
         {
             _tlb.DropWritesTo(Cpu->MemoryBase + ((nuint)frame << 12));
+        }
+    }
+
+    /// <summary>Drops all of this processor's write entries, so that <see cref="DirtyLog"/> is told of the next write to each page. Any thread.</summary>
+    public void DropWrites()
+    {
+        lock (TlbLock)
+        {
+            if (_tlb.Root != 0)
+            {
+                _tlb.DropWrites();
+            }
+        }
+    }
+
+    /// <summary>Writes need not be told any longer: ends what <see cref="DropWrites"/> began. Any thread.</summary>
+    public void ForgetWrites()
+    {
+        lock (TlbLock)
+        {
+            _tlb.ForgetWrites();
         }
     }
 
@@ -135,5 +162,11 @@ public abstract unsafe partial class NativePlatform
             Cpu->CodeChanged = 1;
             CodeMap.Written(host, length);
         }
+        else if (CodeMap.Dirty.IsOn)
+        {
+            CodeMap.Written(host, length);
+        }
     }
+
+    private uint FrameOf(byte* host) => (uint)((ulong)(host - Cpu->MemoryBase) >> 12);
 }

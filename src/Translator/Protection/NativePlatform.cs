@@ -202,7 +202,10 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
         {
             CpuState.Free(Cpu);
             Cpu = null;
-            _tlb.Dispose();
+            lock (TlbLock)
+            {
+                _tlb.Dispose();
+            }
         }
     }
 }

@@ -12,6 +12,9 @@ public sealed unsafe partial class GrantTable
     private readonly Dictionary<uint, int> _foreignFrames = [];
     private volatile int _foreignCount;
 
+    /// <summary>Whether this domain has mapped any frame of another's through a grant. Any thread.</summary>
+    internal bool MapsAnyForeign => _foreignCount != 0;
+
     /// <summary>Whether this domain has mapped a frame of another's through a grant. Any thread.</summary>
     internal bool MapsForeign(uint mfn)
     {

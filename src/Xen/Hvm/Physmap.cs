@@ -35,6 +35,7 @@ internal sealed unsafe class Physmap : IDisposable
         Volatile.Write(ref _frames[gfn], mfn);
         _highest = Math.Max(_highest, gfn);
         _domain.Hypervisor.MachineToPhys[mfn] = gfn;
+        _domain.Hypervisor.Frames.MarkWritten(mfn);
     }
 
     /// <summary>Takes the frame away from a GFN. The caller then calls <see cref="DomainMemory.PhysmapChanged"/>.</summary>

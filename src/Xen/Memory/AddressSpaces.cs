@@ -178,6 +178,29 @@ internal sealed unsafe class AddressSpaces(FrameTable frames, MachineMemory mach
         }
     }
 
+    /// <summary>Drops all write entries; see <see cref="SoftwareTlb.DropWrites()"/>.</summary>
+    public void DropWrites()
+    {
+        foreach (AddressSpace space in _byRoot.Values)
+        {
+            space.Tlb.DropWrites();
+        }
+    }
+
+    /// <summary>See <see cref="SoftwareTlb.ForgetWrites"/>.</summary>
+    public void ForgetWrites()
+    {
+        foreach (AddressSpace space in _byRoot.Values)
+        {
+            space.Tlb.ForgetWrites();
+        }
+
+        foreach (SoftwareTlb tlb in _spare)
+        {
+            tlb.ForgetWrites();
+        }
+    }
+
     public void Dispose()
     {
         foreach (AddressSpace space in _byRoot.Values)

@@ -122,9 +122,16 @@ public sealed unsafe partial class DomainMemory
             return false;
         }
 
-        SetBits(pointer2, entry2, PageTableEntry.Accessed);
-        SetBits(pointer1, entry1, PageTableEntry.Accessed | (access == MemoryAccess.Write ? PageTableEntry.Dirty : 0));
-        bool dirty = access == MemoryAccess.Write || (entry1 & PageTableEntry.Dirty) != 0;
+        SetBits(pointer2, entry2, PageTableEntry.Accessed, l2);
+        SetBits(pointer1, entry1, PageTableEntry.Accessed | (access == MemoryAccess.Write ? PageTableEntry.Dirty : 0), l1);
+        bool logs = _machine.CodeMap.Dirty.IsOn;
+        if (logs && access == MemoryAccess.Write)
+        {
+            _machine.CodeMap.Dirty.Mark(frame);
+        }
+
+        // What has the dirty bit is written again and again; but not while it is to be told when.
+        bool dirty = access == MemoryAccess.Write || (!logs && (entry1 & PageTableEntry.Dirty) != 0);
         Fill(space, linear >> 12, access, user, l2, l1, frame, writable: dirty && (both & PageTableEntry.Writable) != 0);
         host = _machine.Frame(frame) + (linear & 0xFFF);
         error = PageFaultCode.None;
@@ -209,11 +216,12 @@ public sealed unsafe partial class DomainMemory
         return false;
     }
 
-    private static void SetBits(ulong* pointer, ulong seen, ulong bits)
+    private void SetBits(ulong* pointer, ulong seen, ulong bits, uint table)
     {
         if ((seen & bits) != bits)
         {
             Interlocked.Or(ref *pointer, bits);
+            _frames.MarkWritten(table);
         }
     }
 }

@@ -272,6 +272,34 @@ public sealed unsafe partial class DomainMemory : IDisposable
         }
     }
 
+    /// <summary>Drops all write entries of the domain's software TLBs: the next write to each page is seen. Any thread; see <see cref="WriteLog"/>.</summary>
+    internal void DropWrites()
+    {
+        foreach (Vcpu vcpu in Domain.Vcpus)
+        {
+            vcpu.Hvm?.DropWrites();
+        }
+
+        lock (Lock)
+        {
+            _spaces.DropWrites();
+        }
+    }
+
+    /// <summary>Ends what <see cref="DropWrites"/> began.</summary>
+    internal void ForgetWrites()
+    {
+        foreach (Vcpu vcpu in Domain.Vcpus)
+        {
+            vcpu.Hvm?.ForgetWrites();
+        }
+
+        lock (Lock)
+        {
+            _spaces.ForgetWrites();
+        }
+    }
+
     /// <summary>
     /// A loop may have looked the page up before it began, and go on writing by what it found. It looks again when it comes to its next turn.
     /// </summary>

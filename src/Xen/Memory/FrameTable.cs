@@ -41,6 +41,16 @@ internal sealed unsafe class FrameTable : IDisposable
         page.WriteHint = 0;
         page.Owner = owner;
         Volatile.Write(ref page.References, PageInfo.Allocated | 1);
+        MarkWritten(mfn);
+    }
+
+    /// <summary>Tells the dirty log of a frame whose contents the hypervisor changed, or that is somewhere else now.</summary>
+    public void MarkWritten(uint mfn)
+    {
+        if (_machine.CodeMap.Dirty.IsOn)
+        {
+            _machine.CodeMap.Dirty.Mark(mfn);
+        }
     }
 
     /// <summary>

@@ -63,7 +63,8 @@ public static unsafe class GuestAccess
 
             int count = Math.Min(source.Length, 4096 - (int)(linear & 0xFFF));
             source[..count].CopyTo(new Span<byte>(host, count));
-            if (code.HasCode(host))
+            // Not every caller is in guest code just now, so that the address may be older than the last round of the dirty log.
+            if (code.Watches(host))
             {
                 code.Written(host, count);
             }

@@ -183,7 +183,7 @@ internal sealed unsafe partial class PageTables
     {
         ulong* entry = Entries(mfn) + index;
         Volatile.Write(ref *entry, value);
-        if (_machine.CodeMap.HasCode(mfn))
+        if (_machine.CodeMap.Watches((byte*)entry))
         {
             _machine.CodeMap.Written((byte*)entry, 8);
         }

@@ -191,6 +191,8 @@ internal sealed unsafe partial class PageTables
             Volatile.Write(ref _frames[mfn].TypeInfo, 0);
         }
 
+        // Becoming a table clears what isn't the guest's, and puts descriptors right.
+        _frames.MarkWritten(mfn);
         return error;
     }
 

@@ -30,9 +30,12 @@ internal static class Shootdown
     }
 
     /// <summary>Flushes all processors of the caller's domain.</summary>
-    public static void All(Vcpu caller)
+    public static void All(Vcpu caller) => All(caller.Domain);
+
+    /// <summary>Flushes all processors of a domain. Any thread, without locks.</summary>
+    public static void All(Domain domain)
     {
-        List<Vcpu> vcpus = caller.Domain.Vcpus;
+        List<Vcpu> vcpus = domain.Vcpus;
         Span<uint> words = stackalloc uint[(vcpus.Count + WordBits - 1) / WordBits];
         words.Fill(uint.MaxValue);
         Flush(vcpus, words);

@@ -58,6 +58,9 @@ public sealed class DeviceConfiguration
     /// <summary>Network cards, each with a <see cref="NetworkConfiguration.Handle"/> of its own.</summary>
     public IReadOnlyList<NetworkConfiguration> Networks { get; init; } = [];
 
+    /// <summary>Makes a card of its <see cref="NetworkConfiguration.Specification"/>, for a guest that comes from elsewhere; null where nobody can.</summary>
+    public Func<string, NetworkConfiguration>? ParseNetwork { get; init; }
+
     /// <summary>The store to use, where several domains share one; null makes a new one.</summary>
     public XenStore? Store { get; init; }
 }

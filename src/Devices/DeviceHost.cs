@@ -12,7 +12,7 @@ namespace Dbt.Devices;
 /// A domain's devices: xenstore, console, disks and network cards. Attach after the domain was built and before its processors run; dispose after it has
 /// stopped and before the domain is disposed.
 /// </summary>
-public sealed class DeviceHost : IDisposable
+public sealed partial class DeviceHost : IDisposable
 {
     private readonly Domain _domain;
     private readonly DiskSet _disks;

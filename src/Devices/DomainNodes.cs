@@ -54,6 +54,28 @@ internal static class DomainNodes
         store.Write($"{home}/console/ring-ref", Number(domain.GuestFrameOf(domain.ConsoleMfn)));
     }
 
+    /// <summary>The trees in which a domain's nodes are, in an order that never changes: saved states know them by it.</summary>
+    public static IReadOnlyList<string> Trees(Domain domain)
+    {
+        string id = domain.Id.ToString(CultureInfo.InvariantCulture);
+        return
+        [
+            StorePath.Home(domain.Id), Vm(domain), $"/libxl/{id}",
+            $"/local/domain/0/backend/vbd/{id}", $"/local/domain/0/error/backend/vbd/{id}",
+            $"/local/domain/0/backend/vif/{id}", $"/local/domain/0/error/backend/vif/{id}",
+        ];
+    }
+
+    /// <summary>Corrects what is another one's in nodes that came from elsewhere: id, name, UUID.</summary>
+    public static void Adopt(XenStore store, Domain domain)
+    {
+        string home = StorePath.Home(domain.Id);
+        store.Write($"{Vm(domain)}/uuid", domain.Uuid.ToString());
+        store.Write($"{home}/vm", Vm(domain));
+        store.Write($"{home}/domid", domain.Id.ToString(CultureInfo.InvariantCulture));
+        WriteName(store, domain);
+    }
+
     /// <summary>Writes the domain's name where it stands.</summary>
     public static void WriteName(XenStore store, Domain domain)
     {
@@ -74,14 +96,10 @@ internal static class DomainNodes
     /// <summary>Removes everything of the domain.</summary>
     public static void Remove(XenStore store, Domain domain)
     {
-        string id = domain.Id.ToString(CultureInfo.InvariantCulture);
-        store.Remove(StorePath.Home(domain.Id));
-        store.Remove(Vm(domain));
-        store.Remove($"/libxl/{id}");
-        store.Remove($"/local/domain/0/backend/vbd/{id}");
-        store.Remove($"/local/domain/0/error/backend/vbd/{id}");
-        store.Remove($"/local/domain/0/backend/vif/{id}");
-        store.Remove($"/local/domain/0/error/backend/vif/{id}");
+        foreach (string tree in Trees(domain))
+        {
+            store.Remove(tree);
+        }
     }
 
     private static string Vm(Domain domain) => "/vm/" + domain.Uuid.ToString();

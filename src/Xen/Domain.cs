@@ -46,7 +46,7 @@ public sealed unsafe class Domain : IDisposable
     internal Domain(Hypervisor hypervisor, ushort id, string name, EngineOptions engine)
     {
         Hypervisor = hypervisor;
-        Id = id;
+        Id = GuestId = id;
         Name = ProcessorsName = name;
         EngineOptions = engine;
         DummyVcpuInfo = (byte*)NativeMemory.AllocZeroed(SharedInfoLayout.VcpuInfoSize);
@@ -63,6 +63,14 @@ public sealed unsafe class Domain : IDisposable
 
     /// <summary>Domain id, from 1.</summary>
     public ushort Id { get; }
+
+    /// <summary>
+    /// The id by which the guest knows itself: <see cref="Id"/>, but for a guest that came from elsewhere, where it had another.
+    /// </summary>
+    public ushort GuestId { get; internal set; }
+
+    /// <summary>Whether an id that the guest names is its own: DOMID_SELF, or what it takes for its id.</summary>
+    internal bool IsSelf(uint id) => id == Abi.Layout.DomidSelf || id == GuestId;
 
     /// <summary>Name from the configuration, or what it was renamed to.</summary>
     public string Name { get; set; }
@@ -155,6 +163,9 @@ public sealed unsafe class Domain : IDisposable
     /// <returns>False where there is one already.</returns>
     internal bool TrySetEoiPage(uint mfn) => Interlocked.CompareExchange(ref _eoiMfn, mfn, 0) == 0;
 
+    /// <summary>That frame; 0 for none.</summary>
+    internal uint EoiMfn => Volatile.Read(ref _eoiMfn);
+
     private uint _eoiMfn;
 
     /// <summary>SCHEDOP_watchdog's timers.</summary>
@@ -185,6 +196,9 @@ public sealed unsafe class Domain : IDisposable
     }
 
     private uint _sharedInfoMfn;
+
+    /// <summary>Takes a shared_info page that has its contents already.</summary>
+    internal void AdoptSharedInfo(uint mfn) => _sharedInfoMfn = mfn;
 
     /// <summary>Hypercalls made so far, by name, for <c>--stats</c>; approximate while the guest runs.</summary>
     public IReadOnlyDictionary<string, long> HypercallCounts => HypercallLog.Sum(Vcpus.Select(vcpu => vcpu.Hypercalls));

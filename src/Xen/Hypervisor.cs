@@ -49,11 +49,12 @@ public sealed unsafe class Hypervisor : IDisposable
     /// <param name="name">From the configuration.</param>
     /// <param name="engine">How its code is executed.</param>
     /// <param name="uuid">From the configuration; null for a new one.</param>
-    public Domain CreateDomain(string name, EngineOptions engine, Guid? uuid = null)
+    /// <param name="id">The id that it is to have where nobody else has it; null for the next one.</param>
+    public Domain CreateDomain(string name, EngineOptions engine, Guid? uuid = null, ushort? id = null)
     {
         lock (_lock)
         {
-            var domain = new Domain(this, TakeId(), name, engine) { Uuid = uuid ?? Guid.NewGuid() };
+            var domain = new Domain(this, id is { } wanted and not 0 && wanted < EndOfIds && Find(wanted) is null ? wanted : TakeId(), name, engine) { Uuid = uuid ?? Guid.NewGuid() };
             Domain?[] byId = new Domain?[Math.Max(_byId.Length, (int)System.Numerics.BitOperations.RoundUpToPowerOf2(domain.Id + 1u))];
             _byId.CopyTo(byId, 0);
             byId[domain.Id] = domain;

@@ -8,7 +8,7 @@ namespace Dbt.Devices.Block;
 /// frontend may close and open again, as a boot loader and the kernel after it do; every connection reads the frontend's nodes anew. State changes
 /// are answered before the frontend's write to xenstore returns, unless requests are under way: then when the last of them is done.
 /// </summary>
-internal sealed class BlockBackend : IDetachable
+internal sealed partial class BlockBackend : IDetachable
 {
     // As Linux' back end keeps for a queue: the 11 segments of 32 requests, three times.
     private const int PersistentGrants = 1056;
@@ -29,6 +29,13 @@ internal sealed class BlockBackend : IDetachable
     /// <summary>Publishes the disk and starts to serve it. The image is disposed with this.</summary>
     /// <exception cref="HostException">The image can't be a disk of the wanted sector size; the image is the caller's still.</exception>
     public BlockBackend(XenStore store, IFrontend frontend, DiskConfiguration disk, IDiskImage image)
+        : this(store, frontend, disk, image, saved: null)
+    {
+    }
+
+    /// <summary>Publishes the disk and starts to serve it or, with a saved state, finds its nodes there and is held until <see cref="Release"/>.</summary>
+    /// <exception cref="HostException">The image can't be a disk of the wanted sector size; the image is the caller's still.</exception>
+    public BlockBackend(XenStore store, IFrontend frontend, DiskConfiguration disk, IDiskImage image, SavedBlockState? saved)
     {
         int sectorSize = disk.SectorSize ?? image.SectorSizes.Logical;
         if (sectorSize < image.SectorSizes.Logical || image.Sectors < (ulong)(sectorSize / BlockDisk.Unit))
@@ -44,7 +51,15 @@ internal sealed class BlockBackend : IDetachable
         int granularity = disk.Discard && image.DiscardGranularity > 0 ? Math.Max(image.DiscardGranularity, sectorSize) : 0;
         _disk = new BlockDisk(frontend, image, name, sectorSize, granularity, new BlockWorkers(name, Workers));
         _nodes = new BlockNodes(store, _disk, disk);
-        _nodes.Publish();
+        if (saved is null)
+        {
+            _nodes.Publish();
+        }
+        else
+        {
+            Restore(saved);
+        }
+
         _watch = store.Watch(_nodes.Front + "/state", _ => Step());
     }
 
@@ -137,7 +152,7 @@ internal sealed class BlockBackend : IDetachable
     {
         lock (_gate)
         {
-            if (_disposed)
+            if (_disposed || _held)
             {
                 return;
             }
@@ -194,13 +209,17 @@ internal sealed class BlockBackend : IDetachable
         }
 
         int persistent = Configuration.PersistentGrants ? PersistentGrants : 0;
-        if (!BlockSession.TryStart(_disk, wanted, persistent, Step, Break, out _session, out why))
+        if (!BlockSession.TryStart(_disk, wanted, persistent, Drained, Break, out _session, out why))
         {
             Fail(why);
             return;
         }
 
-        SetState(XenbusState.Connected);
+        // One that came from elsewhere while the guest was asked to let go of it stays so.
+        if (!_detaching)
+        {
+            SetState(XenbusState.Connected);
+        }
     }
 
     // Lets go of the connection, then tells the state.

@@ -34,15 +34,23 @@ internal sealed class DiskSet(XenStore store, IFrontend frontend) : IDisposable
             $"the guest doesn't let go of {disk.Configuration.Device.Name}: is it mounted? It is detached when the guest closes it; force detaches it now");
     }
 
+    /// <summary>Does something with each disk; none is disposed of meanwhile.</summary>
+    public void ForEach(Action<BlockBackend> action) => _disks.ForEach(action);
+
+    /// <summary>Opens the image of a disk that the guest has already; it is held until it is released.</summary>
+    /// <exception cref="HostException">The image can't be used.</exception>
+    public void Restore(DiskConfiguration disk, SavedBlockState saved) => _disks.Add(
+        other => other.Configuration.Device.Number == disk.Device.Number, $"there is a disk {disk.Device.Name} already", () => Open(disk, saved));
+
     /// <inheritdoc/>
     public void Dispose() => _disks.Dispose();
 
-    private BlockBackend Open(DiskConfiguration disk)
+    private BlockBackend Open(DiskConfiguration disk, SavedBlockState? saved = null)
     {
         RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom, disk.IsSurelyRaw);
         try
         {
-            return new BlockBackend(store, frontend, disk, image);
+            return new BlockBackend(store, frontend, disk, image, saved);
         }
         catch
         {

@@ -5,14 +5,18 @@ namespace Dbt.Devices.Console;
 /// at once, because guests spin until the ring is drained; it is taken a last time when the back end stops, so that nothing a guest said
 /// before it shut down is lost. Input waits, in the stream it comes from, until the guest has room.
 /// </summary>
-internal sealed class ConsoleBackend : IDisposable
+internal sealed partial class ConsoleBackend : IDisposable
 {
     private const int PacedWait = 20;
     private readonly IFrontend _frontend;
     private readonly ISharedPage _page;
     private readonly ConsoleRing _ring;
     private readonly Stream _output;
+
+    // Held while the ring is looked at, or while nobody may touch it.
+    private readonly Lock _gate = new();
     private readonly IEventLink _link;
+    private bool _held;
     private readonly AutoResetEvent _wake = new(true);
     private readonly SemaphoreSlim _inputTaken = new(0);
     private readonly byte[] _outputBuffer = new byte[ConsoleRing.OutputSize];
@@ -32,6 +36,14 @@ internal sealed class ConsoleBackend : IDisposable
     /// <summary>Starts to serve the ring.</summary>
     /// <exception cref="InvalidOperationException">The port isn't one that was made for this back end.</exception>
     public ConsoleBackend(IFrontend frontend, ISharedPage page, uint port, Stream? input, Stream output, bool paceInput = false)
+        : this(frontend, page, port, input, output, paceInput, saved: null)
+    {
+    }
+
+    /// <summary>Starts to serve the ring or, with a saved state, is held until <see cref="Release"/>.</summary>
+    /// <exception cref="InvalidOperationException">The port isn't one that was made for this back end.</exception>
+    /// <exception cref="Xen.Snapshot.SnapshotException">The state is not good.</exception>
+    public ConsoleBackend(IFrontend frontend, ISharedPage page, uint port, Stream? input, Stream output, bool paceInput, Xen.Snapshot.SectionReader? saved)
     {
         _frontend = frontend;
         _page = page;
@@ -40,10 +52,24 @@ internal sealed class ConsoleBackend : IDisposable
         _pacer = paceInput ? new InputPacer(_inputBuffer.Length) : null;
         if (!frontend.TryConnect(port, () => _wake.Set(), out IEventLink? link))
         {
-            throw new InvalidOperationException($"console port {port} can't be connected");
+            throw saved is null ? new InvalidOperationException($"console port {port} can't be connected") : saved.Error("the port of its ring can't be connected");
         }
 
         _link = link;
+        if (saved is not null)
+        {
+            _held = true;
+            try
+            {
+                Restore(saved);
+            }
+            catch
+            {
+                link.Dispose();
+                throw;
+            }
+        }
+
         _thread = new Thread(Run) { Name = $"console {frontend.DomainId}", IsBackground = true };
         _thread.Start();
         if (input is not null)
@@ -83,21 +109,27 @@ internal sealed class ConsoleBackend : IDisposable
         var idle = new BackOff();
         while (!_stopping)
         {
-            bool moved = TakeOutput() | GiveInput();
-            TellOfCorruption();
-            if (moved)
+            bool held;
+            lock (_gate)
             {
-                idle.Reset();
-                _link.Notify();
-                continue;
+                held = _held;
+                if (!held && (TakeOutput() | GiveInput()))
+                {
+                    TellOfCorruption();
+                    idle.Reset();
+                    _link.Notify();
+                    continue;
+                }
             }
 
+            TellOfCorruption();
+
             // A guest may take input without an event, and a line that is held is due some time.
-            _wake.WaitOne(Volatile.Read(ref _inputLength) == 0 ? Timeout.Infinite : _pacer is null ? idle.Next() : PacedWait);
+            _wake.WaitOne(held || Volatile.Read(ref _inputLength) == 0 ? Timeout.Infinite : _pacer is null ? idle.Next() : PacedWait);
         }
 
         // Bounded, for a guest that goes on writing while it is being stopped.
-        for (int i = 0; i < 16 && TakeOutput(); i++)
+        for (int i = 0; i < 16 && !_held && TakeOutput(); i++)
         {
             _link.Notify();
         }
@@ -174,6 +206,12 @@ internal sealed class ConsoleBackend : IDisposable
 
     private void ReadInput(Stream input)
     {
+        if (Volatile.Read(ref _inputLength) != 0)
+        {
+            // What had been read before the guest came here.
+            _inputTaken.Wait();
+        }
+
         while (!_stopping)
         {
             int count;

@@ -23,6 +23,12 @@ public sealed record NetworkConfiguration(uint Handle, MacAddress Mac, Func<INet
     /// <summary>Limit of what the guest sends; null for none.</summary>
     public NetworkRate? Rate { get; init; }
 
+    /// <summary>
+    /// All of it as the user would write it (an element of vif=), address and number included, from which it is made again where the guest goes on
+    /// elsewhere; empty where nobody can.
+    /// </summary>
+    public string Specification { get; init; } = "";
+
     /// <summary>What the user said the card is plugged into (<c>bridge=</c>), for xenstore and messages.</summary>
     public string Bridge { get; init; } = "";
 }

@@ -32,6 +32,15 @@ internal sealed class NetworkSet(XenStore store, IFrontend frontend) : IDisposab
             $"the guest doesn't let go of network card {card.Configuration.Handle}. It is detached when the guest closes it; force detaches it now");
     }
 
+    /// <summary>Does something with each card; none is disposed of meanwhile.</summary>
+    public void ForEach(Action<VifBackend> action) => _cards.ForEach(action);
+
+    /// <summary>Opens what a card that the guest has already is plugged into; it is held until it is released.</summary>
+    /// <exception cref="HostException">It can't be opened.</exception>
+    public void Restore(NetworkConfiguration card, SavedVifState saved) => _cards.Add(
+        other => other.Configuration.Handle == card.Handle, $"there is a network card {card.Handle} already",
+        () => new VifBackend(store, frontend, card, card.Backend(), saved));
+
     /// <summary>Tells the network where the guest is now; see <see cref="VifBackend.Announce"/>.</summary>
     public void Announce() => _cards.ForEach(static card => card.Announce());
 

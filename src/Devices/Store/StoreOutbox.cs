@@ -4,7 +4,7 @@ namespace Dbt.Devices.Store;
 /// Messages that wait for a guest to take them. Replies are bounded because no request is read while too many wait; events are bounded
 /// by dropping those that already wait, and what exceeds <see cref="StoreLimits.EventBytes"/>. Thread-safe.
 /// </summary>
-internal sealed class StoreOutbox
+internal sealed partial class StoreOutbox
 {
     private readonly Lock _lock = new();
     private readonly Queue<Item> _items = new();

@@ -6,7 +6,7 @@ namespace Dbt.Devices.Store;
 /// </summary>
 /// <param name="page">The shared page.</param>
 /// <param name="session">The guest's session.</param>
-internal sealed class StoreRing(ISharedPage page, StoreSession session)
+internal sealed partial class StoreRing(ISharedPage page, StoreSession session)
 {
     private const int RingSize = 1024, RequestRing = 0, ReplyRing = 1024;
     private const int RequestConsumer = 2048, RequestProducer = 2052, ReplyConsumer = 2056, ReplyProducer = 2060;

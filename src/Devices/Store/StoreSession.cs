@@ -8,12 +8,14 @@ namespace Dbt.Devices.Store;
 /// One guest's dealings with the store: its watches, transactions and waiting replies, and the meaning of each message
 /// (public/io/xs_wire.h; docs of Xen, xenstore.txt). Requests come one at a time.
 /// </summary>
-internal sealed class StoreSession(XenStore store, ushort domain)
+internal sealed partial class StoreSession(XenStore store, StoreNames names)
 {
     private static readonly byte[] Ok = "OK\0"u8.ToArray();
     private readonly Dictionary<uint, StoreTransaction> _transactions = [];
     private readonly List<GuestWatch> _watches = [];
     private uint _lastTransaction;
+
+    private readonly ushort domain = names.Real;
 
     /// <summary>The guest.</summary>
     public ushort Domain => domain;
@@ -69,8 +71,14 @@ internal sealed class StoreSession(XenStore store, ushort domain)
 
     private bool TryPath(ReadOnlySpan<byte> payload, out string path)
     {
-        bool valid = TryOnly(payload, out ReadOnlySpan<byte> text) & StorePath.TryResolve(text, domain, out string? resolved);
-        path = resolved ?? "";
+        bool valid = TryOnly(payload, out ReadOnlySpan<byte> text) & TryResolve(text, out path);
+        return valid;
+    }
+
+    private bool TryResolve(ReadOnlySpan<byte> text, out string path)
+    {
+        bool valid = StorePath.TryResolve(text, domain, out string? resolved);
+        path = valid ? names.ToStore(resolved!) : "";
         return valid;
     }
 
@@ -142,7 +150,7 @@ internal sealed class StoreSession(XenStore store, ushort domain)
         }
 
         StoreError error = NodeOperations.Find(space, domain, path, StoreAccess.Read, out StoreNode? node);
-        reply = node?.Value ?? [];
+        reply = names.ToGuest(node?.Value ?? []);
         return error;
     }
 
@@ -164,7 +172,7 @@ internal sealed class StoreSession(XenStore store, ushort domain)
     {
         reply = [];
         if (!TryString(ref payload, out ReadOnlySpan<byte> name) || !TryOnly(payload, out ReadOnlySpan<byte> from)
-            || !StorePath.TryResolve(name, domain, out string? path)
+            || !TryResolve(name, out string path)
             || !int.TryParse(from, NumberStyles.None, CultureInfo.InvariantCulture, out int offset))
         {
             return StoreError.EINVAL;
@@ -203,7 +211,7 @@ internal sealed class StoreSession(XenStore store, ushort domain)
         StoreError error = NodeOperations.Find(space, domain, path, StoreAccess.Read, out StoreNode? node);
         if (error == StoreError.None)
         {
-            reply = Encoding.Latin1.GetBytes(string.Concat(node!.Permissions.Select(static permission => permission + "\0")));
+            reply = Encoding.Latin1.GetBytes(string.Concat(node!.Permissions.Select(permission => permission with { DomainId = names.ToGuest(permission.DomainId) } + "\0")));
         }
 
         return error;
@@ -211,7 +219,7 @@ internal sealed class StoreSession(XenStore store, ushort domain)
 
     private StoreError SetPermissions(NodeSpace space, ReadOnlySpan<byte> payload)
     {
-        if (!TryString(ref payload, out ReadOnlySpan<byte> name) || !StorePath.TryResolve(name, domain, out string? path))
+        if (!TryString(ref payload, out ReadOnlySpan<byte> name) || !TryResolve(name, out string path))
         {
             return StoreError.EINVAL;
         }
@@ -224,14 +232,14 @@ internal sealed class StoreSession(XenStore store, ushort domain)
                 return StoreError.EINVAL;
             }
 
-            permissions.Add(permission);
+            permissions.Add(permission with { DomainId = names.ToStore(permission.DomainId) });
         }
 
         return permissions.Count == 0 ? StoreError.EINVAL : NodeOperations.SetPermissions(space, domain, path, permissions.ToImmutable());
     }
 
     private StoreError Write(NodeSpace space, ReadOnlySpan<byte> payload) =>
-        TryString(ref payload, out ReadOnlySpan<byte> name) && StorePath.TryResolve(name, domain, out string? path)
+        TryString(ref payload, out ReadOnlySpan<byte> name) && TryResolve(name, out string path)
             ? NodeOperations.Write(space, domain, path, payload.ToArray())
             : StoreError.EINVAL;
 
@@ -252,9 +260,7 @@ internal sealed class StoreSession(XenStore store, ushort domain)
         }
 
         relative = !name.StartsWith("/"u8);
-        bool valid = StorePath.TryResolve(name, domain, out string? resolved);
-        path = resolved ?? "";
-        return valid;
+        return TryResolve(name, out path);
     }
 
     private StoreError Watch(ReadOnlySpan<byte> payload, List<StoreWatch> first)
@@ -274,7 +280,7 @@ internal sealed class StoreSession(XenStore store, ushort domain)
             return StoreError.E2BIG;
         }
 
-        var added = new GuestWatch(path, domain, token, relative, Outbox);
+        var added = new GuestWatch(path, names, token, relative, Outbox);
         _watches.Add(added);
         store.AddWatch(added);
         first.Add(added);
@@ -350,7 +356,7 @@ internal sealed class StoreSession(XenStore store, ushort domain)
     private StoreError IsIntroduced(ReadOnlySpan<byte> payload, out byte[] reply)
     {
         bool valid = TryDomain(payload, out ushort id);
-        reply = valid && store.IsIntroduced(id == Dbt.Xen.Abi.Layout.DomidSelf ? domain : id) ? "T\0"u8.ToArray() : "F\0"u8.ToArray();
+        reply = valid && store.IsIntroduced(id == Dbt.Xen.Abi.Layout.DomidSelf ? domain : names.ToStore(id)) ? "T\0"u8.ToArray() : "F\0"u8.ToArray();
         return valid ? StoreError.None : StoreError.EINVAL;
     }
 

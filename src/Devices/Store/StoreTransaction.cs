@@ -17,6 +17,9 @@ internal sealed class StoreTransaction : NodeSpace
     private readonly Dictionary<ushort, int> _ownedDelta = [];
     private readonly Dictionary<ushort, int> _ownedAtStart = [];
 
+    /// <summary>Whether it began elsewhere, before the guest came here: what it saw isn't known, so it has to be done again.</summary>
+    public bool IsStale { get; init; }
+
     public StoreTransaction(LiveSpace live, bool limited)
     {
         _live = live;
@@ -90,6 +93,11 @@ internal sealed class StoreTransaction : NodeSpace
         if (IsExhausted)
         {
             return StoreError.ENOSPC;
+        }
+
+        if (IsStale)
+        {
+            return StoreError.EAGAIN;
         }
 
         if (_written.Count == 0)

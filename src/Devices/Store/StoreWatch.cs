@@ -27,16 +27,19 @@ internal abstract class StoreWatch(string path, ushort domain)
 }
 
 /// <summary>A guest's watch.</summary>
-internal sealed class GuestWatch(string path, ushort domain, string token, bool relative, StoreOutbox outbox) : StoreWatch(path, domain)
+internal sealed class GuestWatch(string path, StoreNames names, string token, bool relative, StoreOutbox outbox) : StoreWatch(path, names.Real)
 {
     /// <summary>The guest's own name for the watch.</summary>
     public string Token { get; } = token;
+
+    /// <summary>Whether it was set by a relative path.</summary>
+    public bool IsRelative => relative;
 
     /// <inheritdoc/>
     public override Action? Fire(string changedPath)
     {
         // A watch that was set by a relative path speaks in relative paths.
-        string told = relative ? changedPath[(StorePath.Home(Domain).Length + 1)..] : changedPath;
+        string told = relative ? changedPath[(StorePath.Home(Domain).Length + 1)..] : names.ToGuest(changedPath);
         var payload = new byte[told.Length + Token.Length + 2];
         if (payload.Length <= StoreLimits.Payload)
         {

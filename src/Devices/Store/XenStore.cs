@@ -8,7 +8,7 @@ namespace Dbt.Devices.Store;
 /// use from within this process, as domain 0, which may do everything. Guests come in through their ring. Thread-safe.
 /// Paths are absolute; one that isn't well-formed is the caller's bug (<see cref="ArgumentException"/>).
 /// </summary>
-public sealed class XenStore
+public sealed partial class XenStore
 {
     private readonly Lock _lock = new();
     private readonly LiveSpace _live = new();
@@ -120,12 +120,15 @@ public sealed class XenStore
     public static bool CanWatch(string path) => path is "@introduceDomain" or "@releaseDomain" || StorePath.IsValid(path);
 
     /// <summary>Lets a guest in. Fires <c>@introduceDomain</c>.</summary>
-    internal StoreSession Introduce(ushort domain)
+    internal StoreSession Introduce(ushort domain) => Introduce(new StoreNames(domain, domain));
+
+    /// <summary>Lets a guest in that may take itself for another domain.</summary>
+    internal StoreSession Introduce(StoreNames names)
     {
-        var session = new StoreSession(this, domain);
+        var session = new StoreSession(this, names);
         lock (_lock)
         {
-            _sessions.Add(domain, session);
+            _sessions.Add(names.Real, session);
         }
 
         FireSpecial("@introduceDomain");

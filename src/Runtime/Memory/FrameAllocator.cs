@@ -69,6 +69,46 @@ internal sealed unsafe class FrameAllocator : IDisposable
         return TryTakeUnused(size, Math.Min(limit, _count), out frame);
     }
 
+    /// <summary>Takes one given frame.</summary>
+    /// <returns>False where it isn't free, or is none that may be handed out.</returns>
+    public bool TryTakeGiven(uint frame)
+    {
+        if (frame == 0 || frame >= _count)
+        {
+            return false;
+        }
+
+        if (frame >= _highWater)
+        {
+            Raise(frame);
+            _highWater = frame + 1;
+            return true;
+        }
+
+        for (int order = 0; order <= MaxOrder; order++)
+        {
+            uint start = frame & ~((1u << order) - 1);
+            if (start == 0 || _order[start] != order + 1)
+            {
+                continue;
+            }
+
+            // Split, keeping the half that the frame is in.
+            Unlink(start, order);
+            while (order > 0)
+            {
+                order--;
+                uint half = start + (1u << order);
+                Link(frame < half ? half : start, order);
+                start = frame < half ? start : half;
+            }
+
+            return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Gives one frame back.</summary>
     public void Give(uint frame) => GiveBlock(frame, 0);
 
@@ -92,7 +132,15 @@ internal sealed unsafe class FrameAllocator : IDisposable
             return false;
         }
 
-        // What alignment skips becomes free blocks, each as large as its own alignment and the gap allow.
+        Raise((uint)start);
+        _highWater = (uint)(start + size);
+        frame = (uint)start;
+        return true;
+    }
+
+    // What is skipped becomes free blocks, each as large as its own alignment and the gap allow.
+    private void Raise(uint start)
+    {
         while (_highWater < start)
         {
             int order = Math.Min(System.Numerics.BitOperations.TrailingZeroCount(_highWater), MaxOrder);
@@ -104,10 +152,6 @@ internal sealed unsafe class FrameAllocator : IDisposable
             Link(_highWater, order);
             _highWater += 1u << order;
         }
-
-        _highWater = (uint)(start + size);
-        frame = (uint)start;
-        return true;
     }
 
     private void GiveBlock(uint frame, int order)

@@ -91,6 +91,18 @@ public sealed unsafe class MachineMemory : IDisposable
         }
     }
 
+    /// <summary>Takes one given frame, zeroed: for a guest that knows its frames and comes from elsewhere.</summary>
+    /// <returns>False where somebody has it, or the machine has no such frame.</returns>
+    public bool TryAllocateGiven(uint mfn)
+    {
+        lock (_lock)
+        {
+            bool free = _allocator.TryTakeGiven(mfn);
+            _taken += free ? 1u : 0;
+            return free;
+        }
+    }
+
     /// <summary>Gives a frame back; its contents are wiped, and the host gets its memory back.</summary>
     public void Free(uint mfn)
     {

@@ -52,6 +52,23 @@ internal sealed unsafe class Paging(NativePlatform platform)
         return true;
     }
 
+    /// <summary>The four page-directory-pointer entries as they were loaded.</summary>
+    public ulong[] CaptureDirectoryPointers() => [.. _directoryPointers];
+
+    /// <summary>Takes up entries that were loaded elsewhere.</summary>
+    /// <returns>False where they aren't four, or a present one has a reserved bit set.</returns>
+    public bool TryRestoreDirectoryPointers(ulong[] entries)
+    {
+        ulong reserved = ~platform.PhysicalMask | 0x1E6;
+        if (entries.Length != _directoryPointers.Length || Array.Exists(entries, entry => (entry & EntryPresent) != 0 && (entry & reserved) != 0))
+        {
+            return false;
+        }
+
+        entries.CopyTo(_directoryPointers, 0);
+        return true;
+    }
+
     /// <summary>Translates a linear address with the checks of an access, and sets accessed and dirty bits.</summary>
     /// <returns>False for a page fault with <paramref name="error"/>.</returns>
     public bool TryTranslate(CpuState* cpu, uint linear, MemoryAccess access, bool user, out Translation result, out PageFaultCode error)

@@ -70,7 +70,7 @@ internal static class EventChannelOp
 
     /// <summary>0 where a domain id names the caller; a guest may work on no other.</summary>
     private static int CheckSelf(Vcpu vcpu, ushort id) =>
-        id == Layout.DomidSelf || id == vcpu.Domain.Id ? 0 : id == 0 || vcpu.Domain.Hypervisor.Find(id) is not null ? -Errno.EPERM : -Errno.ESRCH;
+        vcpu.Domain.IsSelf(id) ? 0 : id == 0 || vcpu.Domain.Hypervisor.Find(id) is not null ? -Errno.EPERM : -Errno.ESRCH;
 
     private static int Reply(Vcpu vcpu, uint at, int error, uint port) =>
         error != 0 ? error : GuestAccess.TryWrite(vcpu, at, port) ? 0 : -Errno.EFAULT;

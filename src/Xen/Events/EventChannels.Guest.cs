@@ -16,7 +16,7 @@ public sealed partial class EventChannels
             }
 
             channel.State = ChannelState.Unbound;
-            channel.RemoteDomain = remote == Layout.DomidSelf ? Domain.Id : remote;
+            channel.RemoteDomain = Domain.IsSelf(remote) ? Domain.Id : remote;
             return 0;
         }
     }
@@ -25,7 +25,7 @@ public sealed partial class EventChannels
     internal int BindInterdomain(ushort remoteId, uint remotePort, out uint port)
     {
         port = 0;
-        Domain? remote = remoteId == Layout.DomidSelf || remoteId == Domain.Id ? Domain : Domain.Hypervisor.Find(remoteId);
+        Domain? remote = Domain.IsSelf(remoteId) ? Domain : Domain.Hypervisor.Find(remoteId);
         if (remote is null)
         {
             return -Errno.ESRCH;

@@ -5,7 +5,7 @@ using Dbt.Xen.Time;
 namespace Dbt.Xen.Events;
 
 /// <summary>A domain's two watchdog timers (SCHEDOP_watchdog): one that runs out stops the domain.</summary>
-internal sealed class Watchdogs
+internal sealed partial class Watchdogs
 {
     private const int Count = 2;
 

@@ -67,7 +67,7 @@ internal static unsafe class GrantCopy
         FrameTable frames = vcpu.Domain.Hypervisor.Frames;
         if (byReference)
         {
-            Domain? owner = place.Domain == Layout.DomidSelf ? vcpu.Domain : vcpu.Domain.Hypervisor.Find(place.Domain);
+            Domain? owner = vcpu.Domain.IsSelf(place.Domain) ? vcpu.Domain : vcpu.Domain.Hypervisor.Find(place.Domain);
             if (owner is null)
             {
                 return GrantStatus.BadDomain;

@@ -144,7 +144,7 @@ internal static class GrantMap
     }
 
     private static Domain? Find(Vcpu vcpu, ushort id) =>
-        id == Abi.Layout.DomidSelf ? vcpu.Domain : vcpu.Domain.Hypervisor.Find(id);
+        vcpu.Domain.IsSelf(id) ? vcpu.Domain : vcpu.Domain.Hypervisor.Find(id);
 
     // As Xen makes it: never executable, and with the bits that the guest may have for itself.
     private static ulong EntryFor(uint mfn, uint flags) =>

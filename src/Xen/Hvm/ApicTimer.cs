@@ -4,7 +4,7 @@ namespace Dbt.Xen.Hvm;
 /// The local APIC's timer (SDM vol. 3, 11.5.4), one-shot and periodic, on Xen's bus clock of 100 MHz. The host's timer calls
 /// <see cref="Elapsed"/>.
 /// </summary>
-internal sealed class ApicTimer(IApicBus bus, Action fire)
+internal sealed partial class ApicTimer(IApicBus bus, Action fire)
 {
     /// <summary>Nanoseconds of one bus cycle (APIC_BUS_CYCLE_NS).</summary>
     public const long CycleNanoseconds = 10;

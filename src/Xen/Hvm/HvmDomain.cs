@@ -10,7 +10,7 @@ internal readonly record struct MemoryRange(ulong Start, ulong Bytes, uint Type)
 }
 
 /// <summary>What an auto-translated domain (PVH) has and a paravirtual one has not.</summary>
-internal sealed class HvmDomain(Domain domain) : IDisposable
+internal sealed partial class HvmDomain(Domain domain) : IDisposable
 {
     /// <summary>The guest-physical address space.</summary>
     public Physmap Physmap { get; } = new(domain);

@@ -13,7 +13,7 @@ internal static class HvmOp
 
     // HVMMEM_ram_rw, HVMMEM_mmio_dm. A vector below 16 is an exception's.
     private const ushort MemoryRam = 0, MemoryDevice = 2;
-    private const byte LeastVector = 16;
+    internal const byte LeastVector = 16;
 
     /// <summary>struct xen_hvm_param.</summary>
     [StructLayout(LayoutKind.Sequential, Pack = 4)]

@@ -6,7 +6,7 @@ namespace Dbt.Xen.Hvm;
 /// The local APIC of one processor in its memory-mapped form (SDM vol. 3, chapter 11), as Xen gives one to a domain: fixed interrupts, IPIs,
 /// the timer, no lines from outside. Registers are the processor's own; vectors may arrive from any thread.
 /// </summary>
-internal sealed class LocalApic
+internal sealed partial class LocalApic
 {
     /// <summary>Where its page lies, always.</summary>
     public const ulong Address = 0xFEE00000;

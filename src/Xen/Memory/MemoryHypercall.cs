@@ -19,7 +19,7 @@ internal static unsafe class MemoryHypercall
     /// <returns>0, -EPERM for one that exists (domain 0 among them), -ESRCH for one that doesn't.</returns>
     public static int CheckDomain(Vcpu vcpu, uint id)
     {
-        if (id == Layout.DomidSelf || id == vcpu.Domain.Id)
+        if (vcpu.Domain.IsSelf(id))
         {
             return 0;
         }

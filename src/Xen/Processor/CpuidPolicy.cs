@@ -8,7 +8,7 @@ namespace Dbt.Xen.Processor;
 /// What CPUID tells a guest: the host's identity where the host is x86 (otherwise a plain Intel of family 6), reduced to what the
 /// processor core implements and a PV guest may have, and Xen's own leaves from 40000000h on (public/arch-x86/cpuid.h).
 /// </summary>
-public sealed class CpuidPolicy
+public sealed partial class CpuidPolicy
 {
     /// <summary>IA32_ARCH_CAPABILITIES: this processor has none of the speculation faults that kernels work around at a cost.</summary>
     internal const ulong ArchitecturalCapabilities = 0x1 | 0x2 | 0x8 | 0x10 | 0x20 | 0x40 | 0x100;
@@ -27,8 +27,8 @@ public sealed class CpuidPolicy
     private const uint CommonEdx = 0x0183F3FF;
 
     private readonly List<CpuidChange> _changes = [];
-    private readonly string _vendorText;
-    private readonly uint _signature;
+    private string _vendorText;
+    private uint _signature;
 
     /// <summary>Makes the policy of this host.</summary>
     public CpuidPolicy()
@@ -156,8 +156,13 @@ public sealed class CpuidPolicy
         _ => default,
     };
 
-    private static CpuidResult Host(uint leaf, uint subleaf = 0)
+    private CpuidResult Host(uint leaf, uint subleaf = 0)
     {
+        if (_hostLeaves is not null)
+        {
+            return _hostLeaves.GetValueOrDefault((leaf, subleaf));
+        }
+
         if (!X86Base.IsSupported)
         {
             return default;
@@ -245,7 +250,7 @@ public sealed class CpuidPolicy
                 bool amd = Vendor == CpuVendor.Amd;
                 uint edx = Offered(leaf, CpuidRegister.Edx) | (amd ? (BasicEdx & CommonEdx & ~SyscallBit) | (Translated is null ? SyscallBit : 0u) : 0);
                 return new CpuidResult(amd ? _signature : 0, 0, Offered(leaf, CpuidRegister.Ecx), edx);
-            case >= 0x80000002 and <= 0x80000004 when !X86Base.IsSupported:
+            case >= 0x80000002 and <= 0x80000004 when !X86Base.IsSupported && _hostLeaves is null:
                 return BrandText(leaf - 0x80000002);
             case >= 0x80000002 and <= 0x80000006:
                 return Host(leaf);

@@ -9,7 +9,7 @@ namespace Dbt.Xen.Processor;
 /// the flat segments that every guest finds. The LDT's pages are taken when they are first needed, through the page tables in force.
 /// No descriptor beyond the number of entries is ever read (XSA-298).
 /// </summary>
-internal sealed unsafe class DescriptorTables(Vcpu vcpu)
+internal sealed unsafe partial class DescriptorTables(Vcpu vcpu)
 {
     /// <summary>Most entries of an LDT.</summary>
     public const uint MaxLdtEntries = 8192;

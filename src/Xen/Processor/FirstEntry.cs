@@ -9,7 +9,7 @@ namespace Dbt.Xen.Processor;
 /// </summary>
 /// <param name="To">Where it starts.</param>
 /// <param name="Data">Its data selectors.</param>
-internal sealed record FirstEntry(ReturnPoint To, DataSelectors Data)
+internal sealed partial record FirstEntry(ReturnPoint To, DataSelectors Data)
 {
     /// <summary>
     /// Loads the segments and goes. A data segment that can't be loaded is null, and the failsafe callback is entered in place of the start.

@@ -1,7 +1,7 @@
 namespace Dbt.Xen.Processor;
 
 /// <summary>Entry points of a processor besides the trap table (set_callbacks, callback_op).</summary>
-internal sealed class GuestCallbacks
+internal sealed partial class GuestCallbacks
 {
     /// <summary>Code selector and offset of the event upcall.</summary>
     public (ushort Selector, uint Address) Event { get; set; }

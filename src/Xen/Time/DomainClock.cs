@@ -27,6 +27,9 @@ public sealed class DomainClock
     /// <summary>Lets the clock go on where it was stopped.</summary>
     public void Resume() => ResumeAt(Volatile.Read(ref _pausedAt));
 
+    /// <summary>Sets a clock that stands still.</summary>
+    public void SetPaused(long systemTime) => Volatile.Write(ref _pausedAt, systemTime);
+
     /// <summary>Lets the clock go on from a given system time, as a restored domain does.</summary>
     public void ResumeAt(long systemTime)
     {

@@ -14,6 +14,7 @@ internal sealed class HostTimers : IDisposable
     private readonly Thread _thread;
     private long _sleepingUntil = long.MaxValue;
     private volatile bool _stopping;
+    private bool _firing;
 
     public HostTimers()
     {
@@ -38,6 +39,26 @@ internal sealed class HostTimers : IDisposable
         }
 
         keeper?.Set();
+    }
+
+    /// <summary>
+    /// Waits until what was due has been done: who has stopped a domain's clock finds all that its timers did, and nothing half done. Not on
+    /// the timers' own thread.
+    /// </summary>
+    internal void Settle()
+    {
+        while (true)
+        {
+            lock (_lock)
+            {
+                if (!_firing)
+                {
+                    return;
+                }
+            }
+
+            Thread.Sleep(0);
+        }
     }
 
     internal void Keep(HostTimer timer, HostEvent keeper)
@@ -136,6 +157,10 @@ internal sealed class HostTimers : IDisposable
             }
 
             due.Clear();
+            lock (_lock)
+            {
+                _firing = false;
+            }
         }
     }
 
@@ -164,6 +189,7 @@ internal sealed class HostTimers : IDisposable
                 _timers.RemoveAt(i);
             }
 
+            _firing = due.Count != 0;
             if (!_stopping)
             {
                 SleepUntil(next);

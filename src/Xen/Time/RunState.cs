@@ -20,7 +20,7 @@ internal enum RunStateKind
 }
 
 /// <summary>A processor's accounting of time by state, and the copy in guest memory (vcpu_runstate_info, 44 bytes on i386).</summary>
-internal sealed class RunState(Vcpu vcpu)
+internal sealed partial class RunState(Vcpu vcpu)
 {
     /// <summary>Size of the i386 structure: state, state_entry_time and four times, 4-byte aligned.</summary>
     public const int Size = 44;

@@ -9,7 +9,7 @@ namespace Dbt.Xen.Time;
 /// processor does, so an idle guest is left alone, and a tick that was missed is made up for when the processor goes on.
 /// All times are system time (<see cref="DomainClock"/>) in nanoseconds.
 /// </summary>
-internal sealed class VcpuTimers
+internal sealed partial class VcpuTimers
 {
     /// <summary>Xen's default tick.</summary>
     public const long DefaultPeriod = 10_000_000;

@@ -7,7 +7,8 @@ namespace Dbt.Devices.Network.Frontend;
 /// The control ring (netif.h, "Control requests"): the guest says how flows are hashed and which queue they go to. Requests that need
 /// mappings kept (<c>GREF_MAPPING</c>) aren't supported, which the header allows.
 /// </summary>
-internal sealed unsafe class ControlRing(IFrontend frontend, SlotRing ring, IEventLink link, int queues, Action<FlowSteering> apply) : IDisposable
+internal sealed unsafe class ControlRing(
+    IFrontend frontend, SlotRing ring, IEventLink link, int queues, FlowSteering steering, Action<FlowSteering> apply) : IDisposable
 {
     /// <summary>Bytes of a slot.</summary>
     public const int SlotSize = 16;
@@ -36,7 +37,7 @@ internal sealed unsafe class ControlRing(IFrontend frontend, SlotRing ring, IEve
         BufferOverflow,
     }
 
-    private FlowSteering Steering { get; set; } = new();
+    private FlowSteering Steering { get; set; } = steering;
 
     /// <summary>Carries out what is on the ring, at most as many requests as it has slots.</summary>
     public RoundResult Round()

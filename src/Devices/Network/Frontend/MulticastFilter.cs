@@ -17,6 +17,9 @@ internal sealed class MulticastFilter
         set => _enabled = value;
     }
 
+    /// <summary>The addresses now.</summary>
+    public IReadOnlyList<MacAddress> Addresses => _addresses;
+
     /// <summary>Whether a frame to an address goes to the guest. Broadcasts always do.</summary>
     public bool Passes(MacAddress destination) =>
         !_enabled || !destination.IsMulticast || destination == MacAddress.Broadcast || Array.IndexOf(_addresses, destination) >= 0;

@@ -95,6 +95,9 @@ internal sealed class TransmitSide : IDisposable
         return RoundResult.More;
     }
 
+    /// <summary>Gives the ring up with the frame that is held still on it: whoever takes the ring up again meets it anew.</summary>
+    public void Leave() => _ring.Dispose();
+
     /// <summary>Answers the frame that is held, so that nothing of the guest's is lost sight of, and gives the ring up.</summary>
     public void Dispose()
     {

@@ -8,7 +8,7 @@ namespace Dbt.Devices.Network.Frontend;
 /// between the guest's rings and what the card is plugged into, to which it is the guest's end of the cable. The frontend may close and open
 /// again; every connection reads its nodes anew. State changes are answered before the frontend's write to xenstore returns.
 /// </summary>
-internal sealed class VifBackend : INetworkEnd, IDetachable
+internal sealed partial class VifBackend : INetworkEnd, IDetachable
 {
     /// <summary>Queues that a guest may have.</summary>
     public const int MaxQueues = 4;
@@ -35,6 +35,12 @@ internal sealed class VifBackend : INetworkEnd, IDetachable
 
     /// <summary>Publishes the card and starts to serve it. What it is plugged into is disposed with this.</summary>
     public VifBackend(XenStore store, IFrontend frontend, NetworkConfiguration card, INetworkBackend backend)
+        : this(store, frontend, card, backend, saved: null)
+    {
+    }
+
+    /// <summary>Publishes the card and starts to serve it or, with a saved state, finds its nodes there and is held until <see cref="Release"/>.</summary>
+    public VifBackend(XenStore store, IFrontend frontend, NetworkConfiguration card, INetworkBackend backend, SavedVifState? saved)
     {
         _store = store;
         _card = card;
@@ -48,7 +54,15 @@ internal sealed class VifBackend : INetworkEnd, IDetachable
         }
 
         _nodes = new VifNodes(store, frontend.DomainId, card);
-        _nodes.Publish(MaxQueues);
+        if (saved is null)
+        {
+            _nodes.Publish(MaxQueues);
+        }
+        else
+        {
+            Restore(saved);
+        }
+
         backend.RoomAvailable += WakeAll;
         backend.Connect(this);
         _stateWatch = store.Watch(_nodes.Front + "/state", _ => FrontendChanged());
@@ -107,6 +121,11 @@ internal sealed class VifBackend : INetworkEnd, IDetachable
     /// <inheritdoc/>
     public bool Send(ReadOnlySpan<byte> frame, FrameOffload offload)
     {
+        if (_isHeld)
+        {
+            return false;
+        }
+
         (int queues, LinkFeatures features) = _live;
         bool takes = (!offload.ChecksumBlank || features.ChecksumBlank)
             && (offload.Segmentation != SegmentationKind.TcpV4 || features.SegmentV4)
@@ -211,7 +230,7 @@ internal sealed class VifBackend : INetworkEnd, IDetachable
     {
         lock (_gate)
         {
-            if (_stopping)
+            if (_stopping || _isHeld)
             {
                 return;
             }
@@ -267,23 +286,27 @@ internal sealed class VifBackend : INetworkEnd, IDetachable
             return;
         }
 
-        if (wanted.Equals(_connection))
+        if (!wanted.Equals(_connection))
         {
-            return;
+            Connect(wanted, new FlowSteering());
         }
+    }
 
+    private void Connect(VifConnection wanted, FlowSteering steering)
+    {
         Disconnect();
         _generation++;
         for (int i = 0; i < wanted.Queues.Count; i++)
         {
-            if (!_queues[i].TryAttach(wanted.Queues[i], wanted.Features, _generation, out why))
+            if (!_queues[i].TryAttach(wanted.Queues[i], wanted.Features, _generation, out string? why))
             {
                 Fail(why);
                 return;
             }
         }
 
-        if (wanted.Control is { } control && !_queues[0].TryAttachControl(control.Ring, control.Port, wanted.Queues.Count))
+        _steering = steering;
+        if (wanted.Control is { } control && !_queues[0].TryAttachControl(control.Ring, control.Port, wanted.Queues.Count, _steering))
         {
             Fail("the control ring's page or event channel can't be had");
             return;
@@ -292,7 +315,11 @@ internal sealed class VifBackend : INetworkEnd, IDetachable
         _connection = wanted;
         ReadMulticastControl();
         _live = new Live(wanted.Queues.Count, wanted.Features.Link);
-        _nodes.SetState(XenbusState.Connected);
+        // One that came from elsewhere while the guest was asked to let go of it stays so.
+        if (!_detaching)
+        {
+            _nodes.SetState(XenbusState.Connected);
+        }
     }
 
     private void Disconnect()

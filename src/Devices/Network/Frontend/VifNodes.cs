@@ -81,6 +81,9 @@ internal sealed class VifNodes
         }
     }
 
+    /// <summary>The nodes are there, and say this.</summary>
+    public void Adopt(XenbusState state) => State = state;
+
     /// <summary>Says that the card is to go, before the state does.</summary>
     public void SetOffline() => Write("online", "0");
 

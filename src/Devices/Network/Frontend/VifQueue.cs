@@ -77,7 +77,7 @@ internal sealed class VifQueue : IDisposable
 
     /// <summary>Connects the control ring, which this queue's thread serves too.</summary>
     /// <returns>False where its page or its port can't be had.</returns>
-    public bool TryAttachControl(uint reference, uint port, int queues)
+    public bool TryAttachControl(uint reference, uint port, int queues, FlowSteering steering)
     {
         IFrontend frontend = _owner.Frontend;
         if (!frontend.TryMapGrant(reference, true, out ISharedPage? page))
@@ -94,18 +94,27 @@ internal sealed class VifQueue : IDisposable
 
         lock (_transmitGate)
         {
-            _control = new ControlRing(frontend, ring, link, queues, steering => _owner.Steering = steering);
+            _control = new ControlRing(frontend, ring, link, queues, steering, changed => _owner.Steering = changed);
         }
 
         return true;
     }
 
     /// <summary>Gives up the rings. A round that is under way is finished before.</summary>
-    public void Detach()
+    /// <param name="comesBack">Whether they are taken up again later: what is on them and not answered stays.</param>
+    public void Detach(bool comesBack = false)
     {
         lock (_transmitGate)
         {
-            _transmit?.Dispose();
+            if (comesBack)
+            {
+                _transmit?.Leave();
+            }
+            else
+            {
+                _transmit?.Dispose();
+            }
+
             _transmit = null;
             _control?.Dispose();
             _control = null;

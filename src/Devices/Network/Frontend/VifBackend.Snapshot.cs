@@ -1,0 +1,158 @@
+using Dbt.Xen.Snapshot;
+
+namespace Dbt.Devices.Network.Frontend;
+
+/// <summary>What is saved of a card's back end beside its nodes.</summary>
+/// <param name="State">What it has told of its state.</param>
+/// <param name="IsConnected">Whether the frontend's rings are served.</param>
+/// <param name="IsDetaching">Whether the guest was asked to let go of it.</param>
+/// <param name="Steering">What the guest said through its control ring.</param>
+/// <param name="Multicast">Which groups it listens to.</param>
+internal sealed record SavedVifState(XenbusState State, bool IsConnected, bool IsDetaching, FlowSteering Steering, IReadOnlyList<MacAddress> Multicast);
+
+/// <content>
+/// Going on elsewhere. The state of a connection is in the frontend's nodes and in the rings; what the guest said of its queues and groups is here. A
+/// frame that was taken and couldn't be sent on yet is still on the ring. Frames for the guest are refused meanwhile, so that who sends keeps them.
+/// </content>
+internal sealed partial class VifBackend
+{
+    private const int MostAlgorithm = (int)HashAlgorithm.Toeplitz;
+
+    // Guarded by the gate, but for senders, who look.
+    private volatile bool _isHeld;
+    private bool _comesBack;
+
+    /// <summary>Takes no more frames from either side, and lets go of the guest's pages and ports until <see cref="Release"/>. The guest is paused.</summary>
+    public void Hold()
+    {
+        lock (_gate)
+        {
+            if (_isHeld || _stopping)
+            {
+                return;
+            }
+
+            _isHeld = true;
+            _comesBack = _connection is not null;
+            foreach (VifQueue queue in _queues)
+            {
+                queue.Detach(comesBack: true);
+            }
+
+            _connection = null;
+        }
+    }
+
+    /// <summary>Goes on where it was held.</summary>
+    public void Release()
+    {
+        lock (_gate)
+        {
+            if (!_isHeld || _stopping)
+            {
+                return;
+            }
+
+            (FlowSteering steering, IReadOnlyList<MacAddress> groups) = (_steering, Multicast.Addresses);
+            if (_comesBack)
+            {
+                _comesBack = false;
+                Reconnect(steering, groups);
+            }
+
+            _isHeld = false;
+        }
+
+        FrontendChanged();
+    }
+
+    /// <summary>Writes the card as configured, and the back end's state. While it is held.</summary>
+    public void Capture(SectionWriter writer)
+    {
+        lock (_gate)
+        {
+            writer.Text(_card.Specification);
+            writer.Text(_card.Mac.ToString());
+            writer.Byte((byte)_nodes.State);
+            writer.Flag(_comesBack);
+            writer.Flag(_detaching);
+            writer.Byte((byte)_steering.Algorithm);
+            writer.UInt32(_steering.Types);
+            writer.Block(_steering.Key);
+            writer.UInt32((uint)_steering.Mapping.Length);
+            foreach (uint queue in _steering.Mapping)
+            {
+                writer.UInt32(queue);
+            }
+
+            writer.UInt32((uint)Multicast.Addresses.Count);
+            foreach (MacAddress address in Multicast.Addresses)
+            {
+                writer.UInt64(address.Value);
+            }
+        }
+    }
+
+    /// <summary>Reads what <see cref="Capture"/> wrote.</summary>
+    public static (string Specification, SavedVifState State) Read(SectionReader reader)
+    {
+        const int mostSpecification = 4096, mostMac = 17;
+        const uint allTypes = 15;
+        string specification = reader.Text(mostSpecification);
+        _ = reader.Text(mostMac);
+        var state = (XenbusState)reader.Byte();
+        bool connected = reader.Flag(), detaching = reader.Flag();
+        byte algorithm = reader.Byte();
+        uint types = reader.UInt32(0, allTypes, "kinds of flows");
+        byte[] key = reader.Block(FlowSteering.MaxKey).ToArray();
+        uint[] mapping = new uint[reader.Count(FlowSteering.MaxMapping, sizeof(uint), "queues of flows")];
+        foreach (ref uint queue in mapping.AsSpan())
+        {
+            queue = reader.UInt32(0, MaxQueues - 1, "a queue");
+        }
+
+        var groups = new MacAddress[reader.Count(MulticastFilter.Capacity, sizeof(ulong), "groups")];
+        foreach (ref MacAddress group in groups.AsSpan())
+        {
+            group = new MacAddress(reader.UInt64() & MacAddress.Broadcast.Value);
+        }
+
+        reader.End();
+        if (algorithm > MostAlgorithm || state > XenbusState.Closed)
+        {
+            throw reader.Error("its state is none");
+        }
+
+        var steering = new FlowSteering { Algorithm = (HashAlgorithm)algorithm, Types = types, Key = key, Mapping = mapping };
+        return (specification, new SavedVifState(state, connected, detaching, steering, groups));
+    }
+
+    private void Restore(SavedVifState saved)
+    {
+        _isHeld = true;
+        _comesBack = saved.IsConnected;
+        _detaching = saved.IsDetaching;
+        _nodes.Adopt(saved.State);
+        _steering = saved.Steering;
+        foreach (MacAddress group in saved.Multicast)
+        {
+            _ = Multicast.TryAdd(group);
+        }
+    }
+
+    private void Reconnect(FlowSteering steering, IReadOnlyList<MacAddress> groups)
+    {
+        if (!VifConnection.TryRead(_store, _nodes.Front, MaxQueues, out VifConnection? wanted, out string? why))
+        {
+            Fail(why);
+            return;
+        }
+
+        // Connecting forgets what another connection was told.
+        Connect(wanted, steering);
+        foreach (MacAddress group in groups)
+        {
+            _ = Multicast.TryAdd(group);
+        }
+    }
+}

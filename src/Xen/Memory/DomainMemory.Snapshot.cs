@@ -1,0 +1,315 @@
+using Dbt.Xen.Abi;
+using Dbt.Xen.Hvm;
+using Dbt.Xen.Snapshot;
+
+namespace Dbt.Xen.Memory;
+
+/// <content>
+/// Going on elsewhere. A guest's pages are known by their number: an auto-translated domain's by the guest frame, a paravirtual one's by the machine
+/// frame, which it has in its own tables and which must be free where it goes on. Page types are not saved: they follow from the pinned tables and the
+/// processors' base pointers, by the same validation as ever.
+/// </content>
+public sealed unsafe partial class DomainMemory
+{
+    // Numbers of one section: a paravirtual guest's frames (four bytes each), runs of guest frames, or pins.
+    private const int FramesInSection = 1 << 17, RunsInSection = 1 << 17, PinsInSection = 1 << 17;
+    private const int MostSections = 512;
+
+    /// <summary>
+    /// The pages that the guest has now, in the order of their numbers; those of the hypervisor's that it shares left out. Any thread; what changes
+    /// meanwhile is in it or not.
+    /// </summary>
+    internal List<GuestPage> ListPages()
+    {
+        var pages = new List<GuestPage>((int)PageCount);
+        if (Domain.Hvm is { } hvm)
+        {
+            for (uint gfn = 0; gfn <= hvm.Physmap.Highest; gfn++)
+            {
+                if (hvm.Physmap[gfn] is uint mfn and not 0 && !IsHypervisorPage(mfn))
+                {
+                    pages.Add(new GuestPage(gfn, mfn));
+                }
+            }
+
+            return pages;
+        }
+
+        uint end = _machine.HighWater;
+        for (uint mfn = 1; mfn < end; mfn++)
+        {
+            if (Owns(mfn) && !IsHypervisorPage(mfn))
+            {
+                pages.Add(new GuestPage(mfn, mfn));
+            }
+        }
+
+        return pages;
+    }
+
+    /// <summary>The machine frame of a page by its number; 0 where the guest has none. Any thread.</summary>
+    internal uint FindPage(uint number)
+    {
+        uint mfn = Domain.Hvm is { } hvm ? hvm.Physmap[number] : Owns(number) ? number : 0;
+        return mfn == 0 || IsHypervisorPage(mfn) ? 0 : mfn;
+    }
+
+    /// <summary>Gives the domain a zeroed page of a number.</summary>
+    /// <returns>Its machine frame; 0 where it can't have one: too many, none such, or of a paravirtual guest one that isn't free.</returns>
+    internal uint AddPageAt(uint number)
+    {
+        if (Domain.Hvm is { } hvm)
+        {
+            return number < Physmap.Count && hvm.Physmap[number] == 0 && TryPopulate(number) ? hvm.Physmap[number] : 0;
+        }
+
+        if (Interlocked.Increment(ref _pageCount) > (long)MaxPages || !_machine.TryAllocateGiven(number))
+        {
+            Interlocked.Decrement(ref _pageCount);
+            return 0;
+        }
+
+        _frames.Assign(number, Domain.Id);
+        Domain.Hypervisor.MachineToPhys[number] = uint.MaxValue;
+        return number;
+    }
+
+    /// <summary>Takes a page away again that was not to be.</summary>
+    internal void DropPage(in GuestPage page)
+    {
+        if (Domain.Hvm is not null)
+        {
+            _ = Depopulate([page.Number]);
+        }
+        else
+        {
+            _ = TryReleasePage(page.Mfn);
+        }
+    }
+
+    /// <summary>As <see cref="TryAllocateHypervisorPage"/>, of a given frame, which the guest may map writable.</summary>
+    internal bool TryAllocateHypervisorPageAt(uint mfn)
+    {
+        if (!_machine.TryAllocateGiven(mfn))
+        {
+            return false;
+        }
+
+        _frames.AssignHypervisorPage(mfn, Domain.Id, writable: true);
+        Domain.Hypervisor.MachineToPhys[mfn] = uint.MaxValue;
+        return true;
+    }
+
+    /// <summary>Gives back what waited for processors that are all outside now.</summary>
+    internal void SettleHeld()
+    {
+        lock (Lock)
+        {
+            _grace.Finish();
+        }
+    }
+
+    /// <summary>Writes which pages there are. Instance 0 says in how many sections, and which pages the guest gave up but uses still.</summary>
+    internal void CaptureFrames(StateWriter writer)
+    {
+        List<GuestPage> pages = ListPages();
+        List<(int First, int Count)> runs = RunsOf(pages);
+        bool pv = Domain.Hvm is null;
+        var sections = new List<(int First, int Count)>();
+        for (int first = 0, next; first < runs.Count; first = next)
+        {
+            int frames = 0;
+            for (next = first; next < runs.Count && next - first < RunsInSection && (next == first || frames < FramesInSection); next++)
+            {
+                frames += pv ? runs[next].Count : 0;
+            }
+
+            sections.Add((first, next - first));
+        }
+
+        List<uint> released = pv ? [.. pages.Where(page => (_frames[page.Mfn].References & PageInfo.Allocated) == 0).Select(static page => page.Mfn)] : [];
+        writer.Section(SectionType.Frames, section =>
+        {
+            section.UInt32((uint)sections.Count);
+            section.UInt32((uint)released.Count);
+            released.ForEach(section.UInt32);
+        });
+        for (int i = 0; i < sections.Count; i++)
+        {
+            (int first, int count) = sections[i];
+            writer.Section(SectionType.Frames, (uint)i + 1, section => WriteRuns(section, pages, runs.GetRange(first, count), pv));
+        }
+    }
+
+    /// <summary>Has the domain have these pages and no others: what is missing is zero.</summary>
+    /// <returns>Frames of a paravirtual guest that it had given up but used still; <see cref="ReleaseGivenUp"/> is for when all that uses them is there.</returns>
+    internal List<uint> RestoreFrames(StateReader state)
+    {
+        SectionReader summary = state.Take(SectionType.Frames);
+        uint sections = summary.UInt32(0, MostSections, "the number of sections");
+        uint[] released = new uint[summary.Count(1 << 20, sizeof(uint), "pages given up")];
+        foreach (ref uint mfn in released.AsSpan())
+        {
+            mfn = summary.UInt32();
+        }
+
+        summary.End();
+        var wanted = new HashSet<uint>();
+        for (uint i = 1; i <= sections; i++)
+        {
+            ReadRuns(state.Take(SectionType.Frames, i), wanted);
+        }
+
+        foreach (GuestPage page in ListPages())
+        {
+            if (!wanted.Contains(page.Number))
+            {
+                DropPage(page);
+            }
+        }
+
+        return Domain.Hvm is null ? [.. released] : [];
+    }
+
+    /// <summary>The guest gave these frames up: each stays only as long as something uses it.</summary>
+    internal void ReleaseGivenUp(List<uint> frames)
+    {
+        foreach (uint mfn in frames)
+        {
+            _ = TryReleasePage(mfn);
+        }
+    }
+
+    /// <summary>Writes the pinned page tables of a paravirtual guest.</summary>
+    internal void CapturePins(StateWriter writer)
+    {
+        var pins = new List<(uint Mfn, PageType Type)>();
+        foreach (GuestPage page in ListPages())
+        {
+            ulong type = _frames[page.Mfn].TypeInfo;
+            if ((type & PageInfo.Pinned) != 0)
+            {
+                pins.Add((page.Mfn, PageInfo.TypeOf(type)));
+            }
+        }
+
+        int sections = (pins.Count + PinsInSection - 1) / PinsInSection;
+        writer.Section(SectionType.PageTables, section => section.UInt32((uint)sections));
+        for (int i = 0; i < sections; i++)
+        {
+            List<(uint Mfn, PageType Type)> part = pins.GetRange(i * PinsInSection, Math.Min(PinsInSection, pins.Count - (i * PinsInSection)));
+            writer.Section(SectionType.PageTables, (uint)i + 1, section =>
+            {
+                section.UInt32((uint)part.Count);
+                part.ForEach(pin =>
+                {
+                    section.UInt32(pin.Mfn);
+                    section.Byte((byte)pin.Type);
+                });
+            });
+        }
+    }
+
+    /// <summary>
+    /// Pins them, with all checks. One that leads to another by a linear mapping can be pinned only after it, so what fails is tried again as long as
+    /// anything succeeds.
+    /// </summary>
+    internal void RestorePins(StateReader state)
+    {
+        SectionReader summary = state.Take(SectionType.PageTables);
+        uint sections = summary.UInt32(0, MostSections, "the number of sections");
+        summary.End();
+        var left = new List<(uint Mfn, PageType Type)>();
+        for (uint i = 1; i <= sections; i++)
+        {
+            SectionReader section = state.Take(SectionType.PageTables, i);
+            int count = section.Count(PinsInSection, 5, "pinned tables");
+            for (int pin = 0; pin < count; pin++)
+            {
+                uint mfn = section.UInt32();
+                var type = (PageType)section.Byte();
+                left.Add(type is PageType.L1 or PageType.L2 or PageType.L3 ? (mfn, type) : throw section.Error("a pin is of no page table"));
+            }
+
+            section.End();
+        }
+
+        // The roots first: one walk over all that they lead to.
+        left.Sort(static (a, b) => b.Type.CompareTo(a.Type));
+        const int rounds = 4;
+        for (int round = 0; round < rounds && left.Count != 0; round++)
+        {
+            left.RemoveAll(pin => Pin(pin.Mfn, pin.Type) == 0);
+        }
+
+        if (left.Count != 0)
+        {
+            throw new SnapshotException($"saved state: {left.Count} page tables of the guest are not valid, the first of them frame {left[0].Mfn:x}");
+        }
+    }
+
+    private bool IsHypervisorPage(uint mfn) => (Volatile.Read(ref _frames[mfn].References) & PageInfo.HypervisorPage) != 0;
+
+    private static List<(int First, int Count)> RunsOf(List<GuestPage> pages)
+    {
+        var runs = new List<(int First, int Count)>();
+        for (int first = 0, next; first < pages.Count; first = next)
+        {
+            for (next = first + 1; next < pages.Count && next - first < FramesInSection && pages[next].Number == pages[next - 1].Number + 1; next++)
+            {
+            }
+
+            runs.Add((first, next - first));
+        }
+
+        return runs;
+    }
+
+    private void WriteRuns(SectionWriter section, List<GuestPage> pages, List<(int First, int Count)> runs, bool pv)
+    {
+        section.UInt32((uint)runs.Count);
+        foreach ((int first, int count) in runs)
+        {
+            section.UInt32(pages[first].Number);
+            section.UInt32((uint)count);
+            for (int i = first; pv && i < first + count; i++)
+            {
+                section.UInt32(Domain.Hypervisor.MachineToPhys[pages[i].Mfn]);
+            }
+        }
+    }
+
+    private void ReadRuns(SectionReader section, HashSet<uint> wanted)
+    {
+        int runs = section.Count(RunsInSection, 8, "runs of pages");
+        for (int run = 0; run < runs; run++)
+        {
+            uint first = section.UInt32();
+            uint count = section.UInt32(1, FramesInSection, "the length of a run");
+            for (uint i = 0; i < count; i++)
+            {
+                uint number = first + i;
+                uint pfn = Domain.Hvm is null ? section.UInt32() : 0;
+                uint mfn = FindPage(number);
+                mfn = mfn == 0 ? AddPageAt(number) : mfn;
+                if (mfn == 0 || !wanted.Add(number))
+                {
+                    throw section.Error(PageRefusal(number));
+                }
+
+                if (Domain.Hvm is null)
+                {
+                    Domain.Hypervisor.MachineToPhys[mfn] = pfn;
+                }
+            }
+        }
+
+        section.End();
+    }
+
+    /// <summary>Why a page of a number can't be had.</summary>
+    internal string PageRefusal(uint number) =>
+        PageCount >= MaxPages ? $"it has more pages than the {MaxPages} that it may have"
+        : Domain.Hvm is not null ? $"guest frame {number:x} is none, is there twice, or the machine has no memory left"
+        : $"machine frame {number:x} isn't free here, and a paravirtual guest knows its frames by number";
+}

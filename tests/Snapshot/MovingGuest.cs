@@ -1,0 +1,144 @@
+using Dbt.Cli.Config;
+using Dbt.Cli.Consoles;
+using Dbt.Cli.Running;
+using Dbt.Cli.Terminal;
+using Dbt.Devices;
+using Dbt.Devices.Snapshot;
+using Dbt.Devices.Store;
+using Dbt.Tests.Cli;
+using Dbt.Translator;
+using Dbt.Xen;
+using Dbt.Xen.Builder;
+using Dbt.Xen.Snapshot;
+
+namespace Dbt.Tests.Snapshot;
+
+/// <summary>Our own guest, or another one, that is saved to memory and goes on in another hypervisor, as often as a test likes.</summary>
+internal sealed class MovingGuest : IDisposable
+{
+    private readonly GuestConfig _config;
+    private readonly GuestConsole _console;
+    private Hypervisor _machine = new();
+    private XenStore _store = new();
+    private Stream _input;
+    private DeviceHost _devices;
+
+    public MovingGuest(GuestConfig config, EngineKind engine, string script)
+    {
+        _config = config;
+        _console = new GuestConsole(Transcript);
+        new InputPump(Transcript.Answer(script), static () => { }).Start(_console.Input);
+        var image = GuestImage.Load(config, new GuestOptions(), new GuestFileCache());
+        Domain = _machine.CreateDomain(config.Name, Engine(engine));
+        DomainBuilder.Build(Domain, image.Plan);
+        _input = _console.Input.OpenReader();
+        _devices = DeviceHost.Attach(Domain, Devices());
+        Domain.Vcpus[0].Start();
+    }
+
+    /// <summary>What it said so far.</summary>
+    public ConsoleTranscript Transcript { get; } = new();
+
+    /// <summary>Where it is now.</summary>
+    public Domain Domain { get; private set; }
+
+    /// <summary>Its devices now.</summary>
+    public DeviceHost Host => _devices;
+
+    /// <summary>The store now.</summary>
+    public XenStore Store => _store;
+
+    /// <summary>Other domains that are there before it comes.</summary>
+    public int Others { get; set; }
+
+    /// <summary>Saves it as it is. It goes on.</summary>
+    public byte[] Save()
+    {
+        Domain.Pause();
+        _devices.Hold();
+        try
+        {
+            using var file = new MemoryStream();
+            SnapshotWriter.Write(file, Domain, _devices, ImageKind.Live, [], null, CancellationToken.None);
+            return file.ToArray();
+        }
+        finally
+        {
+            _devices.Release();
+            Domain.Resume();
+        }
+    }
+
+    /// <summary>Saves it, ends it here, and has it go on in a hypervisor of its own.</summary>
+    /// <param name="engine">Which engine it has there.</param>
+    /// <returns>False where it can't be saved just now, with what it does.</returns>
+    public bool Move(EngineKind engine)
+    {
+        byte[] saved;
+        Domain.Pause();
+        _devices.Hold();
+        try
+        {
+            using var file = new MemoryStream();
+            SnapshotWriter.Write(file, Domain, _devices, ImageKind.Live, [], null, CancellationToken.None);
+            saved = file.ToArray();
+        }
+        catch (SnapshotException)
+        {
+            _devices.Release();
+            Domain.Resume();
+            return false;
+        }
+
+        bool stopped = Domain.IsStopped;
+        if (stopped)
+        {
+            _devices.Release();
+            Domain.Resume();
+            return false;
+        }
+
+        End();
+        (_machine, _store) = (new Hypervisor(), new XenStore());
+        for (int i = 0; i < Others; i++)
+        {
+            _ = _machine.CreateDomain($"other{i}", Engine(engine));
+        }
+
+        using var reader = new SnapshotReader(new MemoryStream(saved));
+        using var restorer = new DomainRestorer(_machine, reader.Header, Engine(engine), reader.Header.Name, reader.Header.Uuid);
+        StateReader state = reader.Read(restorer, null, CancellationToken.None);
+        restorer.Finish(state);
+        Domain = restorer.Domain;
+        _input = _console.Input.OpenReader();
+        _devices = DeviceHost.Restore(Domain, Devices(), state);
+        state.End();
+        _devices.Release();
+        Domain.Resume();
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => End();
+
+    private static EngineOptions Engine(EngineKind kind) => new() { Kind = kind };
+
+    private DeviceConfiguration Devices() => new()
+    {
+        ConsoleInput = _input,
+        ConsoleOutput = _console,
+        Disks = _config.Disks,
+        Networks = _config.Networks,
+        Store = _store,
+    };
+
+    private void End()
+    {
+        Domain.Shutdown(ShutdownReason.Poweroff);
+        Domain.Vcpus.ForEach(static vcpu => vcpu.Stop());
+        _input.Dispose();
+        _devices.Dispose();
+        Domain.Dispose();
+        _machine.Dispose();
+    }
+}

@@ -1,0 +1,63 @@
+using System.Text;
+using Dbt.Cli.Config;
+using Dbt.Translator;
+using Dbt.Xen;
+using Dbt.Xen.Diagnostics;
+
+namespace Dbt.Tests.Snapshot;
+
+/// <summary>Our own guest (PV) is taken from one hypervisor to another in the middle of whatever it does, and says in the end what it says without that.</summary>
+public sealed class MovingTests : IDisposable
+{
+    private const string Script =
+        "mem\nbench all 2\nuser\ndisk sum\ndisk read 3\ndisk write 3 written\ndisk read 3\nxs ls device\nxs write data/a b\nxs read data/a\nbench all 3\nselftest\nuser\nhalt\n";
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("dbt-moving").FullName;
+
+    public static TheoryData<EngineKind> Engines => [EngineKind.Interpreter, EngineKind.Quick, EngineKind.Optimized, EngineKind.Tiered];
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task GoesOnWhereItWas(EngineKind engine)
+    {
+        string reference = await RunAsync(engine, null);
+        int moves = 0;
+        EngineKind[] next = [EngineKind.Tiered, EngineKind.Interpreter, EngineKind.Optimized, EngineKind.Quick, engine];
+        string moved = await RunAsync(engine, guest =>
+        {
+            guest.Others = moves % 3;
+            moves += moves < 25 && guest.Move(next[moves % next.Length]) ? 1 : 0;
+        });
+        Assert.True(moves >= 5, $"moved {moves} times");
+        Assert.Equal(reference, moved);
+    }
+
+    private async Task<string> RunAsync(EngineKind engine, Action<MovingGuest>? move)
+    {
+        string image = Path.Combine(_folder, $"{engine}.img");
+        byte[] content = new byte[100 << 10];
+        for (int i = 0; i < content.Length; i++)
+        {
+            content[i] = (byte)((i >> 9) + (i * 3));
+        }
+
+        Encoding.ASCII.GetBytes("sector three").CopyTo(content, 3 * 512);
+        File.WriteAllBytes(image, content);
+        GuestConfig config = GuestConfigReader.Read(null, [$"disk=['{image},raw,xvda,w']", "memory=48", "vcpus=3"]);
+        using var guest = new MovingGuest(config, engine, Script);
+        var random = new Random(1);
+        long end = Environment.TickCount64 + (60_000);
+        while (!guest.Domain.IsStopped)
+        {
+            await Task.Delay(random.Next(20, 200));
+            move?.Invoke(guest);
+            Assert.True(Environment.TickCount64 < end, $"it doesn't come to its end\n{HangReport.Capture(guest.Domain)}\n{guest.Transcript.Text}");
+        }
+
+        ShutdownReason reason = guest.Domain.Stopped.Result;
+        Assert.True(reason == ShutdownReason.Poweroff, $"{reason}: {guest.Domain.CrashReport?.Text}\n{guest.Transcript.Text}");
+        return guest.Transcript.Text.Replace("\r", "", StringComparison.Ordinal);
+    }
+}

@@ -1,7 +1,6 @@
 using Dbt.Cli.Config;
 using Dbt.Cli.Consoles;
 using Dbt.Cli.Running;
-using Dbt.Cli.Terminal;
 using Dbt.Devices;
 using Dbt.Devices.Snapshot;
 using Dbt.Devices.Store;
@@ -23,11 +22,10 @@ internal sealed class MovingGuest : IDisposable
     private Stream _input;
     private DeviceHost _devices;
 
-    public MovingGuest(GuestConfig config, EngineKind engine, string script)
+    public MovingGuest(GuestConfig config, EngineKind engine)
     {
         _config = config;
         _console = new GuestConsole(Transcript);
-        new InputPump(Transcript.Answer(script), static () => { }).Start(_console.Input);
         var image = GuestImage.Load(config, new GuestOptions(), new GuestFileCache());
         Domain = _machine.CreateDomain(config.Name, Engine(engine));
         DomainBuilder.Build(Domain, image.Plan);

@@ -10,7 +10,7 @@ namespace Dbt.Tests.Snapshot;
 public sealed class MovingTests : IDisposable
 {
     private const string Script =
-        "mem\nbench all 2\nuser\ndisk sum\ndisk read 3\ndisk write 3 written\ndisk read 3\nxs ls device\nxs write data/a b\nxs read data/a\nbench all 3\nselftest\nuser\nhalt\n";
+        "mem;bench all 2;user;disk sum;disk read 3;disk write 3 written;disk read 3;xs ls device;xs write data/a b;xs read data/a;bench all 3;selftest;user;halt";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("dbt-moving").FullName;
 
@@ -45,10 +45,10 @@ public sealed class MovingTests : IDisposable
 
         Encoding.ASCII.GetBytes("sector three").CopyTo(content, 3 * 512);
         File.WriteAllBytes(image, content);
-        GuestConfig config = GuestConfigReader.Read(null, [$"disk=['{image},raw,xvda,w']", "memory=48", "vcpus=3"]);
-        using var guest = new MovingGuest(config, engine, Script);
+        GuestConfig config = GuestConfigReader.Read(null, [$"disk=['{image},raw,xvda,w']", "memory=48", "vcpus=3", $"extra='run={Script}'"]);
+        using var guest = new MovingGuest(config, engine);
         var random = new Random(1);
-        long end = Environment.TickCount64 + (60_000);
+        long end = Environment.TickCount64 + (5 * 60_000);
         while (!guest.Domain.IsStopped)
         {
             await Task.Delay(random.Next(20, 200));

@@ -42,7 +42,10 @@ public sealed unsafe partial class GrantTable
 
             Entry* entry = EntryAt(reference);
             bool wasUsed = pin.InUse;
-            if ((!wasUsed || (writable && pin.Writers == 0)) && !TryMark(entry, wasUsed, mapper, writable, mapping))
+
+            // A grant to itself names the domain by the id that it believes to have.
+            ushort named = mapper == Domain.Id ? Domain.GuestId : mapper;
+            if ((!wasUsed || (writable && pin.Writers == 0)) && !TryMark(entry, wasUsed, named, writable, mapping))
             {
                 return GrantStatus.GeneralError;
             }

@@ -66,6 +66,7 @@ internal static class CommandLine
             RunCommand.Create(global),
             CreateCommand.Create(global),
             ConsoleCommand.Create(),
+            MigrateCommand.Create(global),
             DaemonCommand.Create(),
             InfoCommand.Create(),
             TopCommand.Create(),
@@ -76,7 +77,7 @@ internal static class CommandLine
             CacheCommand.Create(),
             VersionCommand.Create(),
         };
-        foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(global), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. StoreCommands.Create(), .. UnsupportedCommands.Create()])
+        foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(global), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. MigrationKeyCommands.Create(), .. StoreCommands.Create(), .. UnsupportedCommands.Create()])
         {
             root.Add(command);
         }

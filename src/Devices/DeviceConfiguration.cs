@@ -30,6 +30,11 @@ public sealed record DiskConfiguration(string Path, VirtualDevice Device, bool R
     /// <summary>Whether the image is raw even if it begins as one of another format would; it is refused otherwise.</summary>
     public bool IsSurelyRaw { get; init; }
 
+    /// <summary>
+    /// Whether the image is opened without its lock, which another has still from whom the guest comes; <see cref="DeviceHost.TryLockDisks"/> follows.
+    /// </summary>
+    public bool LocksLater { get; init; }
+
     /// <summary>Whether persistent grants are offered: the guest copies to and from pages that it grants once.</summary>
     public bool PersistentGrants { get; init; } = true;
 }
@@ -54,6 +59,9 @@ public sealed class DeviceConfiguration
 
     /// <summary>Disks, in the order in which the guest finds them.</summary>
     public IReadOnlyList<DiskConfiguration> Disks { get; init; } = [];
+
+    /// <summary>Whether a guest that comes from elsewhere gets its disks without their locks; see <see cref="DiskConfiguration.LocksLater"/>.</summary>
+    public bool DisksLockLater { get; init; }
 
     /// <summary>Network cards, each with a <see cref="NetworkConfiguration.Handle"/> of its own.</summary>
     public IReadOnlyList<NetworkConfiguration> Networks { get; init; } = [];

@@ -129,7 +129,7 @@ public sealed partial class DeviceHost
             disk = disk with { Path = here.Path, IsSurelyRaw = here.IsSurelyRaw };
         }
 
-        _disks.Restore(disk, saved);
+        _disks.Restore(disk with { LocksLater = configuration.DisksLockLater }, saved);
         DiskStatus status = _disks.Statuses[^1];
         if (status.Bytes < sectors * BlockDisk.Unit)
         {
@@ -140,12 +140,12 @@ public sealed partial class DeviceHost
 
     private void RestoreNetwork(DeviceConfiguration configuration, SectionReader section)
     {
-        (string specification, SavedVifState saved) = VifBackend.Read(section);
+        (string specification, MacAddress mac, SavedVifState saved) = VifBackend.Read(section);
         NetworkConfiguration card = configuration.Networks.FirstOrDefault(other => other.Handle == section.Instance)
             ?? (specification.Length != 0 ? configuration.ParseNetwork?.Invoke(specification) : null)
             ?? throw new HostException(string.Create(CultureInfo.InvariantCulture,
                 $"nothing says what network card {section.Instance} of the guest is to be plugged into; name it in a configuration"));
-        _networks.Restore(card with { Handle = section.Instance }, saved);
+        _networks.Restore(card with { Handle = section.Instance, Mac = mac }, saved);
     }
 
     private T Serve<T>(SectionReader section, uint mfn, Func<ISharedPage, T> serve)

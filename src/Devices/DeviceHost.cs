@@ -56,6 +56,10 @@ public sealed partial class DeviceHost : IDisposable
     /// <exception cref="HostException">There is no such disk.</exception>
     public ulong ResizeDisk(string name) => _disks.Resize(name);
 
+    /// <summary>Takes the locks of disks that were attached without (<see cref="DiskConfiguration.LocksLater"/>). Any thread.</summary>
+    /// <returns>False where another has one of them.</returns>
+    public bool TryLockDisks() => _disks.TryLock();
+
     /// <summary>The network cards that are attached now, in the order in which they were. Any thread.</summary>
     public IReadOnlyList<NetworkStatus> Networks => _networks.Statuses;
 

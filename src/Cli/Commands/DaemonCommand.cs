@@ -3,6 +3,7 @@ using System.Globalization;
 using Dbt.Cli.Api;
 using Dbt.Cli.Control;
 using Dbt.Cli.Hosting;
+using Dbt.Cli.Migration;
 
 namespace Dbt.Cli.Commands;
 
@@ -23,7 +24,12 @@ internal static class DaemonCommand
             Description = $"End so many seconds after the last guest has gone ({DefaultIdleSeconds}; DBT_DAEMON_IDLE in the environment).",
             HelpName = "S",
         };
-        var command = new Command("daemon", "Start the process that holds guests in the background; dbt create does it by itself.") { foreground, detached, idle, Stop() };
+        var listen = new Option<string?>("--migration-listen")
+        {
+            Description = $"Take guests that other daemons send (dbt migrate), at this address of the host; port {SecureConnection.DefaultPort} where none is named. The daemon then stays until it is told to end.",
+            HelpName = "ADDRESS[:PORT]",
+        };
+        var command = new Command("daemon", "Start the process that holds guests in the background; dbt create does it by itself.") { foreground, detached, idle, listen, Stop() };
         command.SetAction(async (result, _) =>
         {
             TimeSpan limit = Idle(result.GetValue(idle));
@@ -34,22 +40,29 @@ internal static class DaemonCommand
 
             if (result.GetValue(foreground))
             {
-                return await DaemonProcess.RunAsync(limit).ConfigureAwait(false);
+                return await DaemonProcess.RunAsync(limit, result.GetValue(listen)).ConfigureAwait(false);
             }
 
-            Console.Out.WriteLine(await StartAsync(limit).ConfigureAwait(false));
+            Console.Out.WriteLine(await StartAsync(limit, result.GetValue(listen)).ConfigureAwait(false));
             return ExitStatus.Success;
         });
         return command;
     }
 
-    private static async Task<string> StartAsync(TimeSpan limit)
+    private static async Task<string> StartAsync(TimeSpan limit, string? listen)
     {
         using DaemonClient daemon = await DaemonClient.StartAsync(limit).ConfigureAwait(false);
         try
         {
+            string at = "";
+            if (listen is not null)
+            {
+                ListenReply reply = await daemon.CallAsync(calls => calls.ListenAsync(new ListenRequest { Address = listen })).ConfigureAwait(false);
+                at = $", guests may come to {reply.Address}";
+            }
+
             Information information = await daemon.CallAsync(calls => calls.GetInformationAsync(new InformationRequest())).ConfigureAwait(false);
-            return string.Create(CultureInfo.InvariantCulture, $"daemon {information.ProcessId}, log {information.Log}");
+            return string.Create(CultureInfo.InvariantCulture, $"daemon {information.ProcessId}, log {information.Log}{at}");
         }
         catch (ControlException exception) when (exception.Error == ControlError.Unavailable)
         {

@@ -26,7 +26,7 @@ internal static class DomainCommands
         Shutdown("reboot", "Ask a guest to reboot.", "reboot"),
         OnGuest("destroy", "End a guest at once.", (client, domain, deadline) => client.DestroyAsync(new DomainRequest { Domain = domain }, deadline: deadline)),
         OnGuest("pause", "Hold a guest's processors.", (client, domain, deadline) => client.PauseAsync(new DomainRequest { Domain = domain }, deadline: deadline)),
-        OnGuest("unpause", "Let a paused guest go on.", (client, domain, deadline) => client.UnpauseAsync(new DomainRequest { Domain = domain }, deadline: deadline)),
+        Unpause(),
     ];
 
     private static Command List(GlobalOptions global)
@@ -54,6 +54,16 @@ internal static class DomainCommands
 
             return ExitStatus.Success;
         });
+        return command;
+    }
+
+    private static Command Unpause()
+    {
+        Argument<string> domain = DomainArgument();
+        var force = new Option<bool>("--force") { Description = "Also where a migration could not be decided, because the other host can't be reached: it goes on here. It must not run there as well." };
+        var command = new Command("unpause", "Let a paused guest go on.") { domain, force };
+        command.SetAction((result, _) => RunAsync(result.GetValue(domain)!, (client, id, deadline) =>
+            client.UnpauseAsync(new DomainRequest { Domain = id, Force = result.GetValue(force) }, deadline: deadline)));
         return command;
     }
 

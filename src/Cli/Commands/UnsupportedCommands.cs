@@ -13,7 +13,7 @@ internal static class UnsupportedCommands
     private static readonly (string Reason, string[] Names)[] All =
     [
         (NotYet, ["vncviewer", "debug-keys", "trigger", "sysrq", "dump-core", "config-update", "claims"]),
-        (NoSave, ["save", "restore", "migrate", "migrate-receive", "suspend", "resume", "remus"]),
+        (NoSave, ["save", "restore", "migrate-receive", "suspend", "resume", "remus"]),
         (NoChange, ["vcpu-pin", "channel-list", "cd-insert", "cd-eject", "vkb-list", "vkb-attach", "vkb-detach"]),
         (NoHost, ["sched-credit", "sched-credit2", "sched-rtds", "cpupool-create", "cpupool-destroy", "cpupool-list", "cpupool-rename", "cpupool-cpu-add",
             "cpupool-cpu-remove", "cpupool-migrate", "cpupool-numa-split", "pci-attach", "pci-detach", "pci-list", "pci-assignable-add",

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Dbt.Cli.Config;
 
 /// <summary>The settings of an xl.cfg file: keys and values, in the order they were first set.</summary>
@@ -57,6 +59,9 @@ internal sealed class ConfigFile
         Set(key, new ConfigString(new ConfigPosition(commandLine, 1, equals + 2), value), append: equals > 0 && setting[equals - 1] == '+');
     }
 
+    /// <summary>All settings as a text that <see cref="Parse"/> reads, comments and places gone.</summary>
+    public string ToText() => string.Concat(_order.Select(key => $"{key} = {ToText(_values[key])}\n"));
+
     /// <summary>Sets a key or, with <paramref name="append"/>, adds to its string or list.</summary>
     public void Set(string key, ConfigValue value, bool append)
     {
@@ -74,4 +79,15 @@ internal sealed class ConfigFile
             _ => value,
         };
     }
+
+    private static string ToText(ConfigValue value) => value switch
+    {
+        ConfigString text => Quote(text.Text),
+        ConfigNumber number => number.Value.ToString(CultureInfo.InvariantCulture),
+        ConfigList list => $"[ {string.Join(", ", list.Items.Select(ToText))} ]",
+        _ => throw new System.Diagnostics.UnreachableException($"a value of {value.GetType()}"),
+    };
+
+    private static string Quote(string text) =>
+        $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)}\"";
 }

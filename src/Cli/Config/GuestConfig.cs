@@ -57,6 +57,9 @@ internal sealed record GuestConfig
     /// <summary>on_*=.</summary>
     public ShutdownActions Actions { get; init; } = new();
 
+    /// <summary>The text that it was read from, from which another process can read it again.</summary>
+    public ConfigOrigin Origin { get; init; } = new("", null, "");
+
     /// <summary>What to tell the user: keys that do nothing, by name.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 

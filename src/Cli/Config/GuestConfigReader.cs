@@ -10,10 +10,12 @@ internal sealed class GuestConfigReader
     private readonly ConfigFile _file;
     private readonly string _here, _folder;
     private readonly string _defaultName;
+    private readonly bool _disksAreHeld;
     private readonly List<string> _warnings = [];
 
-    private GuestConfigReader(ConfigFile file, string here, string folder, string defaultName)
+    private GuestConfigReader(ConfigFile file, string here, string folder, string defaultName, bool disksAreHeld)
     {
+        _disksAreHeld = disksAreHeld;
         _file = file;
         _here = here;
         _folder = folder;
@@ -31,8 +33,9 @@ internal sealed class GuestConfigReader
     /// <param name="text">What is in it.</param>
     /// <param name="overrides">key=value.</param>
     /// <param name="here">Where paths are looked for first; the process's working folder where it isn't given.</param>
+    /// <param name="disksAreHeld">Who has the guest still has its disks: they are looked at when they are opened.</param>
     /// <exception cref="ConfigException">It says what can't be done.</exception>
-    public static GuestConfig Read(string? path, string text, IEnumerable<string> overrides, string here = "")
+    public static GuestConfig Read(string? path, string text, IEnumerable<string> overrides, string here = "", bool disksAreHeld = false)
     {
         ConfigFile file = path is null ? new ConfigFile() : ConfigFile.Parse(path, text);
         foreach (string setting in overrides)
@@ -41,22 +44,30 @@ internal sealed class GuestConfigReader
         }
 
         string folder = path is null ? here : Path.GetDirectoryName(Path.GetFullPath(Path.Combine(here, path))) ?? ".";
-        return new GuestConfigReader(file, here, folder, path is null ? "dbt-guest" : Path.GetFileNameWithoutExtension(path)).Read(needsKernel: path is not null);
+        return new GuestConfigReader(file, here, folder, path is null ? "dbt-guest" : Path.GetFileNameWithoutExtension(path), disksAreHeld).Read(needsKernel: path is not null) with
+        {
+            Origin = new ConfigOrigin(file.ToText(), path is null ? null : Path.GetFullPath(Path.Combine(here, path)), Path.GetFullPath(here.Length == 0 ? "." : here)),
+        };
     }
 
     /// <summary>Reads settings that come from no file, and what the command line says beside them.</summary>
     /// <param name="settings">They are changed by what the command line says.</param>
     /// <param name="overrides">key=value.</param>
     /// <param name="here">Where paths are looked for; the process's working folder where it isn't given.</param>
+    /// <param name="needsKernel">Whether one has to be named; otherwise it is the guest that is built in.</param>
+    /// <param name="disksAreHeld">Who has the guest still has its disks: they are looked at when they are opened.</param>
     /// <exception cref="ConfigException">They say what can't be done.</exception>
-    public static GuestConfig ReadSettings(ConfigFile settings, IEnumerable<string> overrides, string here = "")
+    public static GuestConfig ReadSettings(ConfigFile settings, IEnumerable<string> overrides, string here = "", bool needsKernel = true, bool disksAreHeld = false)
     {
         foreach (string setting in overrides)
         {
             settings.Override(setting);
         }
 
-        return new GuestConfigReader(settings, here, here, "guest").Read(needsKernel: true);
+        return new GuestConfigReader(settings, here, here, "guest", disksAreHeld).Read(needsKernel) with
+        {
+            Origin = new ConfigOrigin(settings.ToText(), null, Path.GetFullPath(here.Length == 0 ? "." : here)),
+        };
     }
 
     /// <summary>A configuration file's text.</summary>
@@ -236,7 +247,10 @@ internal sealed class GuestConfigReader
             throw new ConfigException(position, $"disk image {disk.Path} is named twice, as {same.Device.Name} and {disk.Device.Name}; it can be shared only if both are read-only");
         }
 
-        CheckAccess(position, disk);
+        if (!_disksAreHeld)
+        {
+            CheckAccess(position, disk);
+        }
     }
 
     private void CheckAccess(ConfigPosition position, DiskConfiguration disk)

@@ -1,6 +1,8 @@
 using System.Globalization;
+using System.Threading.Channels;
 using Dbt.Cli.Api;
 using Dbt.Cli.Consoles;
+using Dbt.Cli.Migration;
 using Dbt.Cli.Profile;
 using Dbt.Cli.Running;
 using Dbt.Devices;
@@ -102,7 +104,54 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
     public override Task<Done> Pause(DomainRequest request, ServerCallContext context) => Do(request.Domain, guest => guest.SetPaused(true));
 
     /// <inheritdoc/>
-    public override Task<Done> Unpause(DomainRequest request, ServerCallContext context) => Do(request.Domain, guest => guest.SetPaused(false));
+    public override Task<Done> Unpause(DomainRequest request, ServerCallContext context) => Do(request.Domain, guest => guest.SetPaused(false, request.Force));
+
+    /// <inheritdoc/>
+    public override async Task Migrate(MigrateRequest request, IServerStreamWriter<MigrateProgress> responseStream, ServerCallContext context)
+    {
+        ControlledGuest guest = Find(request.Domain).Control;
+        var options = new MigrationOptions();
+        options = options with
+        {
+            DowntimeGoal = request.DowntimeMilliseconds > 0 ? TimeSpan.FromMilliseconds(Math.Min(request.DowntimeMilliseconds, 60_000)) : options.DowntimeGoal,
+            MostRounds = request.Rounds > 0 ? (int)Math.Min(request.Rounds, 1000) : options.MostRounds,
+        };
+        var told = Channel.CreateBounded<MigrateProgress>(new BoundedChannelOptions(16) { FullMode = BoundedChannelFullMode.DropOldest });
+        Task work = Task.Factory.StartNew(() =>
+        {
+            try
+            {
+                (IReadOnlyList<(string What, TimeSpan Took)> parts, TimeSpan held) = guest.Migrate(
+                    request.Target, options, progress => told.Writer.TryWrite(MigrationReplies.Of(progress)), context.CancellationToken);
+                told.Writer.TryWrite(MigrationReplies.Done(parts, held));
+            }
+            finally
+            {
+                told.Writer.Complete();
+            }
+        }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        try
+        {
+            await foreach (MigrateProgress progress in told.Reader.ReadAllAsync().ConfigureAwait(false))
+            {
+                await responseStream.WriteAsync(progress).ConfigureAwait(false);
+            }
+
+            await work.ConfigureAwait(false);
+        }
+        catch (Exception exception) when (ControlErrors.Of(exception) is { } status)
+        {
+            throw new RpcException(status);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new RpcException(new Status(StatusCode.Cancelled, "it stays here"));
+        }
+        catch (InvalidOperationException) when (context.CancellationToken.IsCancellationRequested)
+        {
+            // Who asked has gone; what was begun ends by itself.
+        }
+    }
 
     /// <inheritdoc/>
     public override Task<Done> SetMemoryTarget(MemoryRequest request, ServerCallContext context) =>

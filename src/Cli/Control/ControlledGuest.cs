@@ -18,7 +18,7 @@ namespace Dbt.Cli.Control;
 /// </summary>
 /// <param name="guest">The guest.</param>
 /// <param name="host">Where it lives.</param>
-internal sealed class ControlledGuest(Guest guest, GuestHost host)
+internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
 {
     // What Xen's toolstack adds to a limit (LIBXL_MAXMEM_CONSTANT).
     private const ulong SlackKib = 1024, PageKib = 4;
@@ -84,6 +84,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
     /// <summary>The domain is about to go. Calls that are under way have ended when this returns.</summary>
     public void Detach()
     {
+        EndMigration();
         lock (_lock)
         {
             if (_paused)
@@ -133,7 +134,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
             MemoryKib = domain.Memory.PageCount * PageKib,
             TargetKib = ulong.TryParse(devices.Store.Read(devices.Home + "/memory/target"), CultureInfo.InvariantCulture, out ulong target) ? target : 0,
             MaximumKib = _maximumKib,
-            Paused = _paused,
+            Paused = _paused || _migration?.Undecided is not null,
             Stopped = domain.IsStopped ? Letter(domain.Stopped.Result) : "",
             UpSeconds = (Environment.TickCount64 - _started) / 1000.0,
             ProcessId = (uint)Environment.ProcessId,
@@ -179,7 +180,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
     });
 
     /// <summary>Gives it another name.</summary>
-    public void Rename(string name) => With((_, devices) =>
+    public void Rename(string name) => Change((_, devices) =>
     {
         if (!GuestConfigReader.IsName(name))
         {
@@ -200,7 +201,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
     public IReadOnlyList<string> Log() => With((domain, _) => domain.Log.Lines);
 
     /// <summary>Asks it to end.</summary>
-    public void Shutdown(string what) => With((_, devices) =>
+    public void Shutdown(string what) => Change((_, devices) =>
     {
         if (what is not ("poweroff" or "reboot" or "halt"))
         {
@@ -212,11 +213,22 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
     });
 
     /// <summary>Ends it.</summary>
-    public void Destroy() => guest.Leave(ExitStatus.Failure);
+    public void Destroy()
+    {
+        GiveUpUndecided();
+        guest.Leave(ExitStatus.Failure);
+    }
 
     /// <summary>Holds it, or lets it go on.</summary>
-    public void SetPaused(bool paused) => With((domain, _) =>
+    /// <param name="paused">To hold it.</param>
+    /// <param name="force">Also where its migration could not be decided.</param>
+    public void SetPaused(bool paused, bool force = false) => With((domain, _) =>
     {
+        if (DecideMigration(paused, force))
+        {
+            return true;
+        }
+
         if (_paused != paused)
         {
             _paused = paused;
@@ -234,7 +246,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
     });
 
     /// <summary>Has its balloon bring it to a size, and limits it to that.</summary>
-    public void SetMemoryTarget(ulong kib) => With((domain, devices) =>
+    public void SetMemoryTarget(ulong kib) => Change((domain, devices) =>
     {
         if (kib < LeastKib)
         {
@@ -252,7 +264,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
     });
 
     /// <summary>Changes what <see cref="SetMemoryTarget"/> may give it.</summary>
-    public void SetMaximumMemory(ulong kib) => With((domain, devices) =>
+    public void SetMaximumMemory(ulong kib) => Change((domain, devices) =>
     {
         ulong target = ulong.Parse(devices.Store.Read(devices.Home + "/memory/target")!, CultureInfo.InvariantCulture);
         ulong machine = (ulong)domain.Hypervisor.Machine.FrameCount * PageKib;
@@ -270,7 +282,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
     });
 
     /// <summary>How many processors are to be online.</summary>
-    public void SetVcpus(uint count) => With((domain, devices) =>
+    public void SetVcpus(uint count) => Change((domain, devices) =>
     {
         if (count == 0 || count > domain.Vcpus.Count)
         {
@@ -287,7 +299,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
         const int Looks = 100;
         for (int look = 0; look < Looks; look++)
         {
-            BlockListing? listing = With((domain, _) =>
+            BlockListing? listing = Change((domain, _) =>
             {
                 if (domain.IsStopped)
                 {
@@ -317,7 +329,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
     }
 
     /// <summary>Gives it a disk.</summary>
-    public void AttachDisk(DiskConfiguration disk) => With((_, devices) =>
+    public void AttachDisk(DiskConfiguration disk) => Change((_, devices) =>
     {
         devices.AttachDisk(disk);
         return true;
@@ -331,7 +343,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
 
     /// <summary>Gives it a network card, with the next number where the specification has none (devid=).</summary>
     /// <param name="specification">As an element of vif=.</param>
-    public void AttachNetwork(string specification) => With((domain, devices) =>
+    public void AttachNetwork(string specification) => Change((domain, devices) =>
     {
         var element = new ConfigString(new ConfigPosition("vif", 1, 1), specification);
         NetworkConfiguration card;
@@ -376,7 +388,7 @@ internal sealed class ControlledGuest(Guest guest, GuestHost host)
     };
 
     // Not under the lock: it waits for the guest, which may be long.
-    private DeviceHost Devices() => With((_, devices) => devices);
+    private DeviceHost Devices() => Change((_, devices) => devices);
 
     private T With<T>(Func<Domain, DeviceHost, T> action)
     {

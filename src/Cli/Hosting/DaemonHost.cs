@@ -11,7 +11,7 @@ using Dbt.Cli.Terminal;
 namespace Dbt.Cli.Hosting;
 
 /// <summary>The daemon's domains: making them, and when the daemon is done. Any thread.</summary>
-internal sealed class DaemonHost : IDisposable
+internal sealed partial class DaemonHost : IDisposable
 {
     // What making a guest leaves behind (its kernel, unpacked) is given back to the host once nothing more has been made for a while.
     private static readonly TimeSpan TidyAfter = TimeSpan.FromSeconds(3);
@@ -40,6 +40,12 @@ internal sealed class DaemonHost : IDisposable
         RestartIdleTime();
     }
 
+    /// <summary>What a report of a hang says of how to end the guest.</summary>
+    public const string HangAdvice = "dbt destroy ends it";
+
+    /// <summary>Whether guests get x87, MMX and SSE in C#.</summary>
+    public static bool PortableFloatingPoint => Environment.GetEnvironmentVariable("DBT_PORTABLE_FLOATING_POINT") == "1";
+
     /// <summary>What its domains live on.</summary>
     public GuestHost Guests { get; }
 
@@ -67,10 +73,10 @@ internal sealed class DaemonHost : IDisposable
             {
                 Engine = EngineNames.Parse(request.Engine.Length == 0 ? "tiered" : request.Engine)
                     ?? throw new ControlException(ControlError.Invalid, $"engine: '{request.Engine}' is none of {EngineNames.All}"),
-                PortableFloatingPoint = Environment.GetEnvironmentVariable("DBT_PORTABLE_FLOATING_POINT") == "1",
+                PortableFloatingPoint = PortableFloatingPoint,
                 CodeFolder = request.NoCodeCache ? null : CodeFolder.Default,
                 HangAfter = HangWatch.Default,
-                HangAdvice = "dbt destroy ends it",
+                HangAdvice = HangAdvice,
                 TerminalSize = request is { Rows: > 0, Columns: > 0 } ? new TerminalSize((int)request.Rows, (int)request.Columns) : null,
                 Paused = request.Paused,
             };
@@ -129,6 +135,7 @@ internal sealed class DaemonHost : IDisposable
     {
         _idle.Dispose();
         _tidy.Dispose();
+        _listener?.Dispose();
         Guests.Dispose();
     }
 
@@ -224,7 +231,8 @@ internal sealed class DaemonHost : IDisposable
         }
         else
         {
-            _idle.Change(_idleLimit, Timeout.InfiniteTimeSpan);
+            // Who listens for guests stays until it is told to end.
+            _idle.Change(_listener is null ? _idleLimit : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
     }
 

@@ -18,15 +18,17 @@ internal static partial class DaemonProcess
     public static string LogPath => Path.Combine(UserFolders.State, "dbtd.log");
 
     /// <summary>Runs it in the foreground.</summary>
+    /// <param name="idleLimit">How long it stays after its last domain has gone.</param>
+    /// <param name="listen">Where it listens for guests of other daemons; null for nowhere.</param>
     /// <returns>The exit status.</returns>
     /// <exception cref="ControlException">There is one already.</exception>
     /// <exception cref="IOException">The host refuses.</exception>
-    public static async Task<int> RunAsync(TimeSpan idleLimit)
+    public static async Task<int> RunAsync(TimeSpan idleLimit, string? listen)
     {
         var folder = ControlFolder.Open(ControlFolder.DefaultPath);
         using DaemonLock held = DaemonLock.TryTake(folder.DaemonLock)
             ?? throw new ControlException(ControlError.Exists, $"a daemon runs already (process {DaemonLock.ReadOwner(folder.DaemonLock)})");
-        return await ServeAsync(folder, new DaemonLog(Console.Error), "standard error", idleLimit, static () => { }).ConfigureAwait(false);
+        return await ServeAsync(folder, new DaemonLog(Console.Error), "standard error", idleLimit, listen, static () => { }).ConfigureAwait(false);
     }
 
     /// <summary>Runs it apart from who started it, who reads one line on this process's standard output.</summary>
@@ -47,7 +49,7 @@ internal static partial class DaemonProcess
             }
 
             using StreamWriter log = OpenLog();
-            return await ServeAsync(folder, new DaemonLog(log), LogPath, idleLimit, () =>
+            return await ServeAsync(folder, new DaemonLog(log), LogPath, idleLimit, listen: null, () =>
             {
                 Console.Out.WriteLine(Ready);
                 Redirect((FileStream)log.BaseStream);
@@ -60,10 +62,15 @@ internal static partial class DaemonProcess
         }
     }
 
-    private static async Task<int> ServeAsync(ControlFolder folder, DaemonLog log, string logName, TimeSpan idleLimit, Action ready)
+    private static async Task<int> ServeAsync(ControlFolder folder, DaemonLog log, string logName, TimeSpan idleLimit, string? listen, Action ready)
     {
         ProcessorRegistry.Describe(GuestFacts.Name, "dbtd");
         using var host = new DaemonHost(log, logName, idleLimit);
+        if (listen is not null)
+        {
+            host.Listen(listen);
+        }
+
         await using ControlServer server = ControlServer.Start(folder.DaemonSocket, new ControlServices(host.Guests, host), log.WriteLine);
         using PosixSignalRegistration interrupt = Ends(PosixSignal.SIGINT), terminate = Ends(PosixSignal.SIGTERM), hangUp = Ends(PosixSignal.SIGHUP);
         log.WriteLine(FormattableString.Invariant($"dbt: the daemon runs, process {Environment.ProcessId}, socket {folder.DaemonSocket}"));

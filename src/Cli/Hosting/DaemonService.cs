@@ -16,6 +16,10 @@ internal sealed class DaemonService(ControlServices services) : Api.Daemon.Daemo
     public override Task<Information> GetInformation(InformationRequest request, ServerCallContext context) => AnswerAsync(() => Task.FromResult(Daemon.Describe()));
 
     /// <inheritdoc/>
+    public override Task<ListenReply> Listen(ListenRequest request, ServerCallContext context) =>
+        AnswerAsync(() => Task.Run(() => new ListenReply { Address = Daemon.Listen(request.Address) }));
+
+    /// <inheritdoc/>
     public override Task<Done> Stop(StopRequest request, ServerCallContext context) => AnswerAsync(() =>
     {
         Daemon.Stop(request.Force);

@@ -9,6 +9,9 @@ internal static class UserFolders
     /// <summary>What can't: $XDG_DATA_HOME/dbt/NAME, or ~/.local/share/dbt/NAME.</summary>
     public static string Data(string name) => Folder("XDG_DATA_HOME", Path.Combine(".local", "share"), name);
 
+    /// <summary>What the user has set: $XDG_CONFIG_HOME/dbt/NAME, or ~/.config/dbt/NAME.</summary>
+    public static string Configuration(string name) => Folder("XDG_CONFIG_HOME", ".config", name);
+
     /// <summary>What is kept of runs, such as logs: $XDG_STATE_HOME/dbt, or ~/.local/state/dbt.</summary>
     public static string State => Folder("XDG_STATE_HOME", Path.Combine(".local", "state"), "");
 

@@ -6,6 +6,7 @@ using Dbt.Translator;
 using Dbt.Xen;
 using Dbt.Xen.Builder;
 using Dbt.Xen.Diagnostics;
+using Dbt.Xen.Snapshot;
 
 namespace Dbt.Cli.Running;
 
@@ -13,7 +14,7 @@ namespace Dbt.Cli.Running;
 /// A guest from start to end over all its lives: each is a domain, and its configuration says what follows when one stops. In the foreground and
 /// in the daemon alike.
 /// </summary>
-internal sealed class Guest
+internal sealed partial class Guest
 {
     private readonly GuestHost _host;
     private readonly GuestOptions _options;
@@ -39,9 +40,7 @@ internal sealed class Guest
         host.Add(this);
         try
         {
-            bool compiles = options.Engine is EngineKind.Tiered or EngineKind.Optimized && config.KeepsCode;
-            string title = config.KernelPath is string kernel ? Path.GetFullPath(kernel) : EmbeddedGuest.Name;
-            _code = host.Code.Join(compiles ? options.CodeFolder : null, image, title, log);
+            _code = JoinCode(image);
             _first = Build(image);
         }
         catch
@@ -50,6 +49,14 @@ internal sealed class Guest
             host.Remove(this);
             throw;
         }
+    }
+
+    // One that comes from elsewhere: it goes by another name until it is there.
+    private Guest(GuestHost host, GuestConfig config, GuestOptions options, GuestImage image, DomainHeader header, GuestConsole console, TextWriter errors)
+        : this(host, config, options, header.Name + Incoming, header.Uuid, console, errors, static _ => { })
+    {
+        host.Add(this);
+        _code = JoinCode(image);
     }
 
     // A domain that is kept after its end.
@@ -76,7 +83,10 @@ internal sealed class Guest
     public Guid Uuid { get; }
 
     /// <summary>What it was made from.</summary>
-    public GuestConfig Config { get; }
+    public GuestConfig Config { get; private set; }
+
+    /// <summary>How it is run.</summary>
+    public GuestOptions Options => _options;
 
     /// <summary>Its console.</summary>
     public GuestConsole Console { get; }
@@ -116,6 +126,13 @@ internal sealed class Guest
         }
     }
 
+    private SharedCode.Lease JoinCode(GuestImage image)
+    {
+        bool compiles = _options.Engine is EngineKind.Tiered or EngineKind.Optimized && Config.KeepsCode;
+        string title = Config.KernelPath is string kernel ? Path.GetFullPath(kernel) : EmbeddedGuest.Name;
+        return _host.Code.Join(compiles ? _options.CodeFolder : null, image, title, _log);
+    }
+
     private GuestLife Build(GuestImage image) => GuestLife.Build(_host.Machine, Name, Uuid, Config, _options, image, _code!.Store, _log);
 
     /// <summary>From start to stop, once.</summary>
@@ -126,7 +143,11 @@ internal sealed class Guest
         try
         {
             Domain domain = life.Domain;
-            life.Start(Config, Console, _host.Store, paused);
+            if (!life.HasDevices)
+            {
+                life.Start(Config, Console, _host.Store, paused);
+            }
+
             Control.Attach(life, paused);
             HangWatch? watch = HangWatch.Start(domain, life.Devices, _options.HangAfter, _options.HangAdvice, _errors);
             await Task.WhenAny(domain.Stopped, _leave.Task).ConfigureAwait(false);

@@ -6,6 +6,7 @@ using Dbt.Translator.Cache;
 using Dbt.Xen;
 using Dbt.Xen.Builder;
 using Dbt.Xen.Processor;
+using Dbt.Xen.Snapshot;
 
 namespace Dbt.Cli.Running;
 
@@ -23,17 +24,64 @@ internal sealed class GuestLife : IDisposable
     /// <summary>Its devices; only after <see cref="Start"/>.</summary>
     public DeviceHost Devices => _devices!;
 
+    /// <summary>Whether it has its devices: it was started, or came with them.</summary>
+    public bool HasDevices => _devices is not null;
+
+    /// <summary>Takes over a domain that came from elsewhere, paused, with its devices, held.</summary>
+    /// <exception cref="SnapshotException">What is said of the devices is not good.</exception>
+    /// <exception cref="Runtime.HostException">A disk or a network can't be used.</exception>
+    public static GuestLife Adopt(Domain domain, GuestConfig config, GuestConsole console, Devices.Store.XenStore store, StateReader state)
+    {
+        var life = new GuestLife(domain) { _input = console.Input.OpenReader() };
+        try
+        {
+            life._devices = DeviceHost.Restore(domain, new DeviceConfiguration
+            {
+                ConsoleInput = life._input,
+                PaceInput = console.IsPaced,
+                ConsoleOutput = console,
+                Disks = config.Disks,
+                DisksLockLater = true,
+                Networks = config.Networks,
+                Store = store,
+            }, state);
+            return life;
+        }
+        catch
+        {
+            life._input.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What came from elsewhere goes on.</summary>
+    /// <param name="heldFor">How long it was held: its clock goes on by that.</param>
+    /// <param name="paused">It stays held, and its clock with it.</param>
+    public void GoOn(TimeSpan heldFor, bool paused)
+    {
+        const int nanosecondsPerTick = 100;
+        if (!paused)
+        {
+            Domain.Clock.SetPaused(Domain.Clock.Now + (heldFor.Ticks * nanosecondsPerTick));
+        }
+
+        Devices.Release();
+        if (!paused)
+        {
+            Domain.Resume();
+        }
+
+        Devices.AnnounceNetworks();
+    }
+
     /// <summary>Builds the domain.</summary>
     /// <exception cref="DomainBuildException">The machine has no memory for it.</exception>
     public static GuestLife Build(Hypervisor machine, string name, Guid uuid, GuestConfig config, GuestOptions options, GuestImage image, CodeStore code, Action<string> log)
     {
-        var engine = new EngineOptions { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint, Store = code };
-        Domain domain = machine.CreateDomain(name, engine, uuid);
+        Domain domain = machine.CreateDomain(name, Engine(options, code), uuid);
         try
         {
-            domain.Symbols = image.Symbols;
-            domain.TickSlack = config.TickSlack * 1_000_000L;
-            domain.Log.LineAdded += log;
+            Describe(domain, config, image, log);
             foreach (CpuidChange change in config.Cpuid)
             {
                 domain.Cpuid.Apply(change);
@@ -47,6 +95,18 @@ internal sealed class GuestLife : IDisposable
             domain.Dispose();
             throw;
         }
+    }
+
+    /// <summary>How its code is executed.</summary>
+    public static EngineOptions Engine(GuestOptions options, CodeStore code) =>
+        new() { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint, Store = code };
+
+    /// <summary>Tells a domain what isn't the guest's business.</summary>
+    public static void Describe(Domain domain, GuestConfig config, GuestImage image, Action<string> log)
+    {
+        domain.Symbols = image.Symbols;
+        domain.TickSlack = config.TickSlack * 1_000_000L;
+        domain.Log.LineAdded += log;
     }
 
     /// <summary>Attaches its devices and lets it run.</summary>

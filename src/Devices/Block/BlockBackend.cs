@@ -63,6 +63,9 @@ internal sealed partial class BlockBackend : IDetachable
         _watch = store.Watch(_nodes.Front + "/state", _ => Step());
     }
 
+    /// <summary>Takes the image's lock; see <see cref="IDiskImage.TryLock"/>.</summary>
+    public bool TryLock() => _disk.Image.TryLock();
+
     /// <summary>The disk as configured.</summary>
     public DiskConfiguration Configuration { get; }
 

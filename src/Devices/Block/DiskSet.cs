@@ -14,6 +14,10 @@ internal sealed class DiskSet(XenStore store, IFrontend frontend) : IDisposable
     /// <summary>The disks as they are now, in the order in which they were attached.</summary>
     public IReadOnlyList<DiskStatus> Statuses => _disks.ConvertAll(static disk => disk.Status);
 
+    /// <summary>Takes the locks of images that were opened without.</summary>
+    /// <returns>False where another has one.</returns>
+    public bool TryLock() => _disks.ConvertAll(static disk => !disk.Configuration.LocksLater || disk.TryLock()).TrueForAll(static locked => locked);
+
     /// <summary>Opens a disk's image and offers it to the guest.</summary>
     /// <exception cref="HostException">The image can't be used, or there is a disk of that number.</exception>
     public void Attach(DiskConfiguration disk) => _disks.Add(
@@ -47,7 +51,7 @@ internal sealed class DiskSet(XenStore store, IFrontend frontend) : IDisposable
 
     private BlockBackend Open(DiskConfiguration disk, SavedBlockState? saved = null)
     {
-        RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom, disk.IsSurelyRaw);
+        RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom, disk.IsSurelyRaw, disk.LocksLater);
         try
         {
             return new BlockBackend(store, frontend, disk, image, saved);

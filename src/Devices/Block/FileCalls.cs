@@ -15,6 +15,9 @@ internal static unsafe partial class FileCalls
     /// <summary>lseek's origin for the end of the file.</summary>
     public const int SeekEnd = 2;
 
+    /// <summary>flock's operations (linux/fcntl.h).</summary>
+    public const int LockShared = 1, LockExclusive = 2, LockNoWait = 4;
+
     /// <summary>Requests of <see cref="DeviceControl"/> (linux/fs.h, BLKSSZGET and BLKPBSZGET).</summary>
     public const uint LogicalSectorSize = 0x1268, PhysicalSectorSize = 0x127B;
 
@@ -34,6 +37,27 @@ internal static unsafe partial class FileCalls
 
         /// <summary>pwritev.</summary>
         Write,
+    }
+
+    /// <summary>open, without the lock that .NET takes.</summary>
+    /// <exception cref="IOException">It can't be opened.</exception>
+    /// <exception cref="UnauthorizedAccessException">It isn't allowed.</exception>
+    public static SafeFileHandle Open(string path, bool readOnly)
+    {
+        const int readWrite = 2, closeOnExec = 0x80000, notPermitted = 1, noEntry = 2, denied = 13, readOnlyFileSystem = 30;
+        int descriptor = OpenFile(path, closeOnExec | (readOnly ? 0 : readWrite));
+        if (descriptor >= 0)
+        {
+            return new SafeFileHandle(descriptor, ownsHandle: true);
+        }
+
+        int error = Marshal.GetLastPInvokeError();
+        throw error switch
+        {
+            noEntry => new FileNotFoundException(null, path),
+            notPermitted or denied or readOnlyFileSystem => new UnauthorizedAccessException(Marshal.GetPInvokeErrorMessage(error)),
+            _ => new IOException(Marshal.GetPInvokeErrorMessage(error)),
+        };
     }
 
     /// <summary>Transfers some of the bytes at an offset.</summary>
@@ -89,9 +113,16 @@ internal static unsafe partial class FileCalls
     [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
     public static partial long Seek(SafeFileHandle handle, long offset, int whence);
 
+    /// <summary>flock, by which .NET locks files too: <see cref="LockShared"/> or <see cref="LockExclusive"/>, with <see cref="LockNoWait"/>.</summary>
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    public static partial int Lock(SafeFileHandle handle, int operation);
+
     /// <summary>ioctl with an int as its result.</summary>
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static partial int DeviceControl(SafeFileHandle handle, nuint request, out int value);
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int OpenFile(string path, int flags);
 
     [LibraryImport("libc", EntryPoint = "preadv", SetLastError = true)]
     private static partial nint ReadVectors(SafeFileHandle handle, IoVector* vectors, int count, long offset);

@@ -18,6 +18,10 @@ internal interface IDiskImage : IDisposable
     /// <summary>The unit of storage that <see cref="Discard"/> gives back, bytes; 0 where it can't.</summary>
     int DiscardGranularity { get; }
 
+    /// <summary>Takes the lock of an image that was opened without one.</summary>
+    /// <returns>False where another has it.</returns>
+    bool TryLock() => true;
+
     /// <summary>Looks how large the host's file is now.</summary>
     void Refresh();
 

@@ -42,10 +42,11 @@ internal sealed class RawImage : IDiskImage
     /// <param name="path">A file, or a block device.</param>
     /// <param name="readOnly">For reading only, which others may do too.</param>
     /// <param name="isSurelyRaw">Even if it begins as an image of another format would.</param>
+    /// <param name="locksLater">Without a lock: whose it is now is to let go of it, and <see cref="TryLock"/> follows.</param>
     /// <exception cref="HostException">It isn't there, isn't allowed, isn't raw, or is in use.</exception>
-    public static RawImage Open(string path, bool readOnly, bool isSurelyRaw = true)
+    public static RawImage Open(string path, bool readOnly, bool isSurelyRaw = true, bool locksLater = false)
     {
-        SafeFileHandle handle = OpenFile(path, readOnly);
+        SafeFileHandle handle = OpenFile(path, readOnly, locksLater);
         try
         {
             if (!isSurelyRaw && ImageFormat.Recognize(handle) is string format)
@@ -73,6 +74,9 @@ internal sealed class RawImage : IDiskImage
             throw;
         }
     }
+
+    /// <inheritdoc/>
+    public bool TryLock() => FileCalls.Lock(_handle, (IsReadOnly ? FileCalls.LockShared : FileCalls.LockExclusive) | FileCalls.LockNoWait) == 0;
 
     /// <inheritdoc/>
     public void Refresh()
@@ -147,13 +151,19 @@ internal sealed class RawImage : IDiskImage
 
     private static ulong WholeSectors(long length, int size) => (ulong)(length - (length % size)) / 512;
 
-    private static SafeFileHandle OpenFile(string path, bool readOnly)
+    private static SafeFileHandle OpenFile(string path, bool readOnly, bool locksLater)
     {
         try
         {
             if (Directory.Exists(path))
             {
                 throw new HostException($"disk image '{path}' is a directory");
+            }
+
+            if (locksLater)
+            {
+                // .NET itself takes a lock in any case.
+                return FileCalls.Open(path, readOnly);
             }
 
             return readOnly

@@ -148,18 +148,4 @@ public sealed class VifNegotiationTests
         Assert.Equal((4, driver.Queues[0].Port, NetDriver.Back), (status.State, status.EventChannel, status.BackendPath));
         Assert.NotNull(status.ReceiveRing);
     }
-
-    [Fact]
-    public void ItAnnouncesItsAddress()
-    {
-        using var driver = new NetDriver();
-        driver.Backend.Announce();
-        byte[] frame = driver.Cable.Take().Frame;
-        Assert.Equal(60, frame.Length);
-        Assert.Equal(MacAddress.Broadcast, MacAddress.Read(frame));
-        Assert.Equal(TestFrames.A, MacAddress.Read(frame.AsSpan(6)));
-        Assert.Equal([0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3], frame[12..22]);
-        Assert.Equal(TestFrames.A, MacAddress.Read(frame.AsSpan(22)));
-        Assert.Equal(TestFrames.A, MacAddress.Read(frame.AsSpan(32)));
-    }
 }

@@ -1,3 +1,4 @@
+using Dbt.Devices.Network.Announcement;
 using Dbt.Devices.Network.Offload;
 
 namespace Dbt.Devices.Network.Frontend;
@@ -25,6 +26,7 @@ internal sealed class TransmitSide : IDisposable
     private readonly IEventLink _link;
     private readonly INetworkEnd _to;
     private readonly MulticastFilter _multicast;
+    private readonly LearnedAddresses _addresses;
     private readonly TokenBucket? _allowance;
     private readonly VifCounters _counters;
     private readonly FrameGatherer _gatherer;
@@ -38,13 +40,14 @@ internal sealed class TransmitSide : IDisposable
 
     /// <summary>Takes over the ring, not the link.</summary>
     public TransmitSide(
-        IFrontend frontend, SlotRing ring, IEventLink link, INetworkEnd to, MulticastFilter multicast, TokenBucket? allowance,
+        IFrontend frontend, SlotRing ring, IEventLink link, INetworkEnd to, MulticastFilter multicast, LearnedAddresses addresses, TokenBucket? allowance,
         VifCounters counters, string name)
     {
         _ring = ring;
         _link = link;
         _to = to;
         _multicast = multicast;
+        _addresses = addresses;
         _allowance = allowance;
         _counters = counters;
         _gatherer = new FrameGatherer(frontend, ring, name);
@@ -200,6 +203,7 @@ internal sealed class TransmitSide : IDisposable
             return false;
         }
 
+        _addresses.Watch(frame);
         _counters.CountTransmitted(frame.Length);
         Answer(VifStatus.Okay);
         return true;

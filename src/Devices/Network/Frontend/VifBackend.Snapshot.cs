@@ -1,3 +1,5 @@
+using System.Net;
+using Dbt.Devices.Network.Announcement;
 using Dbt.Xen.Snapshot;
 
 namespace Dbt.Devices.Network.Frontend;
@@ -8,7 +10,9 @@ namespace Dbt.Devices.Network.Frontend;
 /// <param name="IsDetaching">Whether the guest was asked to let go of it.</param>
 /// <param name="Steering">What the guest said through its control ring.</param>
 /// <param name="Multicast">Which groups it listens to.</param>
-internal sealed record SavedVifState(XenbusState State, bool IsConnected, bool IsDetaching, FlowSteering Steering, IReadOnlyList<MacAddress> Multicast);
+/// <param name="Addresses">The IP addresses that the guest is known to have.</param>
+internal sealed record SavedVifState(
+    XenbusState State, bool IsConnected, bool IsDetaching, FlowSteering Steering, IReadOnlyList<MacAddress> Multicast, IReadOnlyList<IPAddress> Addresses);
 
 /// <content>
 /// Going on elsewhere. The state of a connection is in the frontend's nodes and in the rings; what the guest said of its queues and groups is here. A
@@ -90,16 +94,27 @@ internal sealed partial class VifBackend
             {
                 writer.UInt64(address.Value);
             }
+
+            IReadOnlyList<IPAddress> known = Addresses.All;
+            writer.UInt32((uint)known.Count);
+            foreach (IPAddress address in known)
+            {
+                writer.Block(address.GetAddressBytes());
+            }
         }
     }
 
     /// <summary>Reads what <see cref="Capture"/> wrote.</summary>
-    public static (string Specification, SavedVifState State) Read(SectionReader reader)
+    public static (string Specification, MacAddress Mac, SavedVifState State) Read(SectionReader reader)
     {
         const int mostSpecification = 4096, mostMac = 17;
         const uint allTypes = 15;
         string specification = reader.Text(mostSpecification);
-        _ = reader.Text(mostMac);
+        if (!MacAddress.TryParse(reader.Text(mostMac), out MacAddress mac))
+        {
+            throw reader.Error("its address is none");
+        }
+
         var state = (XenbusState)reader.Byte();
         bool connected = reader.Flag(), detaching = reader.Flag();
         byte algorithm = reader.Byte();
@@ -117,6 +132,14 @@ internal sealed partial class VifBackend
             group = new MacAddress(reader.UInt64() & MacAddress.Broadcast.Value);
         }
 
+        const int v4Bytes = 4, v6Bytes = 16;
+        var known = new IPAddress[reader.Count(2 * LearnedAddresses.Capacity, sizeof(uint), "addresses")];
+        foreach (ref IPAddress address in known.AsSpan())
+        {
+            ReadOnlySpan<byte> bytes = reader.Block(v6Bytes);
+            address = bytes.Length is v4Bytes or v6Bytes ? new IPAddress(bytes) : throw reader.Error("an address is none");
+        }
+
         reader.End();
         if (algorithm > MostAlgorithm || state > XenbusState.Closed)
         {
@@ -124,7 +147,7 @@ internal sealed partial class VifBackend
         }
 
         var steering = new FlowSteering { Algorithm = (HashAlgorithm)algorithm, Types = types, Key = key, Mapping = mapping };
-        return (specification, new SavedVifState(state, connected, detaching, steering, groups));
+        return (specification, mac, new SavedVifState(state, connected, detaching, steering, groups, known));
     }
 
     private void Restore(SavedVifState saved)
@@ -137,6 +160,11 @@ internal sealed partial class VifBackend
         foreach (MacAddress group in saved.Multicast)
         {
             _ = Multicast.TryAdd(group);
+        }
+
+        foreach (IPAddress address in saved.Addresses)
+        {
+            Addresses.Add(address);
         }
     }
 

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using Dbt.Devices.Network.Announcement;
 using Dbt.Devices.Store;
 
 namespace Dbt.Devices.Network.Frontend;
@@ -47,6 +49,7 @@ internal sealed partial class VifBackend : INetworkEnd, IDetachable
         Frontend = frontend;
         Backend = backend;
         _name = string.Create(CultureInfo.InvariantCulture, $"vif {card.Handle}");
+        Addresses = new LearnedAddresses(card.Mac);
         Allowance = card.Rate is { } rate ? new TokenBucket(rate) : null;
         for (int i = 0; i < MaxQueues; i++)
         {
@@ -105,6 +108,9 @@ internal sealed partial class VifBackend : INetworkEnd, IDetachable
     /// <summary>What the guest listens to.</summary>
     internal MulticastFilter Multicast { get; } = new();
 
+    /// <summary>The IP addresses that the guest is known to have.</summary>
+    internal LearnedAddresses Addresses { get; }
+
     /// <summary>What the guest may send; null for no limit.</summary>
     internal TokenBucket? Allowance { get; }
 
@@ -147,20 +153,16 @@ internal sealed partial class VifBackend : INetworkEnd, IDetachable
     }
 
     /// <summary>
-    /// Tells the network where the guest's address is now, as after a move to another host: a reverse ARP request from it, which switches
-    /// learn from and nobody answers (the guest's IP address isn't known here).
+    /// Tells the network where the guest is now, as after a move to another host: a reverse ARP request, which switches learn from and nobody
+    /// answers, and an announcement of each IP address that the guest is known to have.
     /// </summary>
     public void Announce()
     {
-        // Ethernet header, then RFC 903: hardware Ethernet, protocol IPv4, request (3), sender and target both the guest's address.
-        Span<byte> frame = stackalloc byte[60];
-        frame.Clear();
-        MacAddress.Broadcast.Write(frame);
-        _card.Mac.Write(frame[6..]);
-        ((ReadOnlySpan<byte>)[0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3]).CopyTo(frame[12..]);
-        _card.Mac.Write(frame[22..]);
-        _card.Mac.Write(frame[32..]);
-        Backend.Send(frame, default);
+        Backend.Send(AnnouncementFrames.ReverseArp(_card.Mac), default);
+        foreach (IPAddress address in Addresses.All)
+        {
+            Backend.Send(AnnouncementFrames.For(_card.Mac, address), default);
+        }
     }
 
     /// <summary>

@@ -57,7 +57,7 @@ internal sealed class VifQueue : IDisposable
         {
             _generation = generation;
             _transmit = new TransmitSide(
-                frontend, transmit, _transmitLink!, _owner.Backend, _owner.Multicast, _owner.Allowance, _owner.Counters, _name);
+                frontend, transmit, _transmitLink!, _owner.Backend, _owner.Multicast, _owner.Addresses, _owner.Allowance, _owner.Counters, _name);
         }
 
         lock (_receiveGate)

@@ -72,7 +72,7 @@ static void channels(void)
     CHECK("disabled-pending", vcpu->upcall_pending, 1);
     events_enable();
     CHECK("enabled-once", read_count(0), 2);
-    asm volatile("lock; btsl %1, %0" : "+m"(shared->mask[alloc.port / 32]) : "r"(alloc.port % 32) : "memory", "cc");
+    event_mask(alloc.port);
     send(bind.local_port);
     CHECK("masked", read_count(0), 2);
     CHECK("unmask", unmask(alloc.port), 0);
@@ -122,8 +122,9 @@ static void hostile_channels(void)
     for (uint32_t i = 0; i < ARRAY_SIZE(ports); i++) {
         sent += send(ports[i]) == -EINVAL;
         closed += close_port(ports[i]) == -EINVAL;
-        unmasked += i < 2 || unmask(ports[i]) == -EINVAL;
-        states += i < 2 || status_of(ports[i]) == -EINVAL;
+        int possible = i < 2 || (fifo_used() && ports[i] < 131072);
+        unmasked += possible || unmask(ports[i]) == -EINVAL;
+        states += possible || status_of(ports[i]) == -EINVAL;
     }
     CHECK("send", sent, ARRAY_SIZE(ports));
     CHECK("close", closed, ARRAY_SIZE(ports));
@@ -193,7 +194,7 @@ static void scheduling(void)
     struct evtchn_bind_ipi ipi = { 0, 0 };
     event_op(EVTCHN_bind_ipi, &ipi);
     uint32_t port = ipi.port;
-    asm volatile("lock; btsl %1, %0" : "+m"(shared->mask[port / 32]) : "r"(port % 32) : "memory", "cc");
+    event_mask(port);
     start = system_time();
     struct sched_poll poll = { &port, 1, start + 3000000 };
     CHECK("poll-timeout", hypercall(HC_sched_op, SCHEDOP_poll, &poll), 0);

@@ -9,7 +9,7 @@ static int op(int command, void *argument, uint32_t count)
 }
 
 /* Our own number, as the other end of a loopback channel has it. */
-static uint16_t own_id(void)
+uint16_t own_id(void)
 {
     struct evtchn_alloc_unbound alloc = { DOMID_SELF, DOMID_SELF, 0 };
     event_op(EVTCHN_alloc_unbound, &alloc);
@@ -182,4 +182,5 @@ static void copying(void)
     page_free(to);
 }
 
-const struct test grant_tests[] = { { "grant_table", table }, { "grant_map", mapping }, { "grant_copy", copying }, { 0, 0 } };
+const struct test grant_tests[] = { { "grant_table", table }, { "grant_map", mapping }, { "grant_copy", copying },
+    { "grant_version2", grants_version2 }, { 0, 0 } };

@@ -50,11 +50,18 @@ __attribute__((used, noreturn)) void smp_work(void)
     }
 }
 
+static void taken(uint32_t port)
+{
+}
+
 __attribute__((used)) void smp_take_upcall(void)
 {
     shared->vcpu[WORKER].upcall_pending = 0;
     shared->vcpu[WORKER].pending_sel = 0;
-    asm volatile("lock; btrl %1, %0" : "+m"(shared->pending[job_port / 32]) : "r"(job_port % 32) : "memory", "cc");
+    if (fifo_used())
+        fifo_take(WORKER, taken);
+    else
+        event_clear(job_port);
     upcalls++;
 }
 
@@ -260,7 +267,7 @@ static void polls(void)
     events_disable();
     job = send_port;
     CHECK("poll", hypercall(HC_sched_op, SCHEDOP_poll, &poll), 0);
-    CHECK("poll-pending", shared->pending[job_port / 32] >> job_port % 32 & 1, 1);
+    CHECK("poll-pending", event_pending(job_port), 1);
     poll.timeout = 0x7000000000000000ull;
     CHECK("poll-again", hypercall(HC_sched_op, SCHEDOP_poll, &poll), 0);
     CHECK("done", wait_until(job_done), 1);
@@ -303,7 +310,7 @@ static void timers(void)
     CHECK("periodic-fired", wait_until(upcall_came), 1);
     CHECK("periodic-stop", vcpu_op(VCPUOP_stop_periodic, WORKER, 0), 0);
     shared->vcpu[WORKER].upcall_mask = 1;
-    asm volatile("lock; btsl %1, %0" : "+m"(shared->mask[job_port / 32]) : "r"(job_port % 32) : "memory", "cc");
+    event_mask(job_port);
     CHECK("close", event_op(EVTCHN_close, &port), 0);
 }
 

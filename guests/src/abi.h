@@ -134,6 +134,7 @@ struct sched_poll { uint32_t *ports; uint32_t nr_ports; uint64_t timeout; };
 enum {
     EVTCHN_bind_interdomain, EVTCHN_bind_virq, EVTCHN_bind_pirq, EVTCHN_close, EVTCHN_send, EVTCHN_status,
     EVTCHN_alloc_unbound, EVTCHN_bind_ipi, EVTCHN_bind_vcpu, EVTCHN_unmask, EVTCHN_reset,
+    EVTCHN_init_control, EVTCHN_expand_array, EVTCHN_set_priority,
 };
 struct evtchn_alloc_unbound { uint16_t dom, remote_dom; uint32_t port; };
 struct evtchn_bind_interdomain { uint16_t remote_dom, pad; uint32_t remote_port, local_port; };
@@ -141,6 +142,9 @@ struct evtchn_bind_virq { uint32_t virq, vcpu, port; };
 struct evtchn_bind_ipi { uint32_t vcpu, port; };
 struct evtchn_bind_vcpu { uint32_t port, vcpu; };
 struct evtchn_port { uint32_t port; };
+struct evtchn_init_control { uint64_t frame; uint32_t offset, vcpu; uint8_t link_bits, pad[7]; };
+struct evtchn_expand_array { uint64_t frame; };
+struct evtchn_set_priority { uint32_t port, priority; };
 struct evtchn_status { uint16_t dom, pad; uint32_t port, status, vcpu; uint32_t u_dom_or_virq, u_port; };
 enum { STATUS_closed, STATUS_unbound, STATUS_interdomain, STATUS_pirq, STATUS_virq, STATUS_ipi };
 #define VIRQ_TIMER 0
@@ -179,7 +183,11 @@ struct feature_info { uint32_t index, submap; };
 #define GTF_readonly      4
 #define GTF_reading       8
 #define GTF_writing       16
+#define GTF_transitive    3
+#define GTF_sub_page      0x100
 struct grant_entry { uint16_t flags, domid; uint32_t frame; };
+struct grant_entry2 { uint16_t flags, domid, offset, length; uint64_t frame; };
+struct gnttab_status_frames { uint32_t nr_frames; uint16_t dom; int16_t status; uint64_t *frames; };
 enum {
     GNTTAB_map, GNTTAB_unmap, GNTTAB_setup_table, GNTTAB_dump_table, GNTTAB_transfer, GNTTAB_copy,
     GNTTAB_query_size, GNTTAB_unmap_and_replace, GNTTAB_set_version, GNTTAB_get_status_frames, GNTTAB_get_version,

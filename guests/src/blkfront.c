@@ -1,7 +1,7 @@
 /* The first virtual disk that xenstore names, one request of one page at a time. */
 #include "kernel.h"
 
-enum { INITIALISED = 3, CONNECTED = 4 };
+enum { INITIALISED = 3, CONNECTED = 4, CLOSED = 6 };
 
 static struct blk_ring *ring;
 static uint32_t sectors, handle, port, consumed;
@@ -30,9 +30,10 @@ static void write_number(const char *key, uint32_t value)
 
 static int backend_reaches(uint32_t wanted)
 {
-    for (int i = 0; i < 500; i++) {
+    /* A back end in another domain may take its time; one that is gone has no state. */
+    for (int i = 0; i < 15000; i++) {
         uint32_t state;
-        if (read_number(backend, "state", &state) && state >= wanted)
+        if (!read_number(backend, "state", &state) || state >= wanted)
             return state == wanted;
         sleep_ns(2000000);
     }
@@ -104,6 +105,18 @@ int blk_transfer(int write, uint32_t sector, uint32_t count, void *page)
     if (!write)
         memcpy(page, bounce, count * 512);
     return response.status;
+}
+
+/* Gives the disk back; what it was granted is ours again when the back end has let go. */
+void blk_close(void)
+{
+    if (!ring)
+        return;
+    write_number("state", CLOSED);
+    backend_reaches(CLOSED);
+    event_unbind(port);
+    grant_end(page_ref);
+    ring = 0;
 }
 
 uint32_t blk_sectors(void)

@@ -21,7 +21,7 @@ static void wait_for_room(void)
         uint32_t port = start_info->console_evtchn;
         struct sched_poll poll = { &port, 1, system_time() + 10000000 };
         notify();
-        shared->pending[port / 32] &= ~(1u << port % 32);
+        event_clear(port);
         mb();
         if (!drained(0))
             hypercall(HC_sched_op, SCHEDOP_poll, &poll);

@@ -1,4 +1,4 @@
-/* Event channels, two levels of bits in shared_info, and sleeping until something happens. */
+/* Event channels, by two levels of bits in shared_info or by queues, and sleeping until something happens. */
 #include "kernel.h"
 
 static event_handler handlers[1024];
@@ -25,9 +25,30 @@ void event_bind(uint32_t port, event_handler handler)
 void event_unbind(uint32_t port)
 {
     struct evtchn_port argument = { port };
-    asm volatile("lock; btsl %1, %0" : "+m"(shared->mask[port / 32]) : "r"(port % 32) : "memory", "cc");
+    event_mask(port);
     handlers[port] = 0;
     event_op(EVTCHN_close, &argument);
+}
+
+void event_mask(uint32_t port)
+{
+    if (fifo_used())
+        fifo_mask(port);
+    else
+        asm volatile("lock; btsl %1, %0" : "+m"(shared->mask[port / 32]) : "r"(port % 32) : "memory", "cc");
+}
+
+int event_pending(uint32_t port)
+{
+    return fifo_used() ? fifo_pending(port) : (int)(((volatile uint32_t *)shared->pending)[port / 32] >> port % 32 & 1);
+}
+
+void event_clear(uint32_t port)
+{
+    if (fifo_used())
+        fifo_clear(port);
+    else
+        asm volatile("lock; btrl %1, %0" : "+m"(shared->pending[port / 32]) : "r"(port % 32) : "memory", "cc");
 }
 
 void events_disable(void)
@@ -45,11 +66,22 @@ void events_enable(void)
         hypercall(HC_xen_version, 0, 0);    /* any hypercall delivers what came in between */
 }
 
+static void dispatch(uint32_t port)
+{
+    seen++;
+    if (handlers[port])
+        handlers[port](port);
+}
+
 /* Called with the event mask set, by the upcall. */
 void events_handle(void)
 {
     while (vcpu->upcall_pending) {
         vcpu->upcall_pending = 0;
+        if (fifo_used()) {
+            fifo_take(0, dispatch);
+            continue;
+        }
         uint32_t words = 0;
         asm volatile("xchgl %0, %1" : "+r"(words), "+m"(vcpu->pending_sel) : : "memory");
         for (; words; words &= words - 1) {
@@ -58,9 +90,7 @@ void events_handle(void)
             while ((ports = ((volatile uint32_t *)shared->pending)[word] & ~((volatile uint32_t *)shared->mask)[word])) {
                 uint32_t bit = __builtin_ctz(ports), port = word * 32 + bit;
                 asm volatile("lock; btrl %1, %0" : "+m"(shared->pending[word]) : "r"(bit) : "memory", "cc");
-                seen++;
-                if (handlers[port])
-                    handlers[port](port);
+                dispatch(port);
             }
         }
     }
@@ -92,5 +122,7 @@ void events_init(void)
 {
     for (int i = 0; i < 32; i++)
         shared->mask[i] = ~0u;
+    if (!strncmp(start_info->cmd_line, "fifo", 4) && !fifo_init())
+        panic("events: no queues");
     events_enable();
 }

@@ -39,7 +39,7 @@ static int excluded(uint32_t number, uint32_t first)
     switch (number) {
     case HC_sched_op:
     case HC_sched_op_compat: return first != SCHEDOP_yield;
-    case HC_event_channel_op: return first == EVTCHN_reset;
+    case HC_event_channel_op: return first == EVTCHN_reset || first == EVTCHN_init_control;
     case HC_set_trap_table:
     case HC_stack_switch:
     case HC_set_callbacks:

@@ -96,7 +96,7 @@ void trap_handler(struct regs *regs);
 
 /* events.c */
 typedef void (*event_handler)(uint32_t port);
-void events_init(void);
+void events_init(void);                       /* by queues where the command line begins with "fifo" */
 void events_handle(void);
 void event_bind(uint32_t port, event_handler handler);
 void event_unbind(uint32_t port);
@@ -107,6 +107,17 @@ void events_enable(void);
 /* Sleeps in the hypervisor until the condition holds, or the time (0: none) is over; nonzero where it holds. */
 int wait_for(int (*condition)(void *), void *argument, uint64_t timeout_ns);
 uint32_t events_seen(void);
+void event_mask(uint32_t port);
+int event_pending(uint32_t port);
+void event_clear(uint32_t port);              /* takes an event back */
+
+/* fifo.c: the same by queues */
+int fifo_init(void);                          /* the number of processors, or 0 where it isn't to be had */
+int fifo_used(void);
+void fifo_mask(uint32_t port);
+int fifo_pending(uint32_t port);
+void fifo_clear(uint32_t port);
+void fifo_take(uint32_t processor, void (*handle)(uint32_t port));
 
 /* timer.c */
 void timer_init(void);
@@ -129,12 +140,18 @@ int xs_write(const char *path, const char *value);
 int xs_watch(const char *path, const char *token);
 extern uint32_t xs_watch_events;
 int xs_available(void);
+int xs_pending(void);                         /* whether the store has sent something */
+int xs_take_events(void);                     /* takes what waits; the number of watch events since the last time */
 
 /* blkfront.c */
 int blk_init(void);                           /* nonzero where a disk is there */
 uint32_t blk_sectors(void);
 int blk_transfer(int write, uint32_t sector, uint32_t count, void *page);
 const char *blk_name(void);
+void blk_close(void);
+
+/* blkback.c */
+void serve(int count);
 
 /* user.c */
 void user_demo(void);

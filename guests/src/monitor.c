@@ -87,7 +87,12 @@ static void disk(char **words, int count)
 {
     uint32_t sector = number_or(words, count, 2, 0), n = number_or(words, count, 3, 1);
     if (count < 2 || !blk_sectors()) {
-        printf(blk_sectors() ? "disk: read SECTOR [COUNT], write SECTOR TEXT, or sum\n" : "disk: none\n");
+        printf(blk_sectors() ? "disk: read SECTOR [COUNT], write SECTOR TEXT, sum, or close\n" : "disk: none\n");
+        return;
+    }
+    if (!strcmp(words[1], "close")) {
+        blk_close();
+        printf("disk: closed\n");
         return;
     }
     uint8_t *page = page_alloc();
@@ -114,9 +119,14 @@ static void disk(char **words, int count)
         }
         printf("disk: %u sectors, status %d, checksum %08x\n", blk_sectors(), status, hash);
     } else {
-        printf("disk: read SECTOR [COUNT], write SECTOR TEXT, or sum\n");
+        printf("disk: read SECTOR [COUNT], write SECTOR TEXT, sum, or close\n");
     }
     page_free(page);
+}
+
+static void run_serve(char **words, int count)
+{
+    serve(number_or(words, count, 1, 0));
 }
 
 static void xs(char **words, int count)
@@ -219,8 +229,8 @@ static void hang(char **words, int count)
             hypercall(HC_sched_op, SCHEDOP_block);
     } else if (!strcmp(how, "dead")) {
         timer_set(0);
-        for (int i = 0; i < 32; i++)
-            shared->mask[i] = ~0u;
+        for (uint32_t port = 1; port < 1024; port++)
+            event_mask(port);
         for (;;)
             hypercall(HC_sched_op, SCHEDOP_block);
     }
@@ -293,10 +303,11 @@ static const struct { const char *name; void (*run)(char **, int); const char *h
     { "mem", memory, "memory map" },
     { "time", time, "uptime and wall clock" },
     { "bench", bench, "[-t] [KERNEL|all] [N]: compute kernels N times; -t shows the time" },
-    { "disk", disk, "read SECTOR [COUNT] | write SECTOR TEXT | sum" },
+    { "disk", disk, "read SECTOR [COUNT] | write SECTOR TEXT | sum | close" },
     { "xs", xs, "ls PATH | read PATH | write PATH VALUE | rm PATH" },
     { "events", events, "event channels in use" },
     { "pair", pair, "offer DOMAIN | join DOMAIN REF PORT COPY WORDS [keep]: two domains on a shared ring" },
+    { "serve", run_serve, "[COUNT]: serves disks to other domains, until so many are closed" },
     { "user", user, "runs the ring-3 process" },
     { "idle", idle, "[SECONDS]: sleeps" },
     { "peek", peek, "ADDRESS" },

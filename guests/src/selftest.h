@@ -13,4 +13,7 @@ void check(const char *name, long got, long want);
 #define M2P    ((void *)0xF5800000)
 #define LAST   ((void *)0xFFFFFFFE)
 
+uint16_t own_id(void);                        /* the number of this domain */
+void grants_version2(void);
+
 #endif

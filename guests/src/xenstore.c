@@ -93,6 +93,23 @@ int xs_watch(const char *path, const char *token)
     return two_strings(XS_WATCH, path, token, 1);
 }
 
+int xs_pending(void)
+{
+    return ring && has_reply(0);
+}
+
+int xs_take_events(void)
+{
+    static uint32_t taken;
+    struct xs_header header;
+    char payload[512];
+    while (xs_pending() && receive(&header, sizeof header, sizeof header) && receive(payload, header.len, sizeof payload))
+        xs_watch_events += header.type == XS_WATCH_EVENT;
+    uint32_t count = xs_watch_events - taken;
+    taken = xs_watch_events;
+    return count;
+}
+
 int xs_available(void)
 {
     return ring != 0;

@@ -15,12 +15,15 @@ public enum DiskType
 }
 
 /// <summary>One virtual disk.</summary>
-/// <param name="Path">Raw image file or block device on the host.</param>
+/// <param name="Path">Raw image file or block device on the host; where another domain serves the disk, whatever that domain knows it by.</param>
 /// <param name="Device">Name and number the guest sees.</param>
 /// <param name="ReadOnly">Writes are refused, and the image may be shared by several readers.</param>
 /// <param name="Type">Disk or CD-ROM; a CD-ROM is always read-only.</param>
 public sealed record DiskConfiguration(string Path, VirtualDevice Device, bool ReadOnly = false, DiskType Type = DiskType.Disk)
 {
+    /// <summary>Name or id of the domain that serves the disk (<c>backend=</c>); null for this process.</summary>
+    public string? Backend { get; init; }
+
     /// <summary>Logical sector size that the guest sees, 512 or 4096 bytes; null for the image's own, which is 512 for a file.</summary>
     public int? SectorSize { get; init; }
 

@@ -49,8 +49,14 @@ public sealed partial class DeviceHost
     });
 
     /// <summary>Writes the devices' sections, from <see cref="SectionType.Store"/> to <see cref="SectionType.Network"/>. While they are held.</summary>
+    /// <exception cref="SnapshotException">Another domain serves one of them.</exception>
     public void Capture(StateWriter writer)
     {
+        if (_served.Statuses.FirstOrDefault() is { } served)
+        {
+            throw new SnapshotException($"domain {served.Configuration.Backend} serves disk {served.Configuration.Device.Name} of {_domain.Name}; detach it first, as such disks can't be saved or moved");
+        }
+
         writer.Section(SectionType.Store, section =>
         {
             Store.CaptureNodes(section, _domain.Id, DomainNodes.Trees(_domain));

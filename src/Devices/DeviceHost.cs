@@ -2,6 +2,7 @@ using System.Globalization;
 using Dbt.Devices.Block;
 using Dbt.Devices.Console;
 using Dbt.Devices.Network;
+using Dbt.Devices.Served;
 using Dbt.Devices.Store;
 using Dbt.Runtime;
 using Dbt.Xen;
@@ -17,6 +18,7 @@ public sealed partial class DeviceHost : IDisposable
     private readonly Domain _domain;
     private readonly DiskSet _disks;
     private readonly NetworkSet _networks;
+    private readonly ServedDisks _served;
     private StoreBackend? _storeBackend;
     private ConsoleBackend? _console;
 
@@ -26,6 +28,7 @@ public sealed partial class DeviceHost : IDisposable
         Store = store;
         _disks = new DiskSet(store, new DomainFrontend(domain));
         _networks = new NetworkSet(store, new DomainFrontend(domain));
+        _served = new ServedDisks(store, domain);
     }
 
     /// <summary>The store that the domain is in.</summary>
@@ -35,11 +38,27 @@ public sealed partial class DeviceHost : IDisposable
     public string Home => StorePath.Home(_domain.Id);
 
     /// <summary>The disks that are attached now, in the order in which they were. Any thread.</summary>
-    public IReadOnlyList<DiskStatus> Disks => _disks.Statuses;
+    public IReadOnlyList<DiskStatus> Disks => [.. _disks.Statuses, .. _served.Statuses];
 
     /// <summary>Attaches a disk, to a running guest too. Any thread.</summary>
-    /// <exception cref="HostException">The image can't be used, or the guest has such a disk.</exception>
-    public void AttachDisk(DiskConfiguration disk) => _disks.Attach(disk);
+    /// <exception cref="HostException">The image can't be used, the domain that is to serve it isn't there, or the guest has such a disk.</exception>
+    public void AttachDisk(DiskConfiguration disk)
+    {
+        bool isThere = disk.Backend is null ? _served.Has(disk.Device.Name) : _disks.Statuses.Any(other => other.Configuration.Device.Number == disk.Device.Number);
+        if (isThere)
+        {
+            throw new HostException($"there is a disk {disk.Device.Name} already");
+        }
+
+        if (disk.Backend is null)
+        {
+            _disks.Attach(disk);
+        }
+        else
+        {
+            _served.Attach(disk);
+        }
+    }
 
     /// <summary>
     /// Detaches a disk from a running guest: asks the guest to close it, waits until it has (ten seconds at most), and removes it. Where the guest
@@ -48,7 +67,16 @@ public sealed partial class DeviceHost : IDisposable
     /// <param name="name">The guest's name for it, such as <c>xvdb</c>, or its number.</param>
     /// <param name="force">Remove it after the wait whatever the guest says: it may lose what it didn't write yet.</param>
     /// <exception cref="HostException">There is no such disk, or the guest doesn't close it and <paramref name="force"/> isn't set.</exception>
-    public void DetachDisk(string name, bool force) => _disks.Detach(name, force, DiskSet.DetachTimeout);
+    public void DetachDisk(string name, bool force)
+    {
+        if (_served.Has(name))
+        {
+            _served.Detach(name, force, DiskSet.DetachTimeout);
+            return;
+        }
+
+        _disks.Detach(name, force, DiskSet.DetachTimeout);
+    }
 
     /// <summary>Tells the guest how large a disk's image is now, after it was made larger on the host. Any thread.</summary>
     /// <param name="name">The guest's name for it, or its number.</param>
@@ -132,6 +160,7 @@ public sealed partial class DeviceHost : IDisposable
     {
         _networks.Dispose();
         _disks.Dispose();
+        _served.Dispose();
         DomainNodes.ChangeUuid(Store, _domain, uuid);
         Rename(name);
     }
@@ -150,6 +179,7 @@ public sealed partial class DeviceHost : IDisposable
         _console = null;
         _networks.Dispose();
         _disks.Dispose();
+        _served.Dispose();
         _storeBackend?.Dispose();
         _storeBackend = null;
         DomainNodes.Remove(Store, _domain);
@@ -161,7 +191,7 @@ public sealed partial class DeviceHost : IDisposable
         DomainNodes.Create(Store, _domain);
         foreach (DiskConfiguration disk in configuration.Disks)
         {
-            _disks.Attach(disk);
+            AttachDisk(disk);
         }
 
         foreach (NetworkConfiguration card in configuration.Networks)

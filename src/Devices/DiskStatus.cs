@@ -8,7 +8,11 @@ namespace Dbt.Devices;
 /// <param name="RingReference">The grant reference of the ring's first page, where the guest named one; its word, not checked.</param>
 /// <param name="BackendPath">Where the back end's nodes are in xenstore.</param>
 /// <param name="Traffic">What it has done since it was attached.</param>
-public sealed record DiskStatus(DiskConfiguration Configuration, ulong Bytes, int State, uint? EventChannel, uint? RingReference, string BackendPath, DiskTraffic Traffic);
+public sealed record DiskStatus(DiskConfiguration Configuration, ulong Bytes, int State, uint? EventChannel, uint? RingReference, string BackendPath, DiskTraffic Traffic)
+{
+    /// <summary>The domain that serves it; 0 for this process.</summary>
+    public ushort BackendId { get; init; }
+}
 
 /// <summary>Counts of a disk's requests that succeeded; a sector is 512 bytes.</summary>
 /// <param name="ReadRequests">Requests that read.</param>

@@ -35,13 +35,30 @@ public sealed partial class DebianKernelTests : IDisposable
         }
     }
 
-    private async Task<string> Boot(EngineKind engine)
+    /// <summary>Event channels by queues, which this kernel takes where they are offered, and by two levels of bits where it is told to; two processors.</summary>
+    [RequiresPackageTheory(DebianFiles.Kernel, DebianFiles.Busybox)]
+    [InlineData("", "Using FIFO-based ABI")]
+    [InlineData("xen.fifo_events=0", "Using 2-level ABI")]
+    public async Task ItUsesEitherAbiOfEventChannels(string option, string says)
+    {
+        string[] names = Environment.GetEnvironmentVariable(Engines)?.Split(',', StringSplitOptions.RemoveEmptyEntries) is { Length: > 0 } given ? given : ["tiered"];
+        foreach (string name in names)
+        {
+            string text = await Boot(Enum.Parse<EngineKind>(name, ignoreCase: true), option, "vcpus=2");
+            Assert.Contains(says, text, StringComparison.Ordinal);
+            Assert.Contains("\nLinux i686\n", text, StringComparison.Ordinal);
+            Assert.Contains("Brought up 1 node, 2 CPUs", text, StringComparison.Ordinal);
+            Assert.Contains("reboot: System halted", text, StringComparison.Ordinal);
+        }
+    }
+
+    private async Task<string> Boot(EngineKind engine, string options = "", params string[] settings)
     {
         string ramdisk = Path.Combine(_folder, "initramfs");
         await File.WriteAllBytesAsync(ramdisk, Ramdisk());
         GuestConfig config = GuestConfigReader.Read(null,
             [$"kernel={DebianFiles.PathOf(DebianFiles.Kernel)}", $"ramdisk={ramdisk}", "name=debian", "memory=128",
-                "cmdline=console=hvc0 mitigations=off noisapnp cryptomgr.notests"]);
+                $"cmdline=console=hvc0 mitigations=off noisapnp cryptomgr.notests {options}", .. settings]);
         (int status, string text, string errors) = await GuestRun.RunAsync(config, engine, Commands, Limit);
         Assert.True(status == ExitStatus.Success, $"status {status}: {errors}\n{text}");
         return text;

@@ -34,6 +34,21 @@ public sealed class MovingTests : IDisposable
         Assert.Equal(reference, moved);
     }
 
+    /// <summary>With event channels by queues, whose words and control blocks are the guest's memory and whose tails are ours, and with a grant table that changes its version.</summary>
+    [Theory]
+    [InlineData(EngineKind.Interpreter)]
+    [InlineData(EngineKind.Tiered)]
+    public async Task GoesOnByQueuesWhereItWas(EngineKind engine)
+    {
+        GuestConfig config = GuestConfigReader.Read(null, ["memory=48", "vcpus=3", "extra='fifo run=selftest;bench all 1;selftest event_channel;selftest grant_version2;selftest processors;halt'"]);
+        string reference = await RunAsync(config, engine, null);
+        int moves = 0;
+        string moved = await RunAsync(config, engine, guest => moves += moves < 25 && guest.Move(moves % 2 == 0 ? EngineKind.Tiered : EngineKind.Interpreter) ? 1 : 0);
+        Assert.True(moves >= 5, $"moved {moves} times");
+        Assert.DoesNotContain("FAIL", moved, StringComparison.Ordinal);
+        Assert.Equal(reference, moved);
+    }
+
     private async Task<string> RunAsync(EngineKind engine, Action<MovingGuest>? move)
     {
         string image = Path.Combine(_folder, $"{engine}.img");
@@ -46,6 +61,11 @@ public sealed class MovingTests : IDisposable
         Encoding.ASCII.GetBytes("sector three").CopyTo(content, 3 * 512);
         File.WriteAllBytes(image, content);
         GuestConfig config = GuestConfigReader.Read(null, [$"disk=['{image},raw,xvda,w']", "memory=48", "vcpus=3", $"extra='run={Script}'"]);
+        return await RunAsync(config, engine, move);
+    }
+
+    private static async Task<string> RunAsync(GuestConfig config, EngineKind engine, Action<MovingGuest>? move)
+    {
         using var guest = new MovingGuest(config, engine);
         var random = new Random(1);
         long end = Environment.TickCount64 + (5 * 60_000);

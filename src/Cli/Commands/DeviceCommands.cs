@@ -38,7 +38,8 @@ internal static class DeviceCommands
             DiskConfiguration disk = DiskSpecification.Parse(new ConfigString(new ConfigPosition("command line", 1, 1), text));
             var request = new AttachDiskRequest
             {
-                Path = Path.GetFullPath(disk.Path),
+                Path = disk.Backend is null ? Path.GetFullPath(disk.Path) : disk.Path,
+                Backend = disk.Backend ?? "",
                 Device = disk.Device.Name,
                 ReadOnly = disk.ReadOnly,
                 Cdrom = disk.Type == DiskType.Cdrom,

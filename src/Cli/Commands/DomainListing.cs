@@ -69,7 +69,7 @@ internal static class DomainListing
 
     /// <summary>A row of <c>block-list</c>.</summary>
     public static string Row(Disk disk) =>
-        Format($"{disk.Number,-5} {0,-3} {disk.Number,-6} {disk.State,-5} {disk.EventChannel,-6} {disk.Ring,-8} {disk.BackendPath,-30}");
+        Format($"{disk.Number,-5} {disk.Backend,-3} {disk.Number,-6} {disk.State,-5} {disk.EventChannel,-6} {disk.Ring,-8} {disk.BackendPath,-30}");
 
     /// <summary>A row of <c>network-list</c>.</summary>
     public static string Row(Network card) =>

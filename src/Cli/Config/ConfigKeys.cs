@@ -7,7 +7,7 @@ internal static class ConfigKeys
     public static readonly IReadOnlySet<string> Used = new HashSet<string>
     {
         "name", "type", "builder", "uuid", "vcpus", "maxvcpus", "memory", "maxmem", "kernel", "ramdisk", "cmdline", "root", "extra", "disk",
-        "cpuid", "vif", "tick_slack", "code_cache",
+        "cpuid", "vif", "tick_slack", "code_cache", "max_event_channels", "max_grant_frames", "max_maptrack_frames", "max_grant_version",
         "on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset",
     };
 
@@ -15,7 +15,7 @@ internal static class ConfigKeys
     public static readonly IReadOnlySet<string> NotYet = new HashSet<string>
     {
         "channel", "vfb", "vkb", "p9", "bootloader", "bootloader_args", "firmware", "loader",
-        "max_grant_frames", "max_maptrack_frames", "max_grant_version", "max_event_channels", "tsc_mode", "rtc_timeoffset", "localtime",
+        "tsc_mode", "rtc_timeoffset", "localtime",
         "cpus", "cap", "cpu_weight",
     };
 

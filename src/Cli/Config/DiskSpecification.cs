@@ -6,16 +6,16 @@ namespace Dbt.Cli.Config;
 /// <summary>
 /// One element of disk= (Xen's xl-disk-configuration): target, format, vdev, access by position, mixed with key=value, in any order of the
 /// latter; "target=" takes the rest of the line. The older "file:PATH,VDEV,ACCESS" has no format. Not xl's are sector-size=512|4096 and
-/// persistent-grants=0|1.
+/// persistent-grants=0|1. backend=DOMAIN has another guest serve the disk: the target is then what that guest knows it by.
 /// </summary>
 internal sealed class DiskSpecification
 {
     private static readonly string[] RawPrefixes = ["file:", "phy:", "raw:", "aio:", "tap:aio:", "tap:", "tap2:aio:", "tap2:"];
     private static readonly string[] OtherFormats = ["qcow", "qcow2", "vhd", "vhdx", "qed"];
-    private static readonly string[] IgnoredKeys = ["backendtype", "backend", "script", "direct-io-safe", "colo"];
+    private static readonly string[] IgnoredKeys = ["backendtype", "script", "direct-io-safe", "colo"];
 
     private readonly ConfigPosition _position;
-    private string? _target, _format, _vdev, _access;
+    private string? _target, _format, _vdev, _access, _backend;
     private bool _prefixed, _cdrom, _discard = true, _persistent = true;
     private int? _sectorSize;
 
@@ -71,6 +71,9 @@ internal sealed class DiskSpecification
                     "disk" => false,
                     _ => throw Error($"devtype={value} is neither disk nor cdrom"),
                 };
+                break;
+            case "backend" when equals >= 0:
+                SetOnce(ref _backend, "backend", value);
                 break;
             case "discard" or "no-discard" when equals < 0:
                 _discard = key == "discard";
@@ -188,6 +191,7 @@ internal sealed class DiskSpecification
             Discard = _discard,
             IsSurelyRaw = _format == "raw",
             PersistentGrants = _persistent,
+            Backend = _backend is null or "" or "0" or "Domain-0" ? null : _backend,
         };
     }
 

@@ -2,6 +2,8 @@ using Dbt.Devices;
 using Dbt.Devices.Network;
 using Dbt.Xen;
 using Dbt.Xen.Builder;
+using Dbt.Xen.Events;
+using Dbt.Xen.Grants;
 using Dbt.Xen.Processor;
 
 namespace Dbt.Cli.Config;
@@ -53,6 +55,12 @@ internal sealed record GuestConfig
 
     /// <summary>cpuid=, in its order.</summary>
     public IReadOnlyList<CpuidChange> Cpuid { get; init; } = [];
+
+    /// <summary>max_event_channels=: the highest port.</summary>
+    public int MaxEventChannels { get; init; } = EventChannels.DefaultHighestPort;
+
+    /// <summary>max_grant_frames=, max_maptrack_frames=, max_grant_version=.</summary>
+    public (int Frames, int MapFrames, int Version) GrantLimits { get; init; } = (GrantTable.MaxFrames, GrantTable.MaxMapFrames, 2);
 
     /// <summary>on_*=.</summary>
     public ShutdownActions Actions { get; init; } = new();

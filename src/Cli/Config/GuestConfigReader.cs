@@ -1,12 +1,17 @@
 using Dbt.Devices;
 using Dbt.Devices.Block;
 using Dbt.Xen.Builder;
+using Dbt.Xen.Events;
+using Dbt.Xen.Grants;
 
 namespace Dbt.Cli.Config;
 
 /// <summary>Reads a guest's settings out of a configuration file, checking each.</summary>
 internal sealed class GuestConfigReader
 {
+    // xenstore's, the console's, and a timer for one processor.
+    private const int LeastEventChannels = 3;
+
     private readonly ConfigFile _file;
     private readonly string _here, _folder;
     private readonly string _defaultName;
@@ -133,6 +138,11 @@ internal sealed class GuestConfigReader
             Networks = _file["vif"] is ConfigValue vif ? VifSpecification.Parse(vif, name, uuid, _warnings.Add) : [],
             Actions = Actions(),
             TickSlack = Number("tick_slack", 0, GuestConfig.MostTickSlack) ?? GuestConfig.DefaultTickSlack,
+            MaxEventChannels = Number("max_event_channels", LeastEventChannels, EventChannels.MostHighestPort) ?? EventChannels.DefaultHighestPort,
+            GrantLimits = (
+                Number("max_grant_frames", 1, GrantTable.MaxFrames) ?? GrantTable.MaxFrames,
+                Number("max_maptrack_frames", 0, GrantTable.MaxMapFrames) ?? GrantTable.MaxMapFrames,
+                Number("max_grant_version", 1, 2) ?? 2),
             KeepsCode = Number("code_cache", 0, 1) != 0,
             Cpuid = _file["cpuid"] is ConfigValue cpuid ? CpuidSpecification.Parse(cpuid, _warnings.Add) : [],
             Warnings = _warnings,
@@ -218,7 +228,7 @@ internal sealed class GuestConfigReader
         {
             ConfigString element = item as ConfigString ?? throw new ConfigException(item.Position, "disk: each element must be a string");
             DiskConfiguration disk = DiskSpecification.Parse(element);
-            disk = disk with { Path = Resolve(disk.Path) };
+            disk = disk.Backend is null ? disk with { Path = Resolve(disk.Path) } : disk;
             CheckDisk(element.Position, disk, disks);
             disks.Add(disk);
         }
@@ -228,7 +238,7 @@ internal sealed class GuestConfigReader
 
     private void CheckDisk(ConfigPosition position, DiskConfiguration disk, List<DiskConfiguration> others)
     {
-        if (!File.Exists(disk.Path))
+        if (disk.Backend is null && !File.Exists(disk.Path))
         {
             throw new ConfigException(position, Directory.Exists(disk.Path)
                 ? $"disk image {disk.Path} is a folder; make an image of it with: dbt disk create IMAGE --from {disk.Path}"
@@ -240,8 +250,13 @@ internal sealed class GuestConfigReader
             throw new ConfigException(position, $"disk {disk.Device.Name} is named twice");
         }
 
+        if (disk.Backend is not null)
+        {
+            return;
+        }
+
         string canonical = Canonical(disk.Path);
-        DiskConfiguration? same = others.Find(other => Canonical(other.Path) == canonical);
+        DiskConfiguration? same = others.Find(other => other.Backend is null && Canonical(other.Path) == canonical);
         if (same is not null && !(same.ReadOnly && disk.ReadOnly))
         {
             throw new ConfigException(position, $"disk image {disk.Path} is named twice, as {same.Device.Name} and {disk.Device.Name}; it can be shared only if both are read-only");

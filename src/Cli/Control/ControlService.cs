@@ -171,12 +171,15 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
     /// <inheritdoc/>
     public override Task<Done> AttachDisk(AttachDiskRequest request, ServerCallContext context) => Do(request.Domain, guest =>
     {
-        if (!VirtualDevice.TryParse(request.Device, out VirtualDevice device) || !Path.IsPathFullyQualified(request.Path))
+        if (!VirtualDevice.TryParse(request.Device, out VirtualDevice device) || (request.Backend.Length == 0 && !Path.IsPathFullyQualified(request.Path)))
         {
             throw new ControlException(ControlError.Invalid, $"'{request.Device}' is not a virtual disk, or '{request.Path}' no full path");
         }
 
-        guest.AttachDisk(new DiskConfiguration(request.Path, device, request.ReadOnly, request.Cdrom ? DiskType.Cdrom : DiskType.Disk));
+        guest.AttachDisk(new DiskConfiguration(request.Path, device, request.ReadOnly, request.Cdrom ? DiskType.Cdrom : DiskType.Disk)
+        {
+            Backend = request.Backend.Length == 0 ? null : request.Backend,
+        });
     });
 
     /// <inheritdoc/>
@@ -225,6 +228,7 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
         EventChannel = disk.EventChannel ?? -1L,
         Ring = disk.RingReference ?? -1L,
         BackendPath = disk.BackendPath,
+        Backend = disk.BackendId,
     };
 
     private static Network Describe(NetworkStatus card) => new()

@@ -82,6 +82,8 @@ internal sealed class GuestLife : IDisposable
         try
         {
             Describe(domain, config, image, log);
+            domain.Events.HighestPort = config.MaxEventChannels;
+            (domain.Grants.HighestFrames, domain.Grants.HighestMapFrames, domain.Grants.HighestVersion) = config.GrantLimits;
             foreach (CpuidChange change in config.Cpuid)
             {
                 domain.Cpuid.Apply(change);

@@ -58,6 +58,15 @@ internal sealed class EventChannel
     /// <summary>Virq: its number.</summary>
     public int Virq;
 
+    /// <summary>FIFO: the queue for its next event, 0 the most urgent.</summary>
+    public int Priority = FifoEvents.DefaultPriority;
+
+    /// <summary>FIFO: the queue that it was on last. Outlives the port's use, for it may still be that queue's tail.</summary>
+    public int QueueVcpu, QueuePriority;
+
+    /// <summary>FIFO: an event waits for its event word to come.</summary>
+    public bool IsLatched;
+
     /// <summary>Back to a free port.</summary>
     public void Reset()
     {
@@ -68,5 +77,7 @@ internal sealed class EventChannel
         Remote = null;
         Backend = null;
         Virq = 0;
+        Priority = FifoEvents.DefaultPriority;
+        IsLatched = false;
     }
 }

@@ -5,14 +5,20 @@ using Dbt.Xen.Memory;
 
 namespace Dbt.Xen.Events;
 
-/// <summary>HYPERVISOR_event_channel_op (public/event_channel.h), 2-level ABI. The FIFO ABI is not offered.</summary>
+/// <summary>HYPERVISOR_event_channel_op (public/event_channel.h).</summary>
 internal static class EventChannelOp
 {
     private const uint BindInterdomain = 0, BindVirq = 1, BindPirq = 2, Close = 3, Send = 4, Status = 5, AllocateUnbound = 6, BindIpi = 7,
-        BindVcpu = 8, Unmask = 9, Reset = 10, InitControl = 11;
+        BindVcpu = 8, Unmask = 9, Reset = 10, InitControl = 11, ExpandArray = 12, SetPriority = 13;
 
-    /// <summary>sizeof(struct evtchn_fifo_control_block).</summary>
-    private const uint ControlBlockSize = 72;
+    /// <summary>struct evtchn_init_control; the last byte but seven is what we answer.</summary>
+    [StructLayout(LayoutKind.Sequential, Pack = 4)]
+    private struct ControlRequest
+    {
+        public ulong Frame;
+        public uint Offset, Vcpu;
+        public ulong LinkBits;
+    }
 
     /// <summary>struct evtchn_status; the last two words are its union.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -38,34 +44,41 @@ internal static class EventChannelOp
             Unmask => GuestAccess.TryRead(vcpu, at, out uint port) ? events.Unmask(port) : -Errno.EFAULT,
             BindVcpu => GuestAccess.TryRead(vcpu, at, out (uint Port, uint Vcpu) bind) ? events.BindVcpu(bind.Port, bind.Vcpu) : -Errno.EFAULT,
             Status => ReadStatus(vcpu, at),
-            Reset => ResetAll(vcpu, at),
-            InitControl => CheckControl(vcpu, at),
+            Reset => ResetAll(vcpu, arguments),
+            InitControl => AddControlBlock(vcpu, at),
+            ExpandArray => GuestAccess.TryRead(vcpu, at, out ulong frame) ? events.ExpandArray(frame) : -Errno.EFAULT,
+            SetPriority => GuestAccess.TryRead(vcpu, at, out (uint Port, uint Priority) set) ? events.SetPriority(set.Port, set.Priority) : -Errno.EFAULT,
             _ => -Errno.ENOSYS,
         };
     }
 
     /// <summary>EBX pointer to struct evtchn_op: the command, then its structure.</summary>
-    public static int CallCompat(Vcpu vcpu, in HypercallArguments arguments) =>
-        GuestAccess.TryRead(vcpu, arguments.A1, out uint command)
-            ? Call(vcpu, arguments with { A1 = command, A2 = arguments.A1 + 4 })
-            : -Errno.EFAULT;
-
-    /// <summary>The FIFO ABI is not offered; arguments that are wrong on any hypervisor are told so first (struct evtchn_init_control).</summary>
-    private static int CheckControl(Vcpu vcpu, uint at)
+    public static int CallCompat(Vcpu vcpu, in HypercallArguments arguments)
     {
-        if (!GuestAccess.TryRead(vcpu, at, out (ulong Frame, uint Offset, uint Vcpu) request))
+        if (!GuestAccess.TryRead(vcpu, arguments.A1, out uint command))
         {
             return -Errno.EFAULT;
         }
 
-        if (request.Vcpu >= vcpu.Domain.Vcpus.Count)
+        int result = Call(vcpu, arguments with { A1 = command, A2 = arguments.A1 + 4 });
+        if (vcpu.Continuation is not null)
         {
-            return -Errno.ENOENT;
+            vcpu.Continuation = arguments;
         }
 
-        bool valid = request.Offset <= Layout.PageSize - ControlBlockSize && (request.Offset & 7) == 0
-            && request.Frame <= uint.MaxValue && vcpu.Domain.Memory.TryTranslate((uint)request.Frame, out _);
-        return valid ? -Errno.ENOSYS : -Errno.EINVAL;
+        return result;
+    }
+
+    private static int AddControlBlock(Vcpu vcpu, uint at)
+    {
+        if (!GuestAccess.TryRead(vcpu, at, out ControlRequest request))
+        {
+            return -Errno.EFAULT;
+        }
+
+        int error = vcpu.Domain.Events.InitControl(request.Frame, request.Offset, request.Vcpu);
+        request.LinkBits = (request.LinkBits & ~0xFFUL) | FifoEvents.LinkBits;
+        return error != 0 ? error : GuestAccess.TryWrite(vcpu, at, request) ? 0 : -Errno.EFAULT;
     }
 
     /// <summary>0 where a domain id names the caller; a guest may work on no other.</summary>
@@ -143,17 +156,24 @@ internal static class EventChannelOp
         return error != 0 ? error : GuestAccess.TryWrite(vcpu, at, block) ? 0 : -Errno.EFAULT;
     }
 
-    private static int ResetAll(Vcpu vcpu, uint at)
+    private static int ResetAll(Vcpu vcpu, in HypercallArguments arguments)
     {
-        if (!GuestAccess.TryRead(vcpu, at, out ushort id))
+        if (!GuestAccess.TryRead(vcpu, arguments.A2, out ushort id))
         {
             return -Errno.EFAULT;
         }
 
         int error = CheckSelf(vcpu, id);
-        if (error == 0)
+        if (error != 0)
         {
-            vcpu.Domain.Events.Reset();
+            return error;
+        }
+
+        error = vcpu.Domain.Events.Reset(() => MemoryHypercall.ShouldStop(vcpu));
+        if (error == -Errno.ERESTART)
+        {
+            vcpu.Continuation = arguments;
+            return 0;
         }
 
         return error;

@@ -17,7 +17,7 @@ public sealed partial class EventChannels
         {
             lock (_lock)
             {
-                return InUse().Any(port => !SharedEventBits.IsMasked(Domain, port));
+                return InUse().Any(port => !_abi.IsMasked(port));
             }
         }
     }
@@ -46,13 +46,13 @@ public sealed partial class EventChannels
     {
         lock (_lock)
         {
-            return [.. InUse().Select(port => Describe(port) + (SharedEventBits.IsMasked(Domain, port) ? " masked" : "") + (SharedEventBits.IsPending(Domain, port) ? " pending" : ""))];
+            return [.. InUse().Select(port => Describe(port) + (_abi.IsMasked(port) ? " masked" : "") + (_abi.IsPending(port) ? " pending" : ""))];
         }
     }
 
     private IEnumerable<uint> InUse()
     {
-        for (uint port = 1; port < SharedEventBits.Ports; port++)
+        for (uint port = 1; port < _ports.Length; port++)
         {
             if (Find(port) is not null)
             {

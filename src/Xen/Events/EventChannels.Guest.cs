@@ -185,14 +185,14 @@ public sealed partial class EventChannels
     /// <summary>EVTCHNOP_unmask.</summary>
     internal int Unmask(uint port)
     {
-        if (port == 0 || port >= SharedEventBits.Ports)
-        {
-            return -Errno.EINVAL;
-        }
-
         lock (_lock)
         {
-            SharedEventBits.Unmask(Domain, port, Domain.Vcpus[_ports[port]?.Vcpu ?? 0]);
+            if (port == 0 || port >= _ports.Length)
+            {
+                return -Errno.EINVAL;
+            }
+
+            _abi.Unmask(port, _ports[port]);
             return 0;
         }
     }
@@ -227,26 +227,69 @@ public sealed partial class EventChannels
         }
     }
 
-    /// <summary>EVTCHNOP_reset: closes everything, what backends are connected to included.</summary>
-    internal void Reset()
+    /// <summary>EVTCHNOP_set_priority.</summary>
+    internal int SetPriority(uint port, uint priority)
     {
-        for (uint port = 1; port < SharedEventBits.Ports; port++)
+        lock (_lock)
         {
-            Close(port);
+            return Find(port) is { } channel ? _abi.SetPriority(channel, priority) : -Errno.EINVAL;
         }
+    }
+
+    /// <summary>
+    /// EVTCHNOP_reset: closes everything, what backends are connected to included, and goes back to the 2-level ABI. Can be interrupted and called again (XSA-344).
+    /// </summary>
+    /// <param name="shouldStop">Whether to come back later.</param>
+    /// <returns>0, -ERESTART where it stopped, -EAGAIN where ports were bound meanwhile.</returns>
+    internal int Reset(Func<bool> shouldStop)
+    {
+        const uint Stride = 256;
+        while (true)
+        {
+            uint port;
+            lock (_lock)
+            {
+                port = _nextReset;
+                if (port >= _ports.Length)
+                {
+                    _nextReset = 1;
+                    if (InUse().Any())
+                    {
+                        return -Errno.EAGAIN;
+                    }
+
+                    break;
+                }
+
+                _nextReset = port + Stride - (port % Stride);
+            }
+
+            for (uint end = port + Stride - (port % Stride); port < end; port++)
+            {
+                Close(port);
+            }
+
+            if (shouldStop())
+            {
+                return -Errno.ERESTART;
+            }
+        }
+
+        LeaveFifo();
+        return 0;
     }
 
     /// <summary>EVTCHNOP_status.</summary>
     internal int Status(uint port, out ChannelState state, out int vcpu, out uint detail, out uint detailPort)
     {
         (state, vcpu, detail, detailPort) = (ChannelState.Free, 0, 0, 0);
-        if (port == 0 || port >= SharedEventBits.Ports)
-        {
-            return -Errno.EINVAL;
-        }
-
         lock (_lock)
         {
+            if (port == 0 || port >= _ports.Length)
+            {
+                return -Errno.EINVAL;
+            }
+
             if (_ports[port] is not { } channel)
             {
                 return 0;
@@ -263,6 +306,8 @@ public sealed partial class EventChannels
             return 0;
         }
     }
+
+    private uint _nextReset = 1;
 
     private void DeliverFrom(Domain sender, uint senderPort, uint port)
     {
@@ -292,9 +337,10 @@ public sealed partial class EventChannels
         }
 
         channel.Reset();
+        _lowestFree = Math.Min(_lowestFree, port);
         if (!_closed)
         {
-            SharedEventBits.ClearPending(Domain, port);
+            _abi.ClearPending(port);
         }
     }
 

@@ -4,21 +4,36 @@ using Dbt.Xen.Diagnostics;
 namespace Dbt.Xen.Events;
 
 /// <summary>
-/// A domain's event channels, 2-level ABI: 1024 ports, port 0 unused. Domain 0, the other end of a backend's channel, is this process.
-/// Two domains' locks are always taken in the order of their ids.
+/// A domain's event channels: ports, of which 0 is unused, and the ABI by which the domain is told of events. Domain 0, the other end of a backend's channel,
+/// is this process. Two domains' locks are always taken in the order of their ids.
 /// </summary>
 public sealed partial class EventChannels
 {
     private const ushort BackendDomain = 0;
 
     private readonly Lock _lock = new();
-    private readonly EventChannel?[] _ports = new EventChannel?[SharedEventBits.Ports];
+    private EventChannel?[] _ports = new EventChannel?[TwoLevelEvents.Limit];
+    private EventAbi _abi;
+    private uint _lowestFree = 1;
     private readonly Dictionary<(int Vcpu, int Virq), uint> _virqs = [];
     private readonly EventLog _recent = new();
     private uint _backendPorts;
     private bool _closed;
 
-    internal EventChannels(Domain domain) => Domain = domain;
+    internal EventChannels(Domain domain)
+    {
+        Domain = domain;
+        _abi = new TwoLevelEvents(domain);
+    }
+
+    /// <summary>Highest port that the domain can have (max_event_channels); the 2-level ABI has none above 1023.</summary>
+    public int HighestPort { get; set; } = DefaultHighestPort;
+
+    /// <summary>What <see cref="HighestPort"/> is where nobody says otherwise, as with xl.</summary>
+    public const int DefaultHighestPort = TwoLevelEvents.Limit - 1;
+
+    /// <summary>Most that <see cref="HighestPort"/> can be (EVTCHN_FIFO_NR_CHANNELS - 1).</summary>
+    public const int MostHighestPort = FifoEvents.Limit - 1;
 
     /// <summary>The owner.</summary>
     public Domain Domain { get; }
@@ -73,7 +88,7 @@ public sealed partial class EventChannels
     /// <summary>Ends all channels of a domain that goes away; later signals go nowhere.</summary>
     internal void Shut()
     {
-        for (uint port = 1; port < SharedEventBits.Ports; port++)
+        for (uint port = 1; port < Volatile.Read(ref _ports).Length; port++)
         {
             Close(port);
         }
@@ -82,6 +97,8 @@ public sealed partial class EventChannels
         {
             _closed = true;
         }
+
+        LeaveFifo();
     }
 
     internal void NotifyFromBackend(BackendChannel backend)
@@ -136,7 +153,7 @@ public sealed partial class EventChannels
     {
         lock (_lock)
         {
-            return Find(port) is null ? -Errno.EINVAL : SharedEventBits.IsPending(Domain, port) ? 1 : 0;
+            return Find(port) is null ? -Errno.EINVAL : _abi.IsPending(port) ? 1 : 0;
         }
     }
 
@@ -150,7 +167,7 @@ public sealed partial class EventChannels
 
         Interlocked.Increment(ref _sent);
         _recent.Add(port, Domain.Clock.Now);
-        SharedEventBits.SetPending(Domain, port, Domain.Vcpus[channel.Vcpu]);
+        _abi.SetPending(port, channel);
         foreach (Vcpu vcpu in Domain.Vcpus)
         {
             vcpu.WakeFromPoll();
@@ -158,14 +175,30 @@ public sealed partial class EventChannels
     }
 
     private EventChannel? Find(uint port) =>
-        port < SharedEventBits.Ports && _ports[port] is { State: not ChannelState.Free } channel ? channel : null;
+        port < _ports.Length && _ports[port] is { State: not ChannelState.Free } channel ? channel : null;
 
+    // The lowest port that is free. One that the guest still has on a FIFO queue stays out of use until it has taken it off.
     private bool TryTakePort(out uint port, out EventChannel channel)
     {
-        for (port = 1; port < SharedEventBits.Ports; port++)
+        bool passedBusy = false;
+        uint end = (uint)Math.Min(HighestPort + 1, _abi.Ports);
+        for (port = _lowestFree; port < end; port++)
         {
+            if (port == _ports.Length)
+            {
+                Array.Resize(ref _ports, Math.Min(_ports.Length * 2, FifoEvents.Limit));
+            }
+
             channel = _ports[port] ??= new EventChannel();
-            if (channel.State == ChannelState.Free)
+            if (channel.State != ChannelState.Free)
+            {
+                _lowestFree = passedBusy ? _lowestFree : port + 1;
+            }
+            else if (_abi.IsBusy(port))
+            {
+                passedBusy = true;
+            }
+            else
             {
                 return !_closed;
             }

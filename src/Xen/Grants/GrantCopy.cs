@@ -50,15 +50,26 @@ internal static unsafe class GrantCopy
         status = Open(vcpu, request.Destination, (request.Flags & DestinationByReference) != 0, writable: true, out Held destination);
         if (status == GrantStatus.Okay)
         {
-            MachineMemory machine = vcpu.Domain.Hypervisor.Machine;
-            byte* to = machine.Frame(destination.Mfn) + request.Destination.Offset;
-            Buffer.MemoryCopy(machine.Frame(source.Mfn) + request.Source.Offset, to, request.Length, request.Length);
-            machine.CodeMap.Written(to, request.Length);
+            status = Move(vcpu.Domain.Hypervisor.Machine, source, destination, request);
             Close(vcpu, destination, writable: true);
         }
 
         Close(vcpu, source, writable: false);
         return status;
+    }
+
+    // A grant may be of a part of its page.
+    private static GrantStatus Move(MachineMemory machine, in Held source, in Held destination, in Request request)
+    {
+        if (!source.Covers(request.Source.Offset, request.Length) || !destination.Covers(request.Destination.Offset, request.Length))
+        {
+            return GrantStatus.GeneralError;
+        }
+
+        byte* to = machine.Frame(destination.Mfn) + request.Destination.Offset;
+        Buffer.MemoryCopy(machine.Frame(source.Mfn) + request.Source.Offset, to, request.Length, request.Length);
+        machine.CodeMap.Written(to, request.Length);
+        return GrantStatus.Okay;
     }
 
     private static GrantStatus Open(Vcpu vcpu, in Place place, bool byReference, bool writable, out Held held)
@@ -73,8 +84,8 @@ internal static unsafe class GrantCopy
                 return GrantStatus.BadDomain;
             }
 
-            GrantStatus status = owner.Grants.Acquire(place.Page, vcpu.Domain.Id, writable, mapping: false, out uint granted);
-            held = new Held(granted, owner.Grants, place.Page);
+            GrantStatus status = owner.Grants.AcquireForCopy(place.Page, vcpu.Domain.Id, writable, out HeldGrant granted);
+            held = new Held(granted.Mfn, granted);
             return status;
         }
 
@@ -94,15 +105,15 @@ internal static unsafe class GrantCopy
             return GrantStatus.GeneralError;
         }
 
-        held = new Held(mfn, null, 0);
+        held = new Held(mfn, null);
         return GrantStatus.Okay;
     }
 
     private static void Close(Vcpu vcpu, in Held held, bool writable)
     {
-        if (held.Table is { } table)
+        if (held.Grant is { } grant)
         {
-            table.Release(held.Reference, writable);
+            grant.Release(writable);
             return;
         }
 
@@ -115,5 +126,9 @@ internal static unsafe class GrantCopy
         frames.Put(held.Mfn);
     }
 
-    private readonly record struct Held(uint Mfn, GrantTable? Table, uint Reference);
+    /// <summary>A page in hand: the caller's own, or by a grant.</summary>
+    private readonly record struct Held(uint Mfn, HeldGrant? Grant)
+    {
+        public bool Covers(int offset, int length) => Grant is not { } grant || grant.Covers(offset, length);
+    }
 }

@@ -3,8 +3,7 @@ namespace Dbt.Xen.Grants;
 /// <content>The other side: which grants of others this domain has mapped (Xen's maptrack). A handle is an index here.</content>
 public sealed unsafe partial class GrantTable
 {
-    // Xen's default of 1024 maptrack frames of 256 entries.
-    private const int MaxMappings = 1024 * 256;
+    private const int MappingsPerFrame = 256;
 
     private readonly Lock _mappingLock = new();
     private readonly List<Mapping> _mappings = [];
@@ -14,6 +13,12 @@ public sealed unsafe partial class GrantTable
 
     /// <summary>Whether this domain has mapped any frame of another's through a grant. Any thread.</summary>
     internal bool MapsAnyForeign => _foreignCount != 0;
+
+    /// <summary>What <see cref="HighestMapFrames"/> is where nobody says otherwise, and the most it can be.</summary>
+    public const int MaxMapFrames = 1024;
+
+    /// <summary>How many grants of others this domain can map, in frames of 256 as Xen counts them (max_maptrack_frames).</summary>
+    public int HighestMapFrames { get; set; } = MaxMapFrames;
 
     /// <summary>Whether this domain has mapped a frame of another's through a grant. Any thread.</summary>
     internal bool MapsForeign(uint mfn)
@@ -40,7 +45,7 @@ public sealed unsafe partial class GrantTable
             {
                 _mappings[(int)handle] = mapping;
             }
-            else if (_mappings.Count < MaxMappings)
+            else if (_mappings.Count < HighestMapFrames * MappingsPerFrame)
             {
                 handle = (uint)_mappings.Count;
                 _mappings.Add(mapping);

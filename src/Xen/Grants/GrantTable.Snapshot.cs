@@ -32,8 +32,18 @@ public sealed unsafe partial class GrantTable
                     $"grant {used} of {Domain.Name} is in use by domain {_pins[used].Mapper}; guests that share memory with one another can't be saved or moved"));
             }
 
+            writer.UInt32((uint)HighestFrames);
+            writer.UInt32((uint)HighestMapFrames);
+            writer.Byte((byte)HighestVersion);
             writer.UInt32((uint)_frames.Count);
             foreach (uint mfn in _frames)
+            {
+                HypervisorPage.Write(writer, Domain, mfn);
+            }
+
+            writer.Byte((byte)Version);
+            writer.UInt32((uint)_statusFrames.Count);
+            foreach (uint mfn in _statusFrames)
             {
                 HypervisorPage.Write(writer, Domain, mfn);
             }
@@ -43,29 +53,55 @@ public sealed unsafe partial class GrantTable
     /// <summary>Takes them up, in a domain whose table has none.</summary>
     internal void Restore(SectionReader reader)
     {
-        int count = reader.Count(MaxFrames, Layout.PageSize, "frames");
+        HighestFrames = (int)reader.UInt32(1, MaxFrames, "the limit of frames");
+        HighestMapFrames = (int)reader.UInt32(0, MaxMapFrames, "the limit of mappings");
+        HighestVersion = reader.Byte();
+        int count = reader.Count(HighestFrames, Layout.PageSize, "frames");
         lock (_lock)
         {
             for (int i = 0; i < count; i++)
             {
-                uint mfn = HypervisorPage.Read(reader, Domain);
-                _frames.Add(mfn);
-                ClearUse((Entry*)Domain.Hypervisor.Machine.Frame(mfn));
+                _frames.Add(HypervisorPage.Read(reader, Domain));
             }
 
-            Array.Resize(ref _pins, _frames.Count * EntriesPerFrame);
+            Array.Resize(ref _pins, _frames.Count * GrantEntry1.PerFrame);
+            Version = reader.Byte();
+            if (Version is not (1 or 2) || Version > HighestVersion)
+            {
+                int version = Version;
+                Version = 1;
+                throw reader.Error($"a grant table of version {version} can't be here");
+            }
+
+            int statuses = reader.Count(StatusFramesFor(MaxFrames), Layout.PageSize, "status frames");
+            for (int i = 0; i < statuses; i++)
+            {
+                _statusFrames.Add(HypervisorPage.Read(reader, Domain));
+            }
+
+            if (Version == 2 && !TryGrowStatus(_frames.Count))
+            {
+                throw new SnapshotException("the machine has no memory left for the guest");
+            }
+
+            ClearUse();
         }
 
         reader.End();
     }
 
-    private static void ClearUse(Entry* entries)
+    private void ClearUse()
     {
-        for (int i = 0; i < EntriesPerFrame; i++)
+        const uint inUse = GrantFlags.Reading | GrantFlags.Writing;
+        for (uint i = 0; i < _frames.Count * EntriesPerFrame; i++)
         {
-            if ((entries[i].Header & TypeMask) == PermitAccess)
+            if (Version == 2)
             {
-                entries[i].Header &= ~(Reading | Writing);
+                ChangeStatus(i, 0, inUse);
+            }
+            else if ((EntryAt(i)->Header & GrantFlags.TypeMask) == GrantFlags.PermitAccess)
+            {
+                EntryAt(i)->Header &= ~inUse;
             }
         }
     }

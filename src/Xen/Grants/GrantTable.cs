@@ -4,19 +4,16 @@ using Dbt.Xen.Memory;
 namespace Dbt.Xen.Grants;
 
 /// <summary>
-/// A domain's grant table, version 1: entries that the guest writes into frames shared with it, and what of them is in use. The
+/// A domain's grant table: entries that the guest writes into frames shared with it, and what of them is in use. The
 /// table's lock is held for pin counts only; page references are taken atomically, and page tables are never touched under it.
 /// </summary>
 public sealed unsafe partial class GrantTable
 {
-    /// <summary>Frames a table can have (max_grant_frames): 512 entries each.</summary>
+    /// <summary>Frames that any table can have: 512 entries of version 1 each, or 256 of version 2.</summary>
     public const int MaxFrames = 64;
 
     /// <summary>References that the domain builder fills in: the console's ring and xenstore's (GNTTAB_RESERVED_*).</summary>
     public const uint ConsoleReference = 0, StoreReference = 1;
-
-    /// <summary>Entries of one frame.</summary>
-    internal const int EntriesPerFrame = 512;
 
     private readonly Lock _lock = new();
     private readonly List<uint> _frames = [];
@@ -27,6 +24,9 @@ public sealed unsafe partial class GrantTable
 
     /// <summary>The owner.</summary>
     public Domain Domain { get; }
+
+    /// <summary>Frames that this table can have (max_grant_frames), 1 to <see cref="MaxFrames"/>.</summary>
+    public int HighestFrames { get; set; } = MaxFrames;
 
     /// <summary>Frames the table has now, 1 at least once it was asked for.</summary>
     internal int FrameCount
@@ -54,9 +54,7 @@ public sealed unsafe partial class GrantTable
                 return false;
             }
 
-            Entry* entry = EntryAt(reference);
-            entry->Frame = mfn;
-            Volatile.Write(ref entry->Header, PermitAccess);
+            WriteReserved(reference, GrantFlags.PermitAccess, mfn);
             return true;
         }
     }
@@ -142,7 +140,7 @@ public sealed unsafe partial class GrantTable
     {
         lock (_lock)
         {
-            return index < MaxFrames && TryGrow((int)index + 1) ? _frames[(int)index] : 0;
+            return index < HighestFrames && TryGrow((int)index + 1) ? _frames[(int)index] : 0;
         }
     }
 
@@ -166,19 +164,29 @@ public sealed unsafe partial class GrantTable
                 return GrantStatus.Again;
             }
 
-            (*EntryAt(first), *EntryAt(second)) = (*EntryAt(second), *EntryAt(first));
+            if (Version == 1)
+            {
+                (*EntryAt(first), *EntryAt(second)) = (*EntryAt(second), *EntryAt(first));
+            }
+            else
+            {
+                (*Entry2At(first), *Entry2At(second)) = (*Entry2At(second), *Entry2At(first));
+            }
+
             return GrantStatus.Okay;
         }
     }
 
-    private bool Exists(uint reference) => TryGrow(1) && reference < _pins.Length;
+    private int EntriesPerFrame => Version == 1 ? GrantEntry1.PerFrame : GrantEntry2.PerFrame;
 
-    private Entry* EntryAt(uint reference) =>
-        (Entry*)Domain.Hypervisor.Machine.Frame(_frames[(int)(reference / EntriesPerFrame)]) + (reference % EntriesPerFrame);
+    private bool Exists(uint reference) => TryGrow(1) && reference < _frames.Count * EntriesPerFrame;
+
+    private GrantEntry1* EntryAt(uint reference) =>
+        (GrantEntry1*)Domain.Hypervisor.Machine.Frame(_frames[(int)(reference / GrantEntry1.PerFrame)]) + (reference % GrantEntry1.PerFrame);
 
     private bool TryGrow(int count)
     {
-        if (count > MaxFrames)
+        if (count > HighestFrames || (Version == 2 && !TryGrowStatus(count)))
         {
             return false;
         }
@@ -191,15 +199,9 @@ public sealed unsafe partial class GrantTable
             }
 
             _frames.Add(mfn);
-            Array.Resize(ref _pins, _frames.Count * EntriesPerFrame);
+            Array.Resize(ref _pins, _frames.Count * GrantEntry1.PerFrame);
         }
 
         return true;
-    }
-
-    /// <summary>struct grant_entry_v1, 8 bytes: flags and domid as one word, so that they change together.</summary>
-    private struct Entry
-    {
-        public uint Header, Frame;
     }
 }

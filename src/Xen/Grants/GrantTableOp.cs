@@ -6,13 +6,13 @@ using static Dbt.Xen.Abi.Errno;
 namespace Dbt.Xen.Grants;
 
 /// <summary>
-/// HYPERVISOR_grant_table_op (public/grant_table.h). Version 1 only: set_version(2) and what belongs to it is refused as Xen does where
-/// it is built or started for version 1. Transfers of pages between domains are refused, with the status that says the page stays.
+/// HYPERVISOR_grant_table_op (public/grant_table.h). Transfers of pages between domains (GNTTABOP_transfer, which Linux dropped long ago) are not there: each is refused with the status that says
+/// the page stays.
 /// </summary>
 internal static unsafe class GrantTableOp
 {
     private const uint MapReference = 0, UnmapReference = 1, SetupTable = 2, Transfer = 4, Copy = 5, QuerySize = 6, UnmapAndReplace = 7,
-        SetVersion = 8, GetStatusFrames = 9, GetVersion = 10, SwapReference = 11;
+        SetVersion = 8, GetStatusFrames = 9, GetVersion = 10, SwapReference = 11, CacheFlush = 12;
 
     private delegate void Operation<T>(Vcpu vcpu, ref T request);
 
@@ -91,6 +91,7 @@ internal static unsafe class GrantTableOp
                 GetStatusFrames => count == 1 ? StatusFrames(vcpu, requests) : -EINVAL,
                 SetVersion => ChangeVersion(vcpu, requests),
                 GetVersion => Version(vcpu, requests),
+                CacheFlush => GrantCacheFlush.Flush(vcpu, arguments),
                 _ => -ENOSYS,
             };
     }
@@ -148,7 +149,7 @@ internal static unsafe class GrantTableOp
         if (request.Status == GrantStatus.Okay)
         {
             Span<uint> frames = stackalloc uint[GrantTable.MaxFrames];
-            if (request.FrameCount > GrantTable.MaxFrames || !vcpu.Domain.Grants.TrySetup((int)request.FrameCount, frames))
+            if (request.FrameCount > vcpu.Domain.Grants.HighestFrames || !vcpu.Domain.Grants.TrySetup((int)request.FrameCount, frames))
             {
                 request.Status = GrantStatus.GeneralError;
             }
@@ -186,13 +187,12 @@ internal static unsafe class GrantTableOp
         if (request.Status == GrantStatus.Okay)
         {
             request.FrameCount = (uint)vcpu.Domain.Grants.FrameCount;
-            request.MaxFrameCount = GrantTable.MaxFrames;
+            request.MaxFrameCount = (uint)vcpu.Domain.Grants.HighestFrames;
         }
 
         return GuestAccess.TryWrite(vcpu, pointer, request) ? 0 : -EFAULT;
     }
 
-    // Status frames are version 2's; a version 1 table has none.
     private static int StatusFrames(Vcpu vcpu, uint pointer)
     {
         const uint StatusOffset = 6;
@@ -203,12 +203,29 @@ internal static unsafe class GrantTableOp
         }
 
         GrantStatus status = CheckDomain(vcpu, request.Domain);
-        if (status == GrantStatus.Okay && request.FrameCount != 0)
+        if (status == GrantStatus.Okay)
         {
-            status = GrantStatus.GeneralError;
+            Span<ulong> frames = stackalloc ulong[GrantTable.MaxFrames];
+            status = request.FrameCount > GrantTable.MaxFrames || !vcpu.Domain.Grants.TryGetStatusFrames(frames[..(int)request.FrameCount]) ? GrantStatus.GeneralError
+                : TryReportStatusFrames(vcpu, request.FrameList, frames[..(int)request.FrameCount]) ? GrantStatus.Okay
+                : GrantStatus.BadVirtualAddress;
         }
 
         return GuestAccess.TryWrite(vcpu, pointer + StatusOffset, (ushort)status) ? 0 : -EFAULT;
+    }
+
+    private static bool TryReportStatusFrames(Vcpu vcpu, uint list, Span<ulong> frames)
+    {
+        if (vcpu.Domain.Hvm is { } hvm)
+        {
+            foreach (ref ulong frame in frames)
+            {
+                uint known = hvm.Physmap.GfnOf((uint)frame);
+                frame = known == uint.MaxValue ? ulong.MaxValue : known;
+            }
+        }
+
+        return GuestAccess.TryWrite(vcpu, list, MemoryMarshal.AsBytes(frames));
     }
 
     private static int ChangeVersion(Vcpu vcpu, uint pointer)
@@ -218,13 +235,8 @@ internal static unsafe class GrantTableOp
             return -EFAULT;
         }
 
-        int error = version switch
-        {
-            1 => 0,
-            2 => -ENOSYS,
-            _ => -EINVAL,
-        };
-        return GuestAccess.TryWrite(vcpu, pointer, 1u) ? error : -EFAULT;
+        int error = vcpu.Domain.Grants.SetVersion(version);
+        return GuestAccess.TryWrite(vcpu, pointer, (uint)vcpu.Domain.Grants.Version) ? error : -EFAULT;
     }
 
     private static int Version(Vcpu vcpu, uint pointer)
@@ -235,6 +247,6 @@ internal static unsafe class GrantTableOp
         }
 
         int error = MemoryHypercall.CheckDomain(vcpu, id);
-        return error != 0 ? error : GuestAccess.TryWrite(vcpu, pointer + 4, 1u) ? 0 : -EFAULT;
+        return error != 0 ? error : GuestAccess.TryWrite(vcpu, pointer + 4, (uint)vcpu.Domain.Grants.Version) ? 0 : -EFAULT;
     }
 }

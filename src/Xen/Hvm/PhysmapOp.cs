@@ -107,8 +107,8 @@ internal static class PhysmapOp
             case SpaceSharedInfo when index == 0:
                 mfn = domain.SharedInfoMfn;
                 break;
-            case SpaceGrantTable when (index & GrantStatusFrames) == 0:
-                mfn = domain.Grants.TryGetFrame(index);
+            case SpaceGrantTable:
+                mfn = (index & GrantStatusFrames) != 0 ? domain.Grants.TryGetStatusFrame(index & ~GrantStatusFrames) : domain.Grants.TryGetFrame(index);
                 break;
             case SpaceGuestFrame:
                 mfn = domain.Hvm!.Physmap[index];

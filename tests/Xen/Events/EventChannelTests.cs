@@ -11,7 +11,7 @@ public sealed unsafe class EventChannelTests
 {
     private const int EventChannelOp = 32;
     private const uint BindInterdomain = 0, BindVirq = 1, BindPirq = 2, Close = 3, Send = 4, Status = 5, AllocateUnbound = 6, BindIpi = 7,
-        BindVcpu = 8, Unmask = 9, Reset = 10, InitControl = 11, SetPriority = 13;
+        BindVcpu = 8, Unmask = 9, Reset = 10, ExpandArray = 12, SetPriority = 13;
 
     private static int Op(PvGuest guest, uint command, params uint[] words) => guest.Call(EventChannelOp, command, guest.Put(words));
 
@@ -31,7 +31,7 @@ public sealed unsafe class EventChannelTests
     public void All_ports_but_0_can_be_used_and_then_no_more()
     {
         using var guest = new PvGuest();
-        for (uint i = 1; i < SharedEventBits.Ports; i++)
+        for (uint i = 1; i < TwoLevelEvents.Limit; i++)
         {
             Assert.Equal(i, Bind(guest, AllocateUnbound, 1, Layout.DomidSelf, 0));
         }
@@ -135,13 +135,13 @@ public sealed unsafe class EventChannelTests
     public void What_is_not_offered_says_so()
     {
         using var guest = new PvGuest();
-        Assert.Equal(-Errno.EINVAL, Op(guest, InitControl, 0, 0, 4, 0, 0, 0));
-        Assert.Equal(-Errno.ENOENT, Op(guest, InitControl, 0, 0, 0, 99, 0, 0));
-        Assert.Equal(-Errno.ENOSYS, Op(guest, InitControl, guest.Frames[0], 0, 0, 0, 0, 0));
-        Assert.Equal(-Errno.ENOSYS, Op(guest, SetPriority, 1, 0));
+        uint port = Bind(guest, BindIpi, 1, 0, 0);
+        Assert.Equal(-Errno.ENOSYS, Op(guest, SetPriority, port, 0));
+        Assert.Equal(-Errno.EINVAL, Op(guest, SetPriority, port + 1, 0));
+        Assert.Equal(-Errno.EOPNOTSUPP, Op(guest, ExpandArray, guest.Frames[0], 0));
         Assert.Equal(-Errno.ENOSYS, Op(guest, 99));
         Assert.Equal(-Errno.EPERM, Op(guest, BindPirq, 1, 0, 0));
-        foreach (uint command in Enumerable.Range(0, 11).Select(i => (uint)i))
+        foreach (uint command in Enumerable.Range(0, 14).Select(i => (uint)i))
         {
             Assert.Equal(-Errno.EFAULT, guest.Call(EventChannelOp, command, PvGuest.Unmapped));
             Assert.Equal(-Errno.EFAULT, guest.Call(EventChannelOp, command, 0xFFFFFFFE));

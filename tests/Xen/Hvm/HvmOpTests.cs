@@ -50,7 +50,7 @@ public sealed class HvmOpTests : IDisposable
         apic.Write(0xF0, 0x1FF);
         Assert.Equal(0xF3, apic.Acknowledge());
         apic.Write(0xB0, 0);
-        Dbt.Xen.Events.SharedEventBits.MarkPending(_f.Domain.Vcpus[1]);
+        Dbt.Xen.Events.EventAbi.MarkPending(_f.Domain.Vcpus[1]);
         Assert.Equal(0xF3, apic.Acknowledge());
         Assert.Equal(-Errno.EINVAL, _f.CallWith(HvmOp, SetUpcallVector, 1, 15));
         Assert.Equal(-Errno.ENOENT, _f.CallWith(HvmOp, SetUpcallVector, 2, 0xF3));

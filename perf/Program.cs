@@ -3,6 +3,7 @@ using Dbt.Perf;
 using Dbt.Perf.Benchmarks;
 using Dbt.Perf.Boot;
 using Dbt.Perf.Idle;
+using Dbt.Perf.Migration;
 using Dbt.Translator;
 
 switch (args)
@@ -14,6 +15,8 @@ switch (args)
         return await BootCommand.RunAsync(args[1..]);
     case ["idle", ..]:
         return await IdleCommand.RunAsync(args[1..]);
+    case ["migrate", ..]:
+        return MigrationCommand.Run(args[1..]);
     default:
         BenchmarkSwitcher.FromAssembly(typeof(EngineBenchmarks).Assembly).Run(args, BenchmarkSettings.Default);
         return 0;

@@ -14,6 +14,8 @@ namespace Dbt.Cli.Hosting;
 /// <summary>Makes guests that come to the daemon.</summary>
 internal sealed class GuestArrivals(DaemonHost daemon, TextWriter log) : IArrivals
 {
+    private static readonly TimeSpan TracesLimit = TimeSpan.FromSeconds(30);
+
     /// <inheritdoc/>
     public IArrivingGuest Prepare(Offer offer)
     {
@@ -22,6 +24,7 @@ internal sealed class GuestArrivals(DaemonHost daemon, TextWriter log) : IArriva
         {
             DomainHeader header = ReadHeader(offer);
             GuestConfig config = ReadConfiguration(offer, header);
+            AwaitOwnTraces(header);
             var options = new GuestOptions
             {
                 Engine = EngineNames.Parse(offer.Engine) ?? throw new MigrationException($"there is no engine '{offer.Engine}' here"),
@@ -57,6 +60,15 @@ internal sealed class GuestArrivals(DaemonHost daemon, TextWriter log) : IArriva
         {
             stay.Dispose();
             throw;
+        }
+    }
+
+    // It was here a moment ago: its memory and its identity are about to be free.
+    private void AwaitOwnTraces(DomainHeader header)
+    {
+        foreach (Guest trace in daemon.Guests.Guests.Where(other => other.Uuid == header.Uuid && other.HasDeparted))
+        {
+            _ = trace.Control.EndOfGuest.Wait(TracesLimit);
         }
     }
 

@@ -40,6 +40,7 @@ internal sealed class ArrivingGuest(Guest guest, string name, DomainRestorer res
         {
             long mark = Stopwatch.GetTimestamp();
             StateReader reader = StateReader.Read(state);
+            Note(took, "reading", ref mark);
             restorer.Finish(reader);
             Note(took, "domain", ref mark);
             _life = guest.Arrive(restorer.Domain, reader);

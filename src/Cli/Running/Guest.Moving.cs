@@ -80,9 +80,13 @@ internal sealed partial class Guest
     /// <summary>It is being moved there; what <see cref="Departed"/> then says.</summary>
     public void SetTarget(string target) => _target = target;
 
+    /// <summary>Whether it runs elsewhere, and what is here is on its way out.</summary>
+    public bool HasDeparted { get; private set; }
+
     /// <summary>It runs elsewhere: what is here goes, under another name.</summary>
     public void Departed()
     {
+        HasDeparted = true;
         string name = Name;
         try
         {

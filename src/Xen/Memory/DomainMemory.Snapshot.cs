@@ -154,15 +154,22 @@ public sealed unsafe partial class DomainMemory
         }
 
         summary.End();
-        var wanted = new HashSet<uint>();
+        var wanted = new List<(uint First, uint End)>();
         for (uint i = 1; i <= sections; i++)
         {
             ReadRuns(state.Take(SectionType.Frames, i), wanted);
         }
 
+        // Both are in the order of their numbers; a guest is held while this goes on.
+        int run = 0;
         foreach (GuestPage page in ListPages())
         {
-            if (!wanted.Contains(page.Number))
+            while (run < wanted.Count && wanted[run].End <= page.Number)
+            {
+                run++;
+            }
+
+            if (run == wanted.Count || page.Number < wanted[run].First)
             {
                 DropPage(page);
             }
@@ -279,20 +286,26 @@ public sealed unsafe partial class DomainMemory
         }
     }
 
-    private void ReadRuns(SectionReader section, HashSet<uint> wanted)
+    private void ReadRuns(SectionReader section, List<(uint First, uint End)> wanted)
     {
         int runs = section.Count(RunsInSection, 8, "runs of pages");
         for (int run = 0; run < runs; run++)
         {
             uint first = section.UInt32();
             uint count = section.UInt32(1, FramesInSection, "the length of a run");
+            if ((wanted.Count != 0 && first < wanted[^1].End) || first > uint.MaxValue - count)
+            {
+                throw section.Error("runs of pages aren't in order");
+            }
+
+            wanted.Add((first, first + count));
             for (uint i = 0; i < count; i++)
             {
                 uint number = first + i;
                 uint pfn = Domain.Hvm is null ? section.UInt32() : 0;
                 uint mfn = FindPage(number);
                 mfn = mfn == 0 ? AddPageAt(number) : mfn;
-                if (mfn == 0 || !wanted.Add(number))
+                if (mfn == 0)
                 {
                     throw section.Error(PageRefusal(number));
                 }

@@ -15,7 +15,7 @@ public sealed unsafe class DomainRestorer : IDisposable
     private readonly DomainHeader _header;
     private bool _finished;
 
-    /// <summary>Makes the domain, without processors or pages.</summary>
+    /// <summary>Makes the domain, its processors without a state, and without pages.</summary>
     /// <param name="hypervisor">Where.</param>
     /// <param name="header">What it is.</param>
     /// <param name="engine">How its code is executed; not necessarily as it was.</param>
@@ -34,6 +34,20 @@ public sealed unsafe class DomainRestorer : IDisposable
 
         // What it may have is in the state; a guest that was just told to give memory back has more.
         Domain.Memory.MaxPages = Math.Max(header.MaxPages, header.Pages);
+
+        // Before the state comes, for which a guest may be held.
+        try
+        {
+            for (int id = 0; id < header.Vcpus; id++)
+            {
+                Domain.Vcpus.Add(new Vcpu(Domain, id));
+            }
+        }
+        catch (OutOfMemoryException)
+        {
+            Domain.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The domain. Until <see cref="Finish"/> there is nothing to do with it.</summary>
@@ -70,11 +84,6 @@ public sealed unsafe class DomainRestorer : IDisposable
         if (fresh && !_header.IsTranslated)
         {
             throw new SnapshotException("suspended paravirtual guests can't be restored yet");
-        }
-
-        for (int id = 0; id < _header.Vcpus; id++)
-        {
-            Domain.Vcpus.Add(new Vcpu(Domain, id));
         }
 
         Domain.Pause();

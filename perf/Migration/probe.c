@@ -1,0 +1,76 @@
+/* The only program of a guest, without a C library: init gap [MIB]. Watches the clock in a tight loop and says each second what the largest step
+   was, in microseconds; a child writes a word into each page of so many MiB meanwhile, over and over. */
+typedef unsigned u32;
+typedef unsigned long long u64;
+
+static long call(long n, long a, long b, long c)
+{
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(n), "b"(a), "c"(b), "d"(c) : "memory");
+    return result;
+}
+
+static void say(u32 value)
+{
+    char text[16];
+    int at = sizeof text;
+    text[--at] = '\n';
+    text[--at] = '.';
+    do {
+        text[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    call(4, 1, (long)(text + at), (long)(sizeof text - at));
+}
+
+static u64 now(void)
+{
+    u32 time[2];
+    call(265, 1, (long)time, 0); /* clock_gettime(CLOCK_MONOTONIC) */
+    return (u64)time[0] * 1000000 + time[1] / 1000;
+}
+
+static void gap(void)
+{
+    u64 last = now(), second = last;
+    u32 largest = 0;
+    for (;;) {
+        u64 time = now();
+        if (time - last > largest)
+            largest = (u32)(time - last);
+        last = time;
+        if (time - second >= 1000000) {
+            say(largest);
+            largest = 0;
+            second = last = now();
+        }
+    }
+}
+
+static void dirty(u32 mib)
+{
+    /* old mmap: address, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 */
+    long arguments[6] = { 0, (long)(mib << 20), 3, 0x22, -1, 0 };
+    volatile u32 *memory = (volatile u32 *)call(90, (long)arguments, 0, 0);
+    u32 pause[2] = { 0, 1000000 };
+    for (u32 round = 1;; round++)
+        for (u32 page = 0; page < mib << 8; page++) {
+            memory[page << 10] = round + page;
+            if (page % 64 == 63)
+                call(162, (long)pause, 0, 0); /* nanosleep: some 60 MiB/s */
+        }
+}
+
+__attribute__((used)) static void begin(long *stack)
+{
+    const char **arguments = (const char **)(stack + 1);
+    u32 mib = 0;
+    if (stack[0] > 2)
+        for (const char *digit = arguments[2]; *digit >= '0' && *digit <= '9'; digit++)
+            mib = mib * 10 + (u32)(*digit - '0');
+    if (mib != 0 && call(2, 0, 0, 0) == 0)
+        dirty(mib);
+    gap();
+}
+
+__asm__(".globl _start\n_start: mov %esp, %eax\n push %eax\n call begin\n");

@@ -72,7 +72,9 @@ internal static class DomainNodes
         string home = StorePath.Home(domain.Id);
         store.Write($"{Vm(domain)}/uuid", domain.Uuid.ToString());
         store.Write($"{home}/vm", Vm(domain));
-        store.Write($"{home}/domid", domain.Id.ToString(CultureInfo.InvariantCulture));
+
+        // Read by the guest alone, which is to find the id that it knows.
+        store.Write($"{home}/domid", domain.GuestId.ToString(CultureInfo.InvariantCulture));
         WriteName(store, domain);
     }
 

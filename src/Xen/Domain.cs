@@ -38,7 +38,7 @@ public enum ShutdownReason
 public delegate void EmergencyConsoleWriter(ReadOnlySpan<byte> text);
 
 /// <summary>One guest: its memory, processors, event channels and grants. A guest's breach of the ABI ends here, never beyond.</summary>
-public sealed unsafe class Domain : IDisposable
+public sealed unsafe partial class Domain : IDisposable
 {
     private readonly Lock _crashLock = new();
     private readonly TaskCompletionSource<ShutdownReason> _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);

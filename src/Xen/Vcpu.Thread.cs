@@ -119,6 +119,17 @@ public sealed unsafe partial class Vcpu
         }
     }
 
+    /// <summary>As <see cref="Pause"/>, but returns at once. Any thread.</summary>
+    internal void HoldSoon()
+    {
+        lock (_holdLock)
+        {
+            _holds++;
+        }
+
+        Kick();
+    }
+
     /// <summary>Ends one hold.</summary>
     public void Resume()
     {

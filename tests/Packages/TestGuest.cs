@@ -74,6 +74,18 @@ internal sealed class TestGuest
             [$"kernel={Path.Combine(folder, GuestStore.Kernel)}", $"ramdisk={Path.Combine(folder, GuestStore.Ramdisk)}", $"disk=[\"{image},raw,xvda,rw\"]", .. settings]);
     }
 
+    /// <summary>The same as a configuration file.</summary>
+    public string ConfigurationText(string image, params string[] settings)
+    {
+        string folder = _store.FetchedFolder(_name);
+        const string commandLine = "root=/dev/xvda console=hvc0 mitigations=off norandmaps noisapnp cryptomgr.notests";
+        return string.Join('\n',
+        [
+            $"kernel=\"{Path.Combine(folder, GuestStore.Kernel)}\"", $"ramdisk=\"{Path.Combine(folder, GuestStore.Ramdisk)}\"", $"cmdline=\"{commandLine}\"",
+            "memory=192", $"disk=[\"{image},raw,xvda,rw\"]", "vif=['']", .. settings,
+        ]) + "\n";
+    }
+
     // What the guest is made of by us: our files, and the code that puts them together as far as a number can tell.
     private static string Recipe(string[] packages)
     {

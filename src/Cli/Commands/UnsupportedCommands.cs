@@ -6,14 +6,14 @@ namespace Dbt.Cli.Commands;
 internal static class UnsupportedCommands
 {
     private const string NotYet = "it is not there yet";
-    private const string NoSave = "saving, restoring and migrating guests is not there yet";
+    private const string NoSave = "migrating guests is not there yet; dbt save and dbt restore bring one to another host";
     private const string NoChange = "that can't be changed yet while a guest runs; set it in the configuration file";
     private const string NoHost = "this hypervisor is an ordinary process and owns neither processors, pools nor devices of the host";
 
     private static readonly (string Reason, string[] Names)[] All =
     [
         (NotYet, ["vncviewer", "debug-keys", "trigger", "sysrq", "dump-core", "config-update", "claims"]),
-        (NoSave, ["save", "restore", "migrate-receive", "suspend", "resume", "remus"]),
+        (NoSave, ["migrate-receive", "suspend", "resume", "remus"]),
         (NoChange, ["vcpu-pin", "channel-list", "cd-insert", "cd-eject", "vkb-list", "vkb-attach", "vkb-detach"]),
         (NoHost, ["sched-credit", "sched-credit2", "sched-rtds", "cpupool-create", "cpupool-destroy", "cpupool-list", "cpupool-rename", "cpupool-cpu-add",
             "cpupool-cpu-remove", "cpupool-migrate", "cpupool-numa-split", "pci-attach", "pci-detach", "pci-list", "pci-assignable-add",

@@ -15,12 +15,13 @@ internal sealed class GuestConfigReader
     private readonly ConfigFile _file;
     private readonly string _here, _folder;
     private readonly string _defaultName;
-    private readonly bool _disksAreHeld;
+    private readonly bool _disksAreHeld, _restores;
     private readonly List<string> _warnings = [];
 
-    private GuestConfigReader(ConfigFile file, string here, string folder, string defaultName, bool disksAreHeld)
+    private GuestConfigReader(ConfigFile file, string here, string folder, string defaultName, bool disksAreHeld, bool restores)
     {
         _disksAreHeld = disksAreHeld;
+        _restores = restores;
         _file = file;
         _here = here;
         _folder = folder;
@@ -39,8 +40,9 @@ internal sealed class GuestConfigReader
     /// <param name="overrides">key=value.</param>
     /// <param name="here">Where paths are looked for first; the process's working folder where it isn't given.</param>
     /// <param name="disksAreHeld">Who has the guest still has its disks: they are looked at when they are opened.</param>
+    /// <param name="restores">For a guest that was saved: its kernel need not be there, nor its images, of which it is told later.</param>
     /// <exception cref="ConfigException">It says what can't be done.</exception>
-    public static GuestConfig Read(string? path, string text, IEnumerable<string> overrides, string here = "", bool disksAreHeld = false)
+    public static GuestConfig Read(string? path, string text, IEnumerable<string> overrides, string here = "", bool disksAreHeld = false, bool restores = false)
     {
         ConfigFile file = path is null ? new ConfigFile() : ConfigFile.Parse(path, text);
         foreach (string setting in overrides)
@@ -49,7 +51,7 @@ internal sealed class GuestConfigReader
         }
 
         string folder = path is null ? here : Path.GetDirectoryName(Path.GetFullPath(Path.Combine(here, path))) ?? ".";
-        return new GuestConfigReader(file, here, folder, path is null ? "dbt-guest" : Path.GetFileNameWithoutExtension(path), disksAreHeld).Read(needsKernel: path is not null) with
+        return new GuestConfigReader(file, here, folder, path is null ? "dbt-guest" : Path.GetFileNameWithoutExtension(path), disksAreHeld, restores).Read(needsKernel: path is not null) with
         {
             Origin = new ConfigOrigin(file.ToText(), path is null ? null : Path.GetFullPath(Path.Combine(here, path)), Path.GetFullPath(here.Length == 0 ? "." : here)),
         };
@@ -61,15 +63,17 @@ internal sealed class GuestConfigReader
     /// <param name="here">Where paths are looked for; the process's working folder where it isn't given.</param>
     /// <param name="needsKernel">Whether one has to be named; otherwise it is the guest that is built in.</param>
     /// <param name="disksAreHeld">Who has the guest still has its disks: they are looked at when they are opened.</param>
+    /// <param name="restores">For a guest that was saved: its kernel need not be there, nor its images, of which it is told later.</param>
     /// <exception cref="ConfigException">They say what can't be done.</exception>
-    public static GuestConfig ReadSettings(ConfigFile settings, IEnumerable<string> overrides, string here = "", bool needsKernel = true, bool disksAreHeld = false)
+    public static GuestConfig ReadSettings(
+        ConfigFile settings, IEnumerable<string> overrides, string here = "", bool needsKernel = true, bool disksAreHeld = false, bool restores = false)
     {
         foreach (string setting in overrides)
         {
             settings.Override(setting);
         }
 
-        return new GuestConfigReader(settings, here, here, "guest", disksAreHeld).Read(needsKernel) with
+        return new GuestConfigReader(settings, here, here, "guest", disksAreHeld, restores).Read(needsKernel) with
         {
             Origin = new ConfigOrigin(settings.ToText(), null, Path.GetFullPath(here.Length == 0 ? "." : here)),
         };
@@ -238,6 +242,11 @@ internal sealed class GuestConfigReader
 
     private void CheckDisk(ConfigPosition position, DiskConfiguration disk, List<DiskConfiguration> others)
     {
+        if (_restores)
+        {
+            return;
+        }
+
         if (disk.Backend is null && !File.Exists(disk.Path))
         {
             throw new ConfigException(position, Directory.Exists(disk.Path)
@@ -352,7 +361,7 @@ internal sealed class GuestConfigReader
     private string Existing(string key, string path)
     {
         string resolved = Resolve(path);
-        return File.Exists(resolved) ? resolved
+        return File.Exists(resolved) || _restores ? resolved
             : throw Error(key, Directory.Exists(resolved) ? $"{key} {path} is a folder" : $"{key} {path}: no such file");
     }
 

@@ -45,6 +45,7 @@ internal sealed class VifSpecification
             var vif = new VifSpecification(element.Position, warn);
             vif.Split(element.Text);
             NetworkConfiguration card = vif.Finish((uint)cards.Count, guest, uuid);
+            card = card with { Specification = Complete(element.Text, card.Handle, card.Mac) };
             if (cards.Exists(other => other.Handle == card.Handle))
             {
                 throw vif.Error($"devid={card.Handle} is another card's");
@@ -59,6 +60,29 @@ internal sealed class VifSpecification
         }
 
         return cards;
+    }
+
+    /// <summary>A card of one element, which names its number and address itself: see <see cref="NetworkConfiguration.Specification"/>.</summary>
+    /// <exception cref="Runtime.HostException">It doesn't name a card that can be had here.</exception>
+    public static NetworkConfiguration ParseOne(string specification, string guest)
+    {
+        var position = new ConfigPosition("saved guest", 1, 1);
+        try
+        {
+            return Parse(new ConfigList(position, [new ConfigString(position, specification)]), guest, uuid: null, static _ => { })[0];
+        }
+        catch (ConfigException exception)
+        {
+            throw new Runtime.HostException(exception.Message, exception);
+        }
+    }
+
+    // With what it came to where it was left open.
+    private static string Complete(string text, uint handle, MacAddress mac)
+    {
+        string rest = string.Join(',', text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Where(static part => !part.StartsWith("mac", StringComparison.Ordinal) && !part.StartsWith("devid", StringComparison.Ordinal)));
+        return string.Create(CultureInfo.InvariantCulture, $"devid={handle},mac={mac}{(rest.Length == 0 ? "" : ",")}{rest}");
     }
 
     private void Split(string text)

@@ -13,7 +13,7 @@ internal static class ControlErrors
     {
         ControlException control => new Status(CodeOf(control.Error), control.Message),
         ConfigException or DomainBuildException => new Status(StatusCode.InvalidArgument, exception.Message),
-        HostException or IOException or UnauthorizedAccessException => new Status(StatusCode.FailedPrecondition, exception.Message),
+        HostException or Xen.Snapshot.SnapshotException or IOException or UnauthorizedAccessException => new Status(StatusCode.FailedPrecondition, exception.Message),
         _ => null,
     };
 

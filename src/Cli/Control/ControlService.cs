@@ -154,6 +154,14 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
     }
 
     /// <inheritdoc/>
+    public override Task Save(SaveRequest request, IServerStreamWriter<Progress> responseStream, ServerCallContext context) =>
+        ProgressStream.RunAsync(responseStream, context, async (report, cancellation) =>
+        {
+            await Find(request.Domain).Control.SaveAsync(request, report, cancellation).ConfigureAwait(false);
+            return null;
+        });
+
+    /// <inheritdoc/>
     public override Task<Done> SetMemoryTarget(MemoryRequest request, ServerCallContext context) =>
         Do(request.Domain, guest => guest.SetMemoryTarget(request.Kib));
 

@@ -26,6 +26,7 @@ internal sealed partial class ControlledGuest
         bool gone = false;
         DepartingGuest departing = Change((domain, devices) =>
         {
+            CheckNotSaving();
             if (domain.IsStopped)
             {
                 throw new ControlException(ControlError.Refused, $"{guest.Name} has stopped");

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Dbt.Cli.Api;
 using Dbt.Cli.Config;
 using Dbt.Cli.Running;
 using Dbt.Devices;
@@ -27,13 +28,14 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
     private readonly Lock _lock = new();
     private readonly TaskCompletionSource _startedOnce = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ManualResetEventSlim _saved = new(true);
     private long _started = Environment.TickCount64;
     private TaskCompletionSource _endOfDomain = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Domain? _domain;
     private DeviceHost? _devices;
     private ulong _maximumKib;
     private uint _id = host.OnlyId ?? 0;
-    private bool _paused, _isFirst = true;
+    private bool _paused, _isFirst = true, _saving;
 
     /// <summary>The id of its domain, the last one where it is between two.</summary>
     public uint Id => Volatile.Read(ref _id);
@@ -85,6 +87,9 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
     public void Detach()
     {
         EndMigration();
+
+        // Whoever saves it has its domain and its devices in use.
+        _saved.Wait();
         lock (_lock)
         {
             if (_paused)
@@ -92,6 +97,7 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
                 _paused = false;
                 _domain!.Resume();
             }
+
 
             _domain = null;
             _devices = null;
@@ -245,6 +251,53 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
         return true;
     });
 
+    /// <summary>Saves it to a file; afterwards it ends, unless the request says otherwise.</summary>
+    public async Task SaveAsync(SaveRequest request, Action<Progress> report, CancellationToken cancellation)
+    {
+        GuestSaver saver = Change((domain, devices) =>
+        {
+            if (_saving)
+            {
+                throw new ControlException(ControlError.Refused, $"{guest.Name} is being saved already");
+            }
+
+            _saving = true;
+            _saved.Reset();
+            return new GuestSaver(guest, domain, devices, report);
+        });
+        try
+        {
+            await saver.SaveAsync(request, cancellation).ConfigureAwait(false);
+            if (request.KeepRunning || request.LeavePaused)
+            {
+                if (request.LeavePaused)
+                {
+                    SetPaused(true);
+                }
+
+                saver.GoOn();
+            }
+            else
+            {
+                // It is in the file, and runs no further instruction here.
+                guest.Leave(ExitStatus.Success);
+            }
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                _saving = false;
+                _saved.Set();
+            }
+        }
+
+        if (!request.KeepRunning && !request.LeavePaused)
+        {
+            await EndOfGuest.ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Has its balloon bring it to a size, and limits it to that.</summary>
     public void SetMemoryTarget(ulong kib) => Change((domain, devices) =>
     {
@@ -331,6 +384,7 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
     /// <summary>Gives it a disk.</summary>
     public void AttachDisk(DiskConfiguration disk) => Change((_, devices) =>
     {
+        CheckNotSaving();
         devices.AttachDisk(disk);
         return true;
     });
@@ -345,6 +399,7 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
     /// <param name="specification">As an element of vif=.</param>
     public void AttachNetwork(string specification) => Change((domain, devices) =>
     {
+        CheckNotSaving();
         var element = new ConfigString(new ConfigPosition("vif", 1, 1), specification);
         NetworkConfiguration card;
         try
@@ -388,7 +443,19 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
     };
 
     // Not under the lock: it waits for the guest, which may be long.
-    private DeviceHost Devices() => Change((_, devices) => devices);
+    private DeviceHost Devices() => Change((_, devices) =>
+    {
+        CheckNotSaving();
+        return devices;
+    });
+
+    private void CheckNotSaving()
+    {
+        if (_saving)
+        {
+            throw new ControlException(ControlError.Unavailable, $"{guest.Name} is just being saved");
+        }
+    }
 
     private T With<T>(Func<Domain, DeviceHost, T> action)
     {

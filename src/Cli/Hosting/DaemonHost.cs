@@ -69,19 +69,9 @@ internal sealed partial class DaemonHost : IDisposable
             }
 
             (GuestConfig config, held) = Read(request);
-            var options = new GuestOptions
-            {
-                Engine = EngineNames.Parse(request.Engine.Length == 0 ? "tiered" : request.Engine)
-                    ?? throw new ControlException(ControlError.Invalid, $"engine: '{request.Engine}' is none of {EngineNames.All}"),
-                PortableFloatingPoint = PortableFloatingPoint,
-                CodeFolder = request.NoCodeCache ? null : CodeFolder.Default,
-                HangAfter = HangWatch.Default,
-                HangAdvice = HangAdvice,
-                TerminalSize = request is { Rows: > 0, Columns: > 0 } ? new TerminalSize((int)request.Rows, (int)request.Columns) : null,
-                Paused = request.Paused,
-            };
+            GuestOptions options = Options(request, request.Paused);
             var image = GuestImage.Load(config, options, Guests.Files);
-            var guest = new Guest(Guests, config, options, image, new GuestConsole(), _log, static _ => { });
+            var guest = new Guest(Guests, config, options, image, new GuestConsole(), _log, static _ => { }) { Origin = request };
             Task run = RunAsync(guest, held);
             held = null;
 
@@ -93,6 +83,51 @@ internal sealed partial class DaemonHost : IDisposable
 
             _log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"dbt: {guest.Name} is domain {guest.Control.Id}"));
             return new CreateReply { Id = guest.Control.Id, Name = guest.Name, Warnings = { config.Warnings } };
+        }
+        finally
+        {
+            held?.Dispose();
+            Leave();
+            _tidy.Change(TidyAfter, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>Makes a guest of a saved one and lets it go on.</summary>
+    /// <returns>Its id and name.</returns>
+    /// <exception cref="ControlException">The name is taken, or the daemon ends.</exception>
+    /// <exception cref="ConfigException">The configuration says what can't be done.</exception>
+    /// <exception cref="Xen.Snapshot.SnapshotException">The file is none, damaged, or doesn't fit here.</exception>
+    /// <exception cref="Runtime.HostException">A disk or a network can't be used.</exception>
+    public async Task<Progress> RestoreAsync(RestoreRequest request, Action<Progress> report, CancellationToken cancellation)
+    {
+        Enter();
+        IDisposable? held = null;
+        try
+        {
+            if (!Path.IsPathFullyQualified(request.Path))
+            {
+                throw new ControlException(ControlError.Invalid, $"path: '{request.Path}' is no full path");
+            }
+
+            using SavedGuest saved = SavedGuest.Open(
+                request.Path, progress => report(new Progress { Pages = (ulong)progress.Pages, AllPages = (ulong)progress.AllPages, Bytes = (ulong)progress.Bytes }), cancellation);
+            CreateRequest origin = request.Instead is { Configuration.Length: > 0 } instead ? instead : saved.Origin;
+            (GuestConfig config, held) = Read(origin, restores: true);
+            if (request.Name.Length != 0)
+            {
+                (saved.Name, saved.Uuid) = (GuestConfigReader.IsName(request.Name) ? request.Name : throw new ControlException(ControlError.Invalid, $"\"{request.Name}\" is not a name"), Guid.NewGuid());
+            }
+
+            var guest = new Guest(Guests, config with { Name = saved.Name }, Options(saved.Origin, request.Paused), saved, new GuestConsole(), _log, static _ => { }) { Origin = origin };
+            Task run = RunAsync(guest, held);
+            held = null;
+            if (await Task.WhenAny(guest.Control.Started, run).ConfigureAwait(false) == run)
+            {
+                await run.ConfigureAwait(false);
+            }
+
+            _log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"dbt: {guest.Name} is domain {guest.Control.Id}, restored from {request.Path}"));
+            return new Progress { Id = guest.Control.Id, Name = guest.Name };
         }
         finally
         {
@@ -139,11 +174,23 @@ internal sealed partial class DaemonHost : IDisposable
         Guests.Dispose();
     }
 
-    private static (GuestConfig Config, IDisposable? Held) Read(CreateRequest request)
+    private static GuestOptions Options(CreateRequest request, bool paused) => new()
+    {
+        Engine = EngineNames.Parse(request.Engine.Length == 0 ? "tiered" : request.Engine)
+            ?? throw new ControlException(ControlError.Invalid, $"engine: '{request.Engine}' is none of {EngineNames.All}"),
+        PortableFloatingPoint = PortableFloatingPoint,
+        CodeFolder = request.NoCodeCache ? null : CodeFolder.Default,
+        HangAfter = HangWatch.Default,
+        HangAdvice = HangAdvice,
+        TerminalSize = request is { Rows: > 0, Columns: > 0 } ? new TerminalSize((int)request.Rows, (int)request.Columns) : null,
+        Paused = paused,
+    };
+
+    private static (GuestConfig Config, IDisposable? Held) Read(CreateRequest request, bool restores = false)
     {
         if (request.Guest.Length == 0)
         {
-            return (GuestConfigReader.Read(request.Source.Length == 0 ? null : request.Source, request.Configuration, request.Settings, request.Folder), null);
+            return (GuestConfigReader.Read(request.Source.Length == 0 ? null : request.Source, request.Configuration, request.Settings, request.Folder, restores: restores), null);
         }
 
         if (!KnownGuests.Names.Contains(request.Guest))
@@ -155,7 +202,7 @@ internal sealed partial class DaemonHost : IDisposable
         IDisposable held = store.Open(request.Guest, anew: false);
         try
         {
-            return (GuestConfigReader.ReadSettings(KnownGuests.Configuration(request.Guest, store), request.Settings, request.Folder), held);
+            return (GuestConfigReader.ReadSettings(KnownGuests.Configuration(request.Guest, store), request.Settings, request.Folder, restores: restores), held);
         }
         catch
         {

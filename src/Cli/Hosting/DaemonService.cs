@@ -13,6 +13,10 @@ internal sealed class DaemonService(ControlServices services) : Api.Daemon.Daemo
     public override Task<CreateReply> Create(CreateRequest request, ServerCallContext context) => AnswerAsync(() => Task.Run(() => Daemon.CreateAsync(request)));
 
     /// <inheritdoc/>
+    public override Task Restore(RestoreRequest request, IServerStreamWriter<Progress> responseStream, ServerCallContext context) =>
+        ProgressStream.RunAsync(responseStream, context, async (report, cancellation) => await Daemon.RestoreAsync(request, report, cancellation).ConfigureAwait(false));
+
+    /// <inheritdoc/>
     public override Task<Information> GetInformation(InformationRequest request, ServerCallContext context) => AnswerAsync(() => Task.FromResult(Daemon.Describe()));
 
     /// <inheritdoc/>

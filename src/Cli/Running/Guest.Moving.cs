@@ -32,7 +32,7 @@ internal sealed partial class Guest
     public DomainRestorer PrepareDomain(GuestImage image, DomainHeader header)
     {
         var restorer = new DomainRestorer(_host.Machine, header, GuestLife.Engine(_options, _code!.Store), header.Name, header.Uuid);
-        GuestLife.Describe(restorer.Domain, Config, image, _log);
+        GuestLife.Describe(restorer.Domain, Config, image.Symbols, _log);
         return restorer;
     }
 

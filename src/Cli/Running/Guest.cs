@@ -40,8 +40,37 @@ internal sealed partial class Guest
         host.Add(this);
         try
         {
-            _code = JoinCode(image);
+            KernelDigest = image.KernelDigest;
+            _code = JoinCode();
             _first = Build(image);
+        }
+        catch
+        {
+            _code?.Dispose();
+            host.Remove(this);
+            throw;
+        }
+    }
+
+    /// <summary>Makes a guest of a saved one, which doesn't run yet.</summary>
+    /// <param name="host">Where it lives.</param>
+    /// <param name="config">What it is.</param>
+    /// <param name="options">How it is run.</param>
+    /// <param name="saved">The saved one.</param>
+    /// <param name="console">Its console.</param>
+    /// <param name="errors">Where what we have to say goes.</param>
+    /// <param name="log">Where its log goes besides.</param>
+    /// <exception cref="SnapshotException">What was saved is not good.</exception>
+    /// <exception cref="ControlException">Another guest has its name or its UUID.</exception>
+    public Guest(GuestHost host, GuestConfig config, GuestOptions options, SavedGuest saved, GuestConsole console, TextWriter errors, Action<string> log)
+        : this(host, config, options, saved.Name, saved.Uuid, console, errors, log)
+    {
+        host.Add(this);
+        try
+        {
+            KernelDigest = saved.KernelDigest;
+            _code = JoinCode();
+            _first = GuestLife.Restore(host.Machine, saved, config, options, _code.Store, log);
         }
         catch
         {
@@ -56,7 +85,8 @@ internal sealed partial class Guest
         : this(host, config, options, header.Name + Incoming, header.Uuid, console, errors, static _ => { })
     {
         host.Add(this);
-        _code = JoinCode(image);
+        KernelDigest = image.KernelDigest;
+        _code = JoinCode();
     }
 
     // A domain that is kept after its end.
@@ -90,6 +120,12 @@ internal sealed partial class Guest
 
     /// <summary>Its console.</summary>
     public GuestConsole Console { get; }
+
+    /// <summary>The SHA-256 of its kernel's file.</summary>
+    public byte[] KernelDigest { get; } = [];
+
+    /// <summary>The request by which it was made; null where it was made otherwise, and can't be saved.</summary>
+    public Api.CreateRequest? Origin { get; init; }
 
     /// <summary>What can be asked of it.</summary>
     public ControlledGuest Control { get; }
@@ -126,11 +162,11 @@ internal sealed partial class Guest
         }
     }
 
-    private SharedCode.Lease JoinCode(GuestImage image)
+    private SharedCode.Lease JoinCode()
     {
-        bool compiles = _options.Engine is EngineKind.Tiered or EngineKind.Optimized && Config.KeepsCode;
+        bool compiles = _options.Engine is EngineKind.Tiered or EngineKind.Optimized && Config.KeepsCode && KernelDigest.Length != 0;
         string title = Config.KernelPath is string kernel ? Path.GetFullPath(kernel) : EmbeddedGuest.Name;
-        return _host.Code.Join(compiles ? _options.CodeFolder : null, image, title, _log);
+        return _host.Code.Join(compiles ? _options.CodeFolder : null, KernelDigest, title, _log);
     }
 
     private GuestLife Build(GuestImage image) => GuestLife.Build(_host.Machine, Name, Uuid, Config, _options, image, _code!.Store, _log);

@@ -13,10 +13,15 @@ namespace Dbt.Cli.Running;
 /// <summary>One domain of a guest from its making to its end: it gets another when it restarts.</summary>
 internal sealed class GuestLife : IDisposable
 {
+    private readonly SavedGuest? _saved;
     private Stream? _input;
     private DeviceHost? _devices;
 
-    private GuestLife(Domain domain) => Domain = domain;
+    private GuestLife(Domain domain, SavedGuest? saved = null)
+    {
+        Domain = domain;
+        _saved = saved;
+    }
 
     /// <summary>The domain.</summary>
     public Domain Domain { get; }
@@ -81,9 +86,8 @@ internal sealed class GuestLife : IDisposable
         Domain domain = machine.CreateDomain(name, Engine(options, code), uuid);
         try
         {
-            Describe(domain, config, image, log);
-            domain.Events.HighestPort = config.MaxEventChannels;
-            (domain.Grants.HighestFrames, domain.Grants.HighestMapFrames, domain.Grants.HighestVersion) = config.GrantLimits;
+            Describe(domain, config, image.Symbols, log);
+            Limit(domain, config);
             foreach (CpuidChange change in config.Cpuid)
             {
                 domain.Cpuid.Apply(change);
@@ -99,24 +103,42 @@ internal sealed class GuestLife : IDisposable
         }
     }
 
+    /// <summary>Makes the domain of a saved one.</summary>
+    /// <exception cref="SnapshotException">It is not good.</exception>
+    public static GuestLife Restore(Hypervisor machine, SavedGuest saved, GuestConfig config, GuestOptions options, CodeStore code, Action<string> log)
+    {
+        Domain domain = saved.Build(machine, Engine(options, code));
+        Describe(domain, config, GuestSymbols.Of(config, options.SystemMapPath), log);
+        Limit(domain, config);
+        domain.Log.Add($"restored from {saved.Source}");
+        return new GuestLife(domain, saved);
+    }
+
+    private static void Limit(Domain domain, GuestConfig config)
+    {
+        domain.Events.HighestPort = config.MaxEventChannels;
+        (domain.Grants.HighestFrames, domain.Grants.HighestMapFrames, domain.Grants.HighestVersion) = config.GrantLimits;
+    }
+
     /// <summary>How its code is executed.</summary>
     public static EngineOptions Engine(GuestOptions options, CodeStore code) =>
         new() { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint, Store = code };
 
     /// <summary>Tells a domain what isn't the guest's business.</summary>
-    public static void Describe(Domain domain, GuestConfig config, GuestImage image, Action<string> log)
+    public static void Describe(Domain domain, GuestConfig config, Lazy<Xen.Diagnostics.SymbolTable?> symbols, Action<string> log)
     {
-        domain.Symbols = image.Symbols;
+        domain.Symbols = symbols;
         domain.TickSlack = config.TickSlack * 1_000_000L;
         domain.Log.LineAdded += log;
     }
 
     /// <summary>Attaches its devices and lets it run.</summary>
     /// <exception cref="Runtime.HostException">A disk or a network can't be used.</exception>
+    /// <exception cref="Xen.Snapshot.SnapshotException">What was saved of its devices is not good.</exception>
     public void Start(GuestConfig config, GuestConsole console, Devices.Store.XenStore store, bool paused)
     {
         _input = console.Input.OpenReader();
-        _devices = DeviceHost.Attach(Domain, new DeviceConfiguration
+        var configuration = new DeviceConfiguration
         {
             ConsoleInput = _input,
             PaceInput = console.IsPaced,
@@ -124,7 +146,21 @@ internal sealed class GuestLife : IDisposable
             Disks = config.Disks,
             Networks = config.Networks,
             Store = store,
-        });
+            ParseNetwork = specification => VifSpecification.ParseOne(specification, config.Name),
+        };
+        if (_saved is not null)
+        {
+            _devices = _saved.AttachDevices(Domain, configuration);
+            _devices.Release();
+            if (!paused)
+            {
+                Domain.Resume();
+            }
+
+            return;
+        }
+
+        _devices = DeviceHost.Attach(Domain, configuration);
         if (config.OnlineVcpus is int online)
         {
             _devices.SetOnlineProcessors(online);

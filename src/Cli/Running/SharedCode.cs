@@ -13,22 +13,22 @@ internal sealed class SharedCode
 
     /// <summary>Joins those with the same kernel.</summary>
     /// <param name="folder">Where it is kept between runs; null for a guest whose code is its own and is not kept.</param>
-    /// <param name="image">The guest's files.</param>
+    /// <param name="kernelDigest">The SHA-256 of its kernel's file.</param>
     /// <param name="title">The kernel's name, for listings.</param>
     /// <param name="log">Gets what goes wrong.</param>
-    public Lease Join(CodeFolder? folder, GuestImage image, string title, Action<string> log)
+    public Lease Join(CodeFolder? folder, byte[] kernelDigest, string title, Action<string> log)
     {
         if (folder is null)
         {
             return new Lease(new CodeStore(), static () => { });
         }
 
-        string key = folder.FileOfDigest(image.KernelDigest);
+        string key = folder.FileOfDigest(kernelDigest);
         lock (_lock)
         {
             if (!_entries.TryGetValue(key, out Entry? entry))
             {
-                CodeKeeper? kept = CodeKeeper.Open(folder, image.KernelDigest, title, log);
+                CodeKeeper? kept = CodeKeeper.Open(folder, kernelDigest, title, log);
                 entry = new Entry(kept, kept?.Store ?? new CodeStore());
                 _entries.Add(key, entry);
             }

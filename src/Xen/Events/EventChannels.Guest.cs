@@ -298,8 +298,8 @@ public sealed partial class EventChannels
             (state, vcpu) = (channel.State, channel.Vcpu);
             (detail, detailPort) = state switch
             {
-                ChannelState.Unbound => (channel.RemoteDomain, 0u),
-                ChannelState.Interdomain => (channel.RemoteDomain, channel.RemotePort),
+                ChannelState.Unbound => (Named(channel.RemoteDomain), 0u),
+                ChannelState.Interdomain => (Named(channel.RemoteDomain), channel.RemotePort),
                 ChannelState.Virq => ((uint)channel.Virq, 0u),
                 _ => (0u, 0u),
             };
@@ -308,6 +308,9 @@ public sealed partial class EventChannels
     }
 
     private uint _nextReset = 1;
+
+    // Its own id is the one that it knows.
+    private uint Named(ushort id) => id == Domain.Id ? Domain.GuestId : id;
 
     private void DeliverFrom(Domain sender, uint senderPort, uint port)
     {

@@ -81,6 +81,8 @@ internal static unsafe class SchedOp
                 // Kernels that mix the two forms of the call up pass a pointer here, and mean a crash.
                 vcpu.Domain.Crash(vcpu, $"the guest shut down for a reason that does not exist ({(byte)reason})");
                 return 0;
+            case ShutdownReason.Suspend when vcpu.Domain.TrySuspend(vcpu):
+                return 0;
             case ShutdownReason.Suspend when vcpu.Domain.CancelsSuspend:
                 return GoOn(vcpu);
             default:

@@ -142,7 +142,9 @@ public static unsafe class DomainState
                 throw new SnapshotException("the machine has no memory left for the guest");
             }
 
+            // All ports masked, as Xen's tools leave them: the guest unmasks those that it had open.
             domain.SharedInfoMfn = mfn;
+            new Span<byte>(domain.SharedInfo + SharedInfoLayout.EventMask, SharedInfoLayout.WallclockVersion - SharedInfoLayout.EventMask).Fill(0xFF);
         }
         else
         {

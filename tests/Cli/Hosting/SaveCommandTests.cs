@@ -1,0 +1,91 @@
+using Dbt.Translator;
+
+namespace Dbt.Tests.Cli.Hosting;
+
+/// <summary><c>dbt save</c> and <c>dbt restore</c>, of our own guest in a daemon.</summary>
+public sealed class SaveCommandTests : IDisposable
+{
+    private readonly DaemonFolder _daemon = new();
+
+    private string Saved => Path.Combine(_daemon.Path, "own.dbt");
+
+    public static TheoryData<EngineKind> Engines => [EngineKind.Interpreter, EngineKind.Quick, EngineKind.Optimized, EngineKind.Tiered];
+
+    public void Dispose() => _daemon.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void AGuestIsSavedAndGoesOnInAnotherDaemon(EngineKind engine)
+    {
+        string image = Path.Combine(_daemon.Path, "own.img");
+        File.WriteAllBytes(image, new byte[64 << 10]);
+        _daemon.Do("create", "--engine", engine.ToString().ToLowerInvariant(), "name=own", "memory=16", "vcpus=2", $"disk=['{image},raw,xvda,w']");
+        using (DaemonFolder.RunningCommand console = _daemon.Start("console", "own"))
+        {
+            console.Await("dbt> ");
+            console.Type("disk write 3 before\nxs write data/a kept\n");
+            console.Await("dbt> ", times: 3);
+            Assert.Equal($"Saving to {Saved}\n", _daemon.Do("save", "own", Saved));
+            Assert.Equal(0, console.End());
+        }
+
+        Assert.Empty(_daemon.List());
+        Assert.Empty(Directory.GetFiles(_daemon.Path, "*.tmp"));
+        _daemon.Do("daemon", "stop");
+        _daemon.AwaitEnd();
+
+        // Something else has its id there.
+        _daemon.Do("create", "-p", "name=other", "type=pv", "memory=16");
+        _daemon.Do("destroy", "other");
+        Assert.Equal($"Loading saved guest from {Saved}\n", _daemon.Do("restore", Saved));
+        using (DaemonFolder.RunningCommand console = _daemon.Start("console", "own"))
+        {
+            console.Type("disk read 3\nxs read data/a\nselftest\nhalt\n");
+            console.Await(" ok, 0 failed");
+            Assert.Contains("before", console.Text, StringComparison.Ordinal);
+            Assert.Contains("\nkept", console.Text, StringComparison.Ordinal);
+            Assert.Equal(0, console.End());
+        }
+
+        Assert.DoesNotContain("Exception", _daemon.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ACheckpointLeavesItRunningAndPausedLeavesItPaused()
+    {
+        _daemon.Do("create", "name=own", "memory=16");
+        using DaemonFolder.RunningCommand console = _daemon.Start("console", "own");
+        console.Await("dbt> ");
+        _daemon.Do("save", "-c", "own", Saved);
+        console.Type("echo still here\n");
+        console.Await("\nstill here");
+        _daemon.Do("save", "-p", "own", Saved);
+        Assert.Equal([("own", "--p---")], _daemon.List());
+        Assert.Contains("already exists", _daemon.Refused("restore", Saved), StringComparison.Ordinal);
+        _daemon.Do("destroy", "own");
+        _daemon.Do("restore", "-p", "--name", "twin", Saved);
+        Assert.Equal([("twin", "--p---")], _daemon.List());
+        _daemon.Do("unpause", "twin");
+        using DaemonFolder.RunningCommand twin = _daemon.Start("console", "twin");
+        twin.Type("echo here too\nhalt\n");
+        twin.Await("\nhere too");
+        Assert.Equal(0, twin.End());
+    }
+
+    [Fact]
+    public void WhatCannotBeIsToldAndTheGuestGoesOn()
+    {
+        _daemon.Do("create", "name=own", "memory=16");
+        using DaemonFolder.RunningCommand console = _daemon.Start("console", "own");
+        console.Await("dbt> ");
+        Assert.Contains("can't be written", _daemon.Refused("save", "own", Path.Combine(_daemon.Path, "none", "x")), StringComparison.Ordinal);
+        Assert.Contains("can't suspend itself", _daemon.Refused("save", "--kind", "suspended", "own", Saved), StringComparison.Ordinal);
+        Assert.Contains("invalid domain identifier", _daemon.Refused("save", "nobody", Saved), StringComparison.Ordinal);
+        Assert.False(File.Exists(Saved));
+        console.Type("echo still here\n");
+        console.Await("\nstill here");
+        Assert.Contains("Could not find file", _daemon.Refused("restore", Saved), StringComparison.Ordinal);
+        File.WriteAllText(Saved, "no guest");
+        Assert.Contains("it is no guest that dbt save saved", _daemon.Refused("restore", Saved), StringComparison.Ordinal);
+    }
+}

@@ -30,7 +30,7 @@ public sealed class MovingTests : IDisposable
             guest.Others = moves % 3;
             moves += moves < 25 && guest.Move(next[moves % next.Length]) ? 1 : 0;
         });
-        Assert.True(moves >= 5, $"moved {moves} times");
+        Assert.True(moves >= 2, $"moved {moves} times");
         Assert.Equal(reference, moved);
     }
 
@@ -44,7 +44,7 @@ public sealed class MovingTests : IDisposable
         string reference = await RunAsync(config, engine, null);
         int moves = 0;
         string moved = await RunAsync(config, engine, guest => moves += moves < 25 && guest.Move(moves % 2 == 0 ? EngineKind.Tiered : EngineKind.Interpreter) ? 1 : 0);
-        Assert.True(moves >= 5, $"moved {moves} times");
+        Assert.True(moves >= 2, $"moved {moves} times");
         Assert.DoesNotContain("FAIL", moved, StringComparison.Ordinal);
         Assert.Equal(reference, moved);
     }
@@ -71,7 +71,7 @@ public sealed class MovingTests : IDisposable
         long end = Environment.TickCount64 + (5 * 60_000);
         while (!guest.Domain.IsStopped)
         {
-            await Task.Delay(random.Next(20, 200));
+            await Task.Delay(random.Next(5, 60));
             move?.Invoke(guest);
             Assert.True(Environment.TickCount64 < end, $"it doesn't come to its end\n{HangReport.Capture(guest.Domain)}\n{guest.Transcript.Text}");
         }

@@ -79,8 +79,7 @@ internal static unsafe class BinaryOperations
             interpreter.RefreshSplit();
             a = Interpreter.Load(pointer, size);
             result = TOperation.Compute(a, b, carry);
-            Interpreter.Store(pointer, size, result);
-            interpreter.Commit(cpu);
+            interpreter.StoreSplit(cpu, pointer, size, a, result);
         }
         else
         {

@@ -179,8 +179,7 @@ internal static unsafe class BitStringOperations
             using Lock.Scope scope = Interpreter.EnterSplitLock();
             interpreter.RefreshSplit();
             word = Interpreter.Load(pointer, size);
-            Interpreter.Store(pointer, size, TChange.Apply(word, bit));
-            interpreter.Commit(cpu);
+            interpreter.StoreSplit(cpu, pointer, size, word, TChange.Apply(word, bit));
             return word;
         }
 

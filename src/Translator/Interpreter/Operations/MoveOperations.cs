@@ -82,8 +82,7 @@ internal static unsafe class MoveOperations
             using Lock.Scope scope = Interpreter.EnterSplitLock();
             interpreter.RefreshSplit();
             old = Interpreter.Load(pointer, size);
-            Interpreter.Store(pointer, size, mine);
-            interpreter.Commit(cpu);
+            interpreter.StoreSplit(cpu, pointer, size, old, mine);
         }
         else
         {
@@ -122,8 +121,7 @@ internal static unsafe class MoveOperations
                 using Lock.Scope scope = Interpreter.EnterSplitLock();
                 interpreter.RefreshSplit();
                 a = Interpreter.Load(pointer, size);
-                Interpreter.Store(pointer, size, a + b);
-                interpreter.Commit(cpu);
+                interpreter.StoreSplit(cpu, pointer, size, a, a + b);
             }
             else
             {
@@ -167,8 +165,7 @@ internal static unsafe class MoveOperations
             using Lock.Scope scope = Interpreter.EnterSplitLock();
             interpreter.RefreshSplit();
             old = Interpreter.Load(pointer, size);
-            Interpreter.Store(pointer, size, old == accumulator ? value : old);
-            interpreter.Commit(cpu);
+            interpreter.StoreSplit(cpu, pointer, size, old, old == accumulator ? value : old);
         }
         else
         {
@@ -194,7 +191,7 @@ internal static unsafe class MoveOperations
         return true;
     }
 
-    /// <summary>CMPXCHG8B, always done as a host atomic where it lies in one page.</summary>
+    /// <summary>CMPXCHG8B, always done as a host atomic where it lies in one cache line.</summary>
     public static bool Cmpxchg8b(Interpreter interpreter, CpuState* cpu, in DecodedInstruction d)
     {
         byte* pointer = interpreter.Open(cpu, in d, 8, MemoryAccess.Write);
@@ -211,8 +208,7 @@ internal static unsafe class MoveOperations
             using Lock.Scope scope = Interpreter.EnterSplitLock();
             interpreter.RefreshSplit();
             old = Unsafe.ReadUnaligned<ulong>(pointer);
-            Unsafe.WriteUnaligned(pointer, old == expected ? value : old);
-            interpreter.Commit(cpu);
+            interpreter.StoreSplit8(cpu, pointer, old, old == expected ? value : old);
         }
         else
         {

@@ -57,8 +57,7 @@ internal static unsafe class UnaryOperations
             interpreter.RefreshSplit();
             a = Interpreter.Load(pointer, size);
             result = TOperation.Compute(a);
-            Interpreter.Store(pointer, size, result);
-            interpreter.Commit(cpu);
+            interpreter.StoreSplit(cpu, pointer, size, a, result);
             return a;
         }
 

@@ -2,6 +2,7 @@ using BenchmarkDotNet.Running;
 using Dbt.Perf;
 using Dbt.Perf.Benchmarks;
 using Dbt.Perf.Boot;
+using Dbt.Perf.Fuzz;
 using Dbt.Perf.Idle;
 using Dbt.Perf.Migration;
 using Dbt.Translator;
@@ -17,6 +18,8 @@ switch (args)
         return await IdleCommand.RunAsync(args[1..]);
     case ["migrate", ..]:
         return MigrationCommand.Run(args[1..]);
+    case ["fuzz", ..]:
+        return FuzzCommand.Run(args[1..]);
     default:
         BenchmarkSwitcher.FromAssembly(typeof(EngineBenchmarks).Assembly).Run(args, BenchmarkSettings.Default);
         return 0;

@@ -288,19 +288,32 @@ public sealed unsafe partial class Domain : IDisposable
     }
 
     /// <summary>Crashes this domain alone, with a reason a person can act on. The first reason counts.</summary>
+    /// <remarks>
+    /// The report looks at page tables, under their lock, and a walk that finds them broken crashes the domain under that lock: who comes second doesn't wait for
+    /// who is at it, or two processors could wait for each other.
+    /// </remarks>
     public void Crash(Vcpu? vcpu, string reason)
     {
-        lock (_crashLock)
+        if (_crashLock.IsHeldByCurrentThread || !_crashLock.TryEnter())
+        {
+            return; // it stops as soon as the report is written, which may itself have met something
+        }
+
+        try
         {
             if (CrashReport is null && !IsStopped)
             {
                 CrashReport = CrashReport.Capture(this, vcpu, reason);
                 Log.Add($"domain {Id} crashed: {reason}");
             }
-        }
 
-        LatchedReason = null;
-        Shutdown(ShutdownReason.Crash);
+            LatchedReason = null;
+            Shutdown(ShutdownReason.Crash);
+        }
+        finally
+        {
+            _crashLock.Exit();
+        }
     }
 
     /// <inheritdoc/>

@@ -25,6 +25,9 @@ internal sealed unsafe class GuestFrames(MachineMemory machine, uint[] p2m)
     /// <summary>A frame's 4096 bytes.</summary>
     public Span<byte> Page(uint pfn) => new(machine.Frame(p2m[pfn]), 4096);
 
+    /// <summary>Where a byte of a machine address lies.</summary>
+    public byte* Host(ulong address) => machine.Frame((uint)(address >> 12)) + (address & 0xFFF);
+
     /// <summary>A frame's 512 page-table entries.</summary>
     public Span<ulong> Table(uint pfn) => MemoryMarshal.Cast<byte, ulong>(Page(pfn));
 }

@@ -1,3 +1,5 @@
+using Dbt.Xen.Memory;
+
 namespace Dbt.Xen.Builder;
 
 /// <summary>
@@ -10,42 +12,74 @@ internal static class InitialPageTables
 
     // What Xen's own builder writes.
     private const ulong L1Flags = Present | Writable | Accessed, L2Flags = Present | Writable | User | Accessed | Dirty, L3Flags = Present;
-    private const int LastGigabyte = 3;
+    private const uint LastGigabyte = 3u << 30;
 
     /// <summary>Writes them.</summary>
     public static void Write(StartOfDayLayout layout, GuestFrames frames)
     {
-        uint next = layout.PageTablePfn;
-        uint tablesEnd = layout.PageTablePfn + layout.PageTableCount;
-        Span<ulong> l3 = frames.Table(next++);
-        Span<uint> l2Pfns = stackalloc uint[LastGigabyte + 1];
-        (int first, int last) = layout.MappedGigabytes;
-        for (int gigabyte = 0; gigabyte <= LastGigabyte; gigabyte++)
+        var tables = new NewTables(layout, frames);
+        var nothing = new UpperTables();
+        var pages = new Pages(layout, frames);
+        ulong mapped = layout.MappedEnd - layout.VirtBase;
+
+        // Level by level, because the tables of a level lie together; the last gigabyte has a level-2 table in any case.
+        PageRangeEnd end = PageRange.Apply(ref tables, layout.VirtBase, mapped, level: 2, ref nothing);
+        end = end == PageRangeEnd.Done ? PageRange.Apply(ref tables, LastGigabyte, 1, level: 2, ref nothing) : end;
+        end = end == PageRangeEnd.Done ? PageRange.Apply(ref tables, layout.VirtBase, mapped, level: 1, ref pages) : end;
+        if (end != PageRangeEnd.Done || !tables.AllAreUsed)
         {
-            if ((gigabyte >= first && gigabyte <= last) || gigabyte == LastGigabyte)
-            {
-                l2Pfns[gigabyte] = next++;
-                l3[gigabyte] = Entry(frames.P2m[l2Pfns[gigabyte]], L3Flags);
-            }
+            throw new InvalidOperationException($"the initial page tables end {end}, with another number of tables than was counted");
         }
-
-        uint l1Pfn = 0;
-        for (ulong address = layout.VirtBase; address < layout.MappedEnd; address += 4096)
-        {
-            int l1Index = (int)(address >> 12) & 511;
-            if (address == layout.VirtBase || l1Index == 0)
-            {
-                l1Pfn = next++;
-                frames.Table(l2Pfns[(int)(address >> 30)])[(int)(address >> 21) & 511] = Entry(frames.P2m[l1Pfn], L2Flags);
-            }
-
-            uint pfn = (uint)((address - layout.VirtBase) >> 12);
-            bool isTable = pfn >= layout.PageTablePfn && pfn < tablesEnd;
-            frames.Table(l1Pfn)[l1Index] = Entry(frames.P2m[pfn], isTable ? L1Flags & ~Writable : L1Flags);
-        }
-
-        System.Diagnostics.Debug.Assert(next == tablesEnd, "as many tables as were counted");
     }
 
     private static ulong Entry(uint mfn, ulong flags) => ((ulong)mfn << 12) | flags;
+
+    /// <summary>Takes the frames that the layout has for tables, one after the other; the first is the L3.</summary>
+    private struct NewTables(StartOfDayLayout layout, GuestFrames frames) : IPageTables
+    {
+        private uint _next = layout.PageTablePfn + 1;
+
+        public readonly bool AllAreUsed => _next == layout.PageTablePfn + layout.PageTableCount;
+
+        public readonly PagingMode Mode => PagingMode.Pae;
+
+        public readonly bool HasLargePages => false;
+
+        public readonly ulong Root => (ulong)frames.P2m[layout.PageTablePfn] << 12;
+
+        public readonly uint Last => uint.MaxValue;
+
+        public readonly bool MakesTables => true;
+
+        public readonly unsafe byte* Entry(ulong physical) => frames.Host(physical);
+
+        public bool TryMakeTable(in PageTableSlot slot)
+        {
+            if (AllAreUsed)
+            {
+                return false;
+            }
+
+            slot.Write(InitialPageTables.Entry(frames.P2m[_next++], slot.Level == 3 ? L3Flags : L2Flags));
+            return true;
+        }
+    }
+
+    /// <summary>Level-2 entries stay empty until their tables are made.</summary>
+    private struct UpperTables : IPageTableVisitor
+    {
+        public readonly bool Visit(in PageTableSlot slot) => true;
+    }
+
+    /// <summary>Maps each page to its own frame.</summary>
+    private readonly struct Pages(StartOfDayLayout layout, GuestFrames frames) : IPageTableVisitor
+    {
+        public bool Visit(in PageTableSlot slot)
+        {
+            uint pfn = (slot.Linear - layout.VirtBase) >> 12;
+            bool isTable = pfn >= layout.PageTablePfn && pfn < layout.PageTablePfn + layout.PageTableCount;
+            slot.Write(Entry(frames.P2m[pfn], isTable ? L1Flags & ~Writable : L1Flags));
+            return true;
+        }
+    }
 }

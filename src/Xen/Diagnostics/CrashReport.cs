@@ -28,6 +28,7 @@ public sealed unsafe record CrashReport(string Reason, string Text)
             Code(text, vcpu);
             Stack(text, vcpu);
             StackTrace.Write(text, vcpu);
+            PageTableListing.Write(text, vcpu);
             text.AppendLine("Last hypercalls: " + string.Join(' ', vcpu.Hypercalls.Recent));
         }
 

@@ -95,6 +95,14 @@ internal sealed unsafe partial class HvmProcessor : NativePlatform, IApicBus
             && (access == MemoryAccess.Read || (TryResolve(Cpu, linear, access, false, out host, out _) && IsMemory(host)));
     }
 
+    /// <summary>Where a byte of the guest-physical memory lies; false where there is none. Marks nothing.</summary>
+    public bool TryPhysical(ulong physical, out byte* host)
+    {
+        byte* page = PhysicalPage(physical >> 12, write: false);
+        host = page + (physical & 0xFFF);
+        return page != null;
+    }
+
     /// <summary>The upcall-pending flag was set: the APIC is told where upcalls go through it. Any thread; the caller kicks the processor.</summary>
     public void UpcallRaised()
     {

@@ -32,32 +32,6 @@ public sealed unsafe partial class DomainMemory
         }
     }
 
-    /// <summary>The L1 table and entry that map a linear address now; 0 where there is none. Under the lock.</summary>
-    internal bool TryFindL1(Vcpu vcpu, uint linear, out uint table, out int index)
-    {
-        table = 0;
-        index = (int)(linear >> 12) & 511;
-        if (linear >= Layout.HypervisorStart || vcpu.BaseMfn == 0)
-        {
-            return false;
-        }
-
-        ulong entry3 = Entry(vcpu.BaseMfn, (int)(linear >> 30));
-        if (!PageTableEntry.IsPresent(entry3))
-        {
-            return false;
-        }
-
-        ulong entry2 = Entry((uint)PageTableEntry.Frame(entry3), (int)(linear >> 21) & 511);
-        if (!PageTableEntry.IsPresent(entry2))
-        {
-            return false;
-        }
-
-        table = (uint)PageTableEntry.Frame(entry2);
-        return true;
-    }
-
     private static PageFaultCode FaultCode(MemoryAccess access, bool user, bool present) =>
         (present ? PageFaultCode.Protection : 0)
         | (access == MemoryAccess.Write ? PageFaultCode.Write : 0)

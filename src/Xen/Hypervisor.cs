@@ -12,6 +12,7 @@ public sealed unsafe class Hypervisor : IDisposable
     private volatile Domain[] _all = [];
     private volatile Domain?[] _byId = new Domain?[FirstIds];
     private ushort _nextId = 1;
+    private bool _wrapped;
 
     // DOMID_FIRST_RESERVED.
     private const ushort EndOfIds = 0x7FF0;
@@ -83,14 +84,28 @@ public sealed unsafe class Hypervisor : IDisposable
         }
     }
 
-    // As in Xen: counted up, so that an id doesn't soon mean another domain; from the start again when they run out.
+    /// <summary>The id that is tried next, for tests: it takes 32,751 domains to come round.</summary>
+    internal ushort NextId
+    {
+        set
+        {
+            lock (_lock)
+            {
+                (_nextId, _wrapped) = (value, true);
+            }
+        }
+    }
+
+    // As in Xen: counted up, so that an id doesn't soon mean another domain; from the start again when they run out. A page that an ended domain
+    // had granted keeps its id until its mapper lets go: to a new domain of that id it would be its own.
     private ushort TakeId()
     {
         for (int tries = 0; tries < EndOfIds; tries++)
         {
             ushort id = _nextId;
             _nextId = id + 1 == EndOfIds ? (ushort)1 : (ushort)(id + 1);
-            if (Find(id) is null)
+            _wrapped |= _nextId == 1;
+            if (Find(id) is null && !(_wrapped && Frames.HasPageOf(id)))
             {
                 return id;
             }

@@ -19,6 +19,9 @@ internal sealed record ControlServices(GuestHost Guests, DaemonHost? Daemon);
 /// </summary>
 internal sealed class ControlServer : IAsyncDisposable
 {
+    /// <summary>Connections at a time: further ones are closed at once. And calls at a time of each, further ones wait.</summary>
+    public const int MostConnections = 128, MostCalls = 100;
+
     private readonly Lock _lock = new();
     private readonly ControlServices _services;
     private readonly ControlSocket _socket;
@@ -93,6 +96,8 @@ internal sealed class ControlServer : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(options =>
         {
             options.AddServerHeader = false;
+            options.Limits.MaxConcurrentConnections = MostConnections;
+            options.Limits.Http2.MaxStreamsPerConnection = MostCalls;
             options.ListenHandle((ulong)_socket.Handle, listen => listen.Protocols = HttpProtocols.Http2);
         });
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();

@@ -22,7 +22,9 @@ internal sealed partial class Guest
     private readonly Action<string> _log;
     private readonly TaskCompletionSource<(int Status, string? Message)> _leave = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedCode.Lease? _code;
+    private readonly RestartDelay _delay = new();
     private GuestLife? _first;
+    private bool _crashed;
 
     /// <summary>Makes a guest's first domain, which doesn't run yet.</summary>
     /// <param name="host">Where it lives.</param>
@@ -37,6 +39,7 @@ internal sealed partial class Guest
     public Guest(GuestHost host, GuestConfig config, GuestOptions options, GuestImage image, GuestConsole console, TextWriter errors, Action<string> log)
         : this(host, config, options, config.Name, config.Uuid ?? Guid.NewGuid(), console, errors, log)
     {
+        HostMemoryCheck.Require(Name, config.MemoryMiB);
         host.Add(this);
         try
         {
@@ -149,7 +152,13 @@ internal sealed partial class Guest
             {
                 GuestLife life = _first ?? Build(GuestImage.Load(Config, _options, _host.Files));
                 _first = null;
+                long begun = Environment.TickCount64;
                 status = await RunOnceAsync(life, paused).ConfigureAwait(false);
+                if (status is null)
+                {
+                    await WaitAsync(_delay.Next(TimeSpan.FromMilliseconds(Environment.TickCount64 - begun), _crashed)).ConfigureAwait(false);
+                    status = _leave.Task.IsCompleted ? (await _leave.Task.ConfigureAwait(false)).Status : null;
+                }
             }
 
             return status.Value;
@@ -167,6 +176,15 @@ internal sealed partial class Guest
         bool compiles = _options.Engine is EngineKind.Tiered or EngineKind.Optimized && Config.KeepsCode && KernelDigest.Length != 0;
         string title = Config.KernelPath is string kernel ? Path.GetFullPath(kernel) : EmbeddedGuest.Name;
         return _host.Code.Join(compiles ? _options.CodeFolder : null, KernelDigest, title, _log);
+    }
+
+    private async Task WaitAsync(TimeSpan delay)
+    {
+        if (delay > TimeSpan.Zero)
+        {
+            _errors.WriteLine($"dbt: {Name} crashes again and again; it is started again in {delay.TotalSeconds:F0} s");
+            await Task.WhenAny(Task.Delay(delay), _leave.Task).ConfigureAwait(false);
+        }
     }
 
     private GuestLife Build(GuestImage image) => GuestLife.Build(_host.Machine, Name, Uuid, Config, _options, image, _code!.Store, _log);
@@ -292,6 +310,7 @@ internal sealed partial class Guest
             ShutdownReason.Watchdog => (Config.Actions.Watchdog, ExitStatus.GuestCrash),
             _ => (ShutdownAction.Destroy, ExitStatus.Failure),
         };
+        _crashed = status == ExitStatus.GuestCrash;
         switch (reason)
         {
             case ShutdownReason.Crash:

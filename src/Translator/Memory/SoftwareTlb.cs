@@ -45,11 +45,15 @@ public sealed unsafe class SoftwareTlb : IDisposable
     // How many pages with write entries are noted before it is looked whether they still have them.
     private const int WrittenPages = 1 << 12;
 
+    private const int HostPage = 4096;
+
     // Of a generation: the upper bits are the tables' own number.
     private const int CountBits = 40;
 
     private static long s_tables;
 
+    // A bit for each of the host's pages that the six tables lie on: it was written.
+    private readonly ulong[] _touched = new ulong[6 * TableBytes / HostPage / 64];
     private readonly List<uint> _filled = [];
     private readonly List<uint> _filledGlobal = [];
     private bool _overflowed;
@@ -69,6 +73,9 @@ public sealed unsafe class SoftwareTlb : IDisposable
 
     /// <summary>Host address of the tables.</summary>
     public nint Root { get; private set; }
+
+    /// <summary>The host's memory in bytes that entries have taken so far, until <see cref="Release"/>.</summary>
+    public long CommittedBytes { get; private set; }
 
     /// <summary>Entries filled since construction, for statistics.</summary>
     public long Fills { get; private set; }
@@ -116,6 +123,7 @@ public sealed unsafe class SoftwareTlb : IDisposable
             NoteWritten(page);
         }
 
+        Touch((((int)access + (user ? 3 : 0)) * (TableBytes / HostPage)) + (int)(page >> 9));
         ref long entry = ref Entry(page, access, user);
         long value = (nint)hostPage - (long)((ulong)page << 12);
         bool changes = access == MemoryAccess.Execute && entry != 0 && entry != value;
@@ -145,6 +153,17 @@ public sealed unsafe class SoftwareTlb : IDisposable
         }
 
         return Drop(ref Entry(page, MemoryAccess.Execute, false)) | Drop(ref Entry(page, MemoryAccess.Execute, true));
+    }
+
+    private void Touch(int hostPage)
+    {
+        ref ulong word = ref _touched[hostPage >> 6];
+        ulong bit = 1UL << (hostPage & 63);
+        if ((word & bit) == 0)
+        {
+            word |= bit;
+            CommittedBytes += HostPage;
+        }
     }
 
     private void Renew()
@@ -284,8 +303,7 @@ public sealed unsafe class SoftwareTlb : IDisposable
     {
         if (_overflowed)
         {
-            HostMemory.Discard((byte*)Root, TotalBytes);
-            Renew();
+            Discard();
         }
         else
         {
@@ -300,6 +318,21 @@ public sealed unsafe class SoftwareTlb : IDisposable
         _filled.Clear();
         _filledGlobal.Clear();
         _overflowed = false;
+    }
+
+    /// <summary>Drops everything, and gives the memory of it back to the host. Others may use the tables meanwhile, as with <see cref="Clear"/>.</summary>
+    public void Release()
+    {
+        Clear();
+        Discard();
+    }
+
+    private void Discard()
+    {
+        HostMemory.Discard((byte*)Root, TotalBytes);
+        Array.Clear(_touched);
+        CommittedBytes = 0;
+        Renew();
     }
 
     // Read first: the tables' memory is committed by a write, and most of it was never touched.

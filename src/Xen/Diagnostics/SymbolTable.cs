@@ -10,6 +10,9 @@ public sealed class SymbolTable
     // A stub that stands in for a real System.map holds a line or two.
     private const int Least = 3;
 
+    // Linux' own limit is 512.
+    private const int LongestName = 512;
+
     // What is further from its symbol than this isn't in it.
     private const uint LongestFunction = 1 << 20;
 
@@ -21,7 +24,14 @@ public sealed class SymbolTable
         // Of several names for one place the first one listed stays.
         symbols = [.. symbols.OrderBy(symbol => symbol.Address)];
         _addresses = [.. symbols.Select(symbol => symbol.Address)];
-        _names = [.. symbols.Select(symbol => symbol.Name)];
+        _names = [.. symbols.Select(symbol => Clean(symbol.Name))];
+    }
+
+    // Names come from whoever made the kernel, and go to a terminal.
+    private static string Clean(string name)
+    {
+        string cut = name.Length <= LongestName ? name : name[..LongestName];
+        return cut.Any(char.IsControl) ? string.Concat(cut.Select(letter => char.IsControl(letter) ? '?' : letter)) : cut;
     }
 
     /// <summary>Functions that it knows.</summary>

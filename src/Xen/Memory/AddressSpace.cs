@@ -29,6 +29,9 @@ internal sealed class AddressSpace(int index, uint root, SoftwareTlb tlb)
     /// <summary>Processors whose base pointer this is.</summary>
     public int Processors { get; set; }
 
+    /// <summary>Bytes of <see cref="Tlb"/> that are in the sum of all spaces.</summary>
+    public long AccountedBytes { get; set; }
+
     /// <summary>Order of last activation.</summary>
     public long Stamp { get; set; }
 }

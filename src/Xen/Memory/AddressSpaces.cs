@@ -13,6 +13,15 @@ internal sealed unsafe class AddressSpaces(FrameTable frames, MachineMemory mach
     /// <summary>Spaces kept at most; each reserves 48 MiB of the host's address space.</summary>
     public const int Capacity = 64;
 
+    /// <summary>
+    /// Bytes of the host's memory that the spaces may take together before those that weren't used for longest are emptied: a guest's processes need some hundred KiB
+    /// each, and only one that means to fills whole tables.
+    /// </summary>
+    public const long MostBytes = 128L << 20;
+
+    // A space that nobody uses any more keeps so much.
+    private const long SpareBytes = 1 << 20;
+
     // A frame's write hint: 0 none; 1 + (space << 20 | page) where exactly one write entry was filled; AnySpace | page where all that were
     // filled are of one linear page (a kernel's direct map is in every space); ManyWriters otherwise.
     private const uint AnySpace = 1u << 31;
@@ -26,6 +35,10 @@ internal sealed unsafe class AddressSpaces(FrameTable frames, MachineMemory mach
     private int _freeUse;
     private int _usedUses = 1;
     private long _clock;
+    private long _bytes;
+
+    /// <summary>Bytes of the host's memory that the spaces take.</summary>
+    public long Bytes => _bytes;
 
     /// <summary>The space of an L3 table that has its type; made where it isn't there.</summary>
     public AddressSpace Find(uint root)
@@ -54,6 +67,12 @@ internal sealed unsafe class AddressSpaces(FrameTable frames, MachineMemory mach
     /// <summary>Remembers through which tables a page of a space is about to be resolved.</summary>
     public void Note(AddressSpace space, uint page, uint l2, uint l1)
     {
+        Account(space);
+        if (_bytes > MostBytes)
+        {
+            Shrink(space);
+        }
+
         uint range = page >> 9, gigabyte = page >> 18;
         if (space.L2Of[gigabyte] != l2)
         {
@@ -239,9 +258,38 @@ internal sealed unsafe class AddressSpaces(FrameTable frames, MachineMemory mach
         return victim;
     }
 
+    private void Account(AddressSpace space)
+    {
+        _bytes += space.Tlb.CommittedBytes - space.AccountedBytes;
+        space.AccountedBytes = space.Tlb.CommittedBytes;
+    }
+
+    // Half of what is allowed is freed, so that this isn't done all the time: the idle spaces first, then others' (whose processors fill them
+    // again), then the one that is to be filled.
+    private void Shrink(AddressSpace current)
+    {
+        foreach (AddressSpace space in _byRoot.Values.OrderBy(space => space == current ? 2 : space.Processors != 0 ? 1 : 0).ThenBy(space => space.Stamp).ToList())
+        {
+            if (_bytes <= MostBytes / 2)
+            {
+                return;
+            }
+
+            DropAll(space);
+            space.Tlb.Release();
+            Account(space);
+        }
+    }
+
     private void Remove(AddressSpace space)
     {
         DropAll(space);
+        _bytes -= space.AccountedBytes;
+        if (space.Tlb.CommittedBytes > SpareBytes)
+        {
+            space.Tlb.Release();
+        }
+
         _byRoot.Remove(space.Root);
         _spaces[space.Index] = null;
         if (_spare.Count < SpareLimit)

@@ -33,23 +33,27 @@ public sealed unsafe partial class DomainMemory
     /// <summary>The L1 table and entry that map a linear address now; 0 where there is none. Under the lock.</summary>
     internal bool TryFindL1(Vcpu vcpu, uint linear, out uint table, out int index)
     {
-        var found = new FoundEntry { Index = (int)(linear >> 12) & 511 };
-        _ = ApplyToPageRange(vcpu, linear, 1, level: 1, ref found);
-        (table, index) = (found.Table, found.Index);
-        return table != 0;
-    }
-
-    /// <summary>The one entry that was asked for.</summary>
-    private struct FoundEntry : IPageTableVisitor
-    {
-        public uint Table;
-        public int Index;
-
-        public bool Visit(in PageTableSlot slot)
+        table = 0;
+        index = (int)(linear >> 12) & 511;
+        if (linear >= Layout.HypervisorStart || vcpu.BaseMfn == 0)
         {
-            (Table, Index) = (slot.Table, slot.Index);
             return false;
         }
+
+        ulong entry3 = Entry(vcpu.BaseMfn, (int)(linear >> 30));
+        if (!PageTableEntry.IsPresent(entry3))
+        {
+            return false;
+        }
+
+        ulong entry2 = Entry((uint)PageTableEntry.Frame(entry3), (int)(linear >> 21) & 511);
+        if (!PageTableEntry.IsPresent(entry2))
+        {
+            return false;
+        }
+
+        table = (uint)PageTableEntry.Frame(entry2);
+        return true;
     }
 
     /// <summary>Tables that were validated; nothing is made.</summary>

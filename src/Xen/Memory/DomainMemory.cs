@@ -31,6 +31,18 @@ public sealed unsafe partial class DomainMemory : IDisposable
     /// <summary>Frames owned now (tot_pages).</summary>
     public uint PageCount => (uint)Volatile.Read(ref _pageCount);
 
+    /// <summary>Bytes of the host's memory that its software TLBs take; a translated domain's are its processors' own and not in it.</summary>
+    internal long TlbBytes
+    {
+        get
+        {
+            lock (Lock)
+            {
+                return _spaces.Bytes;
+            }
+        }
+    }
+
     /// <summary>Frames it may own (max_pages).</summary>
     public uint MaxPages { get; set; }
 

@@ -30,6 +30,21 @@ internal sealed unsafe class FrameTable : IDisposable
 
     public PageType TypeOf(uint mfn) => PageInfo.TypeOf(Volatile.Read(ref _pages[mfn].TypeInfo));
 
+    /// <summary>Whether a frame in use has an id as its owner. It looks at all frames.</summary>
+    public bool HasPageOf(ushort owner)
+    {
+        uint end = _machine.HighWater;
+        for (uint mfn = 1; mfn < end; mfn++)
+        {
+            if (_pages[mfn].Owner == owner && Volatile.Read(ref _pages[mfn].References) != 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Gives a fresh frame to a domain: one reference, the domain's own.</summary>
     public void Assign(uint mfn, ushort owner)
     {

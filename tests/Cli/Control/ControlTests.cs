@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using Dbt.Cli;
 using Dbt.Cli.Api;
@@ -160,6 +161,49 @@ public sealed class ControlTests : IAsyncDisposable
     [InlineData("10mm", null)]
     [InlineData("99999999999999999999", null)]
     public void SizesAreReadAsXlReadsThem(string text, ulong? expected) => Assert.Equal(expected, ResourceCommands.ParseKib(text));
+
+    [Fact]
+    public async Task ClientsBeyondTheLimitAreClosedAndTheOthersServed()
+    {
+        var sockets = new List<Socket>();
+        try
+        {
+            int served = 0, closed = 0;
+            for (int i = 0; i < ControlServer.MostConnections + 20; i++)
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 60_000 };
+                sockets.Add(socket);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(_control.SocketOf("alpha")));
+                bool answers = await Answers(socket);
+                served += answers ? 1 : 0;
+                closed += answers ? 0 : 1;
+            }
+
+            Assert.InRange(served, ControlServer.MostConnections - 8, ControlServer.MostConnections);
+            Assert.True(closed >= 20);
+        }
+        finally
+        {
+            sockets.ForEach(static socket => socket.Dispose());
+        }
+
+        // Who comes when they have gone is served as ever.
+        Assert.True(SpinWait.SpinUntil(() => ControlClient.AllAsync(_control, TextWriter.Null).GetAwaiter().GetResult().Count == 1, TimeSpan.FromSeconds(60)));
+    }
+
+    // The preface of HTTP/2 and empty settings, to which a server has its own to say.
+    private static async Task<bool> Answers(Socket socket)
+    {
+        try
+        {
+            await socket.SendAsync("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u0004\0\0\0\0\0"u8.ToArray());
+            return await socket.ReceiveAsync(new byte[9]).WaitAsync(TimeSpan.FromMinutes(1)) > 0;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
 
     private static Task<Done> Do(ControlClient client, GuestCall.Call call) => client.CallAsync<Done>((stub, id, deadline) => call(stub, id, deadline));
 

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Dbt.Devices;
 using Dbt.Devices.Block;
 using Dbt.Devices.Network;
@@ -50,6 +51,9 @@ internal sealed class RingFuzz : IFuzzKind
                 attack.Step(input);
             }
 
+            arena.Notes.Met("disk responses", BitOperations.Log2(attacker.Word(8) | 1));
+            arena.Notes.Met("receive responses", BitOperations.Log2(attacker.Word(0x3008) | 1));
+            arena.Notes.Met("frames", BitOperations.Log2((ulong)cable.Frames | 1));
             foreach (string line in attacker.Domain.Log.Lines)
             {
                 arena.Notes.Met("log", string.GetHashCode(string.Concat(line.Where(char.IsAsciiLetter)), StringComparison.Ordinal));

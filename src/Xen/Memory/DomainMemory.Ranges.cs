@@ -2,7 +2,7 @@ using Dbt.Xen.Abi;
 
 namespace Dbt.Xen.Memory;
 
-/// <content>A processor's page tables by range, for whoever looks for entries: grants, updates, reports.</content>
+/// <content>A processor's page tables by range, and the entry of one address.</content>
 public sealed unsafe partial class DomainMemory
 {
     /// <summary>

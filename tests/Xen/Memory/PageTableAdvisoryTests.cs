@@ -161,6 +161,7 @@ public sealed unsafe class PageTableAdvisoryTests : IDisposable
                 _f.Table(root)[gigabyte] = Entry(l2, P);
             }
 
+            Assert.Equal(0, _f.Pin(root, PageType.L3)); // else it is gone when it is left
             Assert.Equal(0, _f.Memory.SwitchBase(_f.Vcpu, root));
             for (uint linear = 0x40000000; linear < 0xC0000000; linear += 0x200000)
             {

@@ -68,11 +68,8 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, Instanc
     /// <summary>Forgets the interpreter's form of a block.</summary>
     public void ForgetDecoded(CodeBlock block)
     {
-        if (block.Decoded is { } decoded)
+        if (Void(block))
         {
-            // Other blocks may lead to it, and nobody would tell it of a write any more.
-            decoded.Valid = false;
-            block.Decoded = null;
             Hold(FrameOf(block.Host)).Remove(block);
         }
     }
@@ -82,8 +79,16 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, Instanc
     {
         foreach (CodeBlock block in _blocks.Values)
         {
-            ForgetDecoded(block);
+            Void(block);
         }
+
+        foreach ((uint number, FrameCode frame) in _frames)
+        {
+            frame.RemoveVoid();
+            _touched.Add(number);
+        }
+
+        ReleaseEmpty();
     }
 
     /// <summary>Enters what a translation, compiled or not, is made from. Writes are noticed from then on.</summary>
@@ -184,8 +189,7 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, Instanc
             return false;
         }
 
-        Invalidations += _found.Count;
-        DropUnits(frame);
+        Invalidations += DropUnits(frame);
         if (++frame.Drops >= rewritesUntilCool)
         {
             frame.Drops = 0;
@@ -217,30 +221,42 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, Instanc
         Generation++;
     }
 
-    private void DropUnits(FrameCode frame)
+    /// <returns>How many there were.</returns>
+    private int DropUnits(FrameCode frame)
     {
+        int dropped = 0;
         foreach (object unit in _found)
         {
             if (unit is Translation translation)
             {
+                dropped += translation.Dropped ? 0 : 1;
                 Drop(translation);
                 continue;
             }
 
             var block = (CodeBlock)unit;
-            if (block.Decoded is { } decoded)
-            {
-                decoded.Valid = false;
-                block.Decoded = null;
-            }
-
+            dropped += Void(block) ? 1 : 0;
             block.Executions = 0;
             block.NextLookUp = 0;
             block.Untranslatable = 0;
-            frame.Remove(block);
         }
 
         _found.Clear();
+        frame.RemoveVoid();
+        return dropped;
+    }
+
+    // Other blocks may lead to it, and nobody would tell it of a write any more.
+    private static bool Void(CodeBlock block)
+    {
+        if (block.Decoded is not { } decoded)
+        {
+            return false;
+        }
+
+        decoded.Valid = false;
+        block.Decoded = null;
+        return true;
     }
 
     private void ReleaseEmpty()

@@ -61,7 +61,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 InterpretedInstructions = _cpu->RetiredInterpreted,
                 QuickInstructions = _cpu->RetiredQuick,
                 OptimizedInstructions = _cpu->RetiredOptimized,
-                BlocksDecoded = BlocksDecoded,
+                BlocksDecoded = _interpreter.BlocksDecoded,
                 BlocksCompiled = _compiler.BlocksCompiled,
                 RegionsCompiled = _compiler.RegionsCompiled,
                 RegionsTakenOver = _takenOver,
@@ -81,8 +81,6 @@ internal sealed unsafe partial class Dispatcher : IDisposable
             return statistics;
         }
     }
-
-    private long BlocksDecoded { get; set; }
 
     /// <summary>Runs until the platform says to leave.</summary>
     public void Run()
@@ -213,7 +211,6 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 return;
             }
 
-            BlocksDecoded++;
             if (!decoded.CrossesPage && block.Decoded is null)
             {
                 _cache.SetDecoded(block, decoded);

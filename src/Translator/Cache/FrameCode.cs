@@ -23,12 +23,15 @@ internal sealed class FrameCode
     /// <summary>Removes all ranges of a unit.</summary>
     public void Remove(object unit) => _units.RemoveAll(entry => ReferenceEquals(entry.Unit, unit));
 
-    /// <summary>Collects the units that depend on a byte of the range.</summary>
+    /// <summary>Removes what is of no use any more, in one go: a frame may have many units, and all may go together.</summary>
+    public void RemoveVoid() => _units.RemoveAll(static entry => entry.Unit is Translation { Dropped: true } or CodeBlock { Decoded: null });
+
+    /// <summary>Collects the units that depend on a byte of the range; one with several ranges there more than once.</summary>
     public void Overlapping(int start, int end, List<object> found)
     {
         foreach ((int unitStart, int unitEnd, object unit) in _units)
         {
-            if (unitStart < end && start < unitEnd && !found.Contains(unit))
+            if (unitStart < end && start < unitEnd)
             {
                 found.Add(unit);
             }

@@ -30,7 +30,7 @@ internal sealed unsafe class DecodedBlock
     /// <summary>How many times as long as usual the interpreter takes for its instructions, on average; at least 1.</summary>
     public int Weight { get; init; } = 1;
 
-    /// <summary>Its one instruction lies in two pages: not to be cached.</summary>
+    /// <summary>Its one instruction lies in two pages: kept by <see cref="CrossingCache"/> alone.</summary>
     public required bool CrossesPage { get; init; }
 
     /// <summary>Cleared when its code was written.</summary>

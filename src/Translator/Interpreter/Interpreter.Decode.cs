@@ -13,15 +13,19 @@ namespace Dbt.Translator.Interpretation;
 internal sealed unsafe partial class Interpreter
 {
     private const int KeptOfCrossing = SingleCache.Entries;
-    private const int FirstKept = KeptOfCrossing + 1;
+    private const int FirstKept = KeptOfCrossing + CrossingCache.Entries;
 
     private readonly List<DecodedInstruction> _decoded = [];
     private readonly List<InstructionRow?> _rows = [];
+    private readonly CrossingCache _crossing = new();
 
-    // Iced's forms: those of single instructions at their places in the cache, one for an instruction across pages, then those of blocks.
+    // Iced's forms: those of single instructions and of those across pages at their places in the caches, then those of blocks.
     private Instruction[] _kept = new Instruction[FirstKept + 256];
     private int _keptCount = FirstKept;
     private int _keptNext;
+
+    /// <summary>Blocks decoded so far.</summary>
+    public long BlocksDecoded { get; private set; }
 
     /// <summary>Host address of the code byte at EIP.</summary>
     /// <returns>False for #GP(0) outside CS, or #PF.</returns>
@@ -52,7 +56,7 @@ internal sealed unsafe partial class Interpreter
     /// </summary>
     /// <param name="cpu">The processor.</param>
     /// <param name="maxInstructions">Instructions at most.</param>
-    /// <param name="block">The block. Not to be cached where <see cref="DecodedBlock.CrossesPage"/>.</param>
+    /// <param name="block">The block. Not to be kept by others where <see cref="DecodedBlock.CrossesPage"/>.</param>
     /// <returns>False where not even the first instruction can be fetched: the fault is set.</returns>
     public bool TryDecodeBlock(CpuState* cpu, int maxInstructions, [NotNullWhen(true)] out DecodedBlock? block)
     {
@@ -67,7 +71,13 @@ internal sealed unsafe partial class Interpreter
 
     private bool TryDecode(CpuState* cpu, byte* host, int maxInstructions, bool single, [NotNullWhen(true)] out DecodedBlock? block)
     {
-        block = null;
+        block = CrossingCache.MayCross(host) ? FindCrossing(cpu, host) : null;
+        if (block is not null)
+        {
+            return true;
+        }
+
+        BlocksDecoded += single ? 0 : 1;
         _decoded.Clear();
         _rows.Clear();
         _keptNext = single ? SingleCache.Index(host) : _keptCount;
@@ -88,7 +98,7 @@ internal sealed unsafe partial class Interpreter
                 }
 
                 crosses = true;
-                _keptNext = KeptOfCrossing;
+                _keptNext = KeptOfCrossing + CrossingCache.Index(host);
                 if (!TryReadAcross(cpu, position, pageEnd, code32, out instruction, out error))
                 {
                     return false;
@@ -141,7 +151,19 @@ internal sealed unsafe partial class Interpreter
             CrossesPage = crosses,
             Weight = weight,
         };
+        if (crosses && position > pageEnd)
+        {
+            _crossing.Add(block, Decoder.Bytes);
+        }
+
         return true;
+    }
+
+    private DecodedBlock? FindCrossing(CpuState* cpu, byte* host)
+    {
+        uint next = ((cpu->Segments[SegmentIndex.Cs].Base + cpu->Eip) | 0xFFF) + 1;
+        long entry = SoftwareTlb.ExecuteEntry(cpu, next >> 12);
+        return entry != 0 && _crossing.Find(host, (byte*)(entry + next), cpu->Eip, cpu->Mode) is { } known && InsideCodeSegment(cpu, known) ? known : null;
     }
 
     /// <summary>What is called by way of a thunk, or from a table, takes several times as long as an instruction with a form of its own.</summary>

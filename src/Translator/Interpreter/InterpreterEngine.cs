@@ -30,6 +30,7 @@ internal sealed unsafe class InterpreterEngine : Engine
     {
         get
         {
+            _statistics.BlocksDecoded = _interpreter.BlocksDecoded;
             _statistics.InterpretedInstructions = _cpu->RetiredInterpreted;
             _statistics.Invalidations = _cache.Invalidations;
             return _statistics;
@@ -107,7 +108,6 @@ internal sealed unsafe class InterpreterEngine : Engine
             return null;
         }
 
-        _statistics.BlocksDecoded++;
         if (!block.CrossesPage)
         {
             _cache.Add(block);

@@ -9,7 +9,8 @@ namespace Dbt.Translator;
 /// </summary>
 public sealed unsafe class CodeMap
 {
-    private readonly byte* _flags;
+    // Of the collected heap: what refers to a map outlives the machine now and then.
+    private readonly byte[] _flags;
     private readonly byte* _memoryBase;
     private readonly uint _frames;
     private readonly Dictionary<uint, int> _holders;
@@ -22,7 +23,7 @@ public sealed unsafe class CodeMap
     {
         _memoryBase = memoryBase;
         _frames = frames;
-        _flags = HostMemory.Reserve((frames + 4095u) & ~4095u);
+        _flags = new byte[frames];
         Dirty = new DirtyLog(frames);
         _holders = [];
         _machine = this;

@@ -17,7 +17,7 @@ namespace Dbt.Translator.Cache;
 internal sealed unsafe partial class Dispatcher : IDisposable
 {
     private const int MaxBlocks = 400_000;
-    private const int RecentMask = 0x3FFF;
+    private const int RecentMask = 0xFFFF;
     private const int MaxPendingWrites = 4096;
     private const int InstructionsPerBlock = 5;
 

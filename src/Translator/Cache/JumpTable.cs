@@ -14,7 +14,7 @@ internal sealed unsafe class JumpTable : IDisposable
     public const int HashShift = 12;
 
     /// <summary>Entries minus one.</summary>
-    public const int Mask = 0x3FFF;
+    public const int Mask = 0xFFFF;
 
     /// <summary>Log2 of an entry's size.</summary>
     public const int EntryShift = 5;

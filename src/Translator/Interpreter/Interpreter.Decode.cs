@@ -220,6 +220,12 @@ internal sealed unsafe partial class Interpreter
             return true;
         }
 
+        if ((cpu->Mode & CpuMode.User) == 0 && instruction.MemorySegment == Iced.Intel.Register.GS)
+        {
+            // In force from the next change of mode on; until then it goes the slower way.
+            cpu->KernelUsesGs = 1;
+        }
+
         DecodedInstruction d = InstructionDecoder.Compact(instruction, row, cpu->Mode);
         if ((row.Traits & RowTraits.KeepsInstruction) != 0)
         {

@@ -8,11 +8,11 @@ namespace Dbt.Translator.Memory;
 /// changed. So who takes bits, then drops the write entries, then waits until no processor can have an old one in hand, has missed nothing
 /// that was written before. Thread-safe.
 /// </summary>
-public sealed unsafe class DirtyLog
+public sealed class DirtyLog
 {
     private const int WordBits = 64;
 
-    private readonly ulong* _words;
+    private readonly ulong[] _words;
     private readonly uint _frames;
     private int _users;
 
@@ -20,7 +20,7 @@ public sealed unsafe class DirtyLog
     public DirtyLog(uint frames)
     {
         _frames = frames;
-        _words = (ulong*)HostMemory.Reserve(((frames / 8) + 4095u) & ~4095u);
+        _words = new ulong[(frames + WordBits - 1) / WordBits];
     }
 
     /// <summary>Whether writes are to be marked.</summary>

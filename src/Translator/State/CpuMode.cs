@@ -39,7 +39,7 @@ public enum CpuMode : uint
     /// <summary>FS spans 4 GiB and is writable (any base).</summary>
     FsSimple = 16,
 
-    /// <summary>GS spans 4 GiB and is writable (any base).</summary>
+    /// <summary>GS spans 4 GiB and is writable (any base); outside of ring 3 only where <see cref="CpuState.KernelUsesGs"/>.</summary>
     GsSimple = 32,
 
     /// <summary>EFLAGS.TF or RF, or a breakpoint enabled in DR7: the interpreter runs one instruction at a time.</summary>

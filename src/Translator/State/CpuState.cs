@@ -151,6 +151,12 @@ public unsafe struct CpuState
     public int RanUserCode;
 
     /// <summary>
+    /// Whether a kernel was seen to access memory by GS. One that doesn't leaves its programs' GS where it is, and its code would be another for
+    /// each: until then <see cref="CpuMode.GsSimple"/> is for ring 3 only.
+    /// </summary>
+    public int KernelUsesGs;
+
+    /// <summary>
     /// 16 bytes of 0 and of 0xFF, which translated code reads so that RyuJIT does not know them: what it computes while compiling raises none of
     /// the guest's exception flags and knows nothing of its rounding mode.
     /// </summary>
@@ -195,7 +201,7 @@ public unsafe struct CpuState
             mode |= CpuMode.FsSimple;
         }
 
-        if (gs.Low == 0 && gs.High == uint.MaxValue && gs.Writable)
+        if ((Cpl == 3 || KernelUsesGs != 0) && gs.Low == 0 && gs.High == uint.MaxValue && gs.Writable)
         {
             mode |= CpuMode.GsSimple;
         }

@@ -71,9 +71,9 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void CommandsOfXlSayWhyTheyAreNotThere()
     {
-        (int status, _, string errors) = Dbt("", "migrate", "-l", "x");
+        (int status, _, string errors) = Dbt("", "migrate-receive", "-l", "x");
         Assert.Equal(1, status);
-        Assert.StartsWith("dbt: migrate is not supported: ", errors, StringComparison.Ordinal);
+        Assert.StartsWith("dbt: migrate-receive is not supported: ", errors, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -37,17 +37,21 @@ public sealed class OwnGuestWriteLogTests : IDisposable
         domain.Vcpus[0].Start();
         using var shadow = new MemoryShadow(domain);
         int rounds = 0;
-        DateTime end = DateTime.UtcNow.AddMinutes(3);
-        while (!domain.IsStopped && DateTime.UtcNow < end && Passes(output) < 3)
+
+        // This engine alone compiles all that runs once.
+        int passes = engine == EngineKind.Optimized ? 1 : 3;
+        DateTime end = DateTime.UtcNow.AddMinutes(5);
+        while (!domain.IsStopped && DateTime.UtcNow < end && Passes(output) < passes)
         {
             shadow.Round();
+            Thread.Sleep(1);
             rounds++;
         }
 
         domain.Pause();
         devices.Dispose();
         shadow.Finish();
-        Assert.True(rounds > 10 && Passes(output) >= 3 && !domain.IsStopped, $"{rounds} rounds\n{output.Text}");
+        Assert.True(rounds > 10 && Passes(output) >= passes && !domain.IsStopped, $"{rounds} rounds\n{output.Text}");
     }
 
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ namespace Dbt.Cli.Commands;
 internal static class UnsupportedCommands
 {
     private const string NotYet = "it is not there yet";
-    private const string NoSave = "migrating guests is not there yet; dbt save and dbt restore bring one to another host";
+    private const string NoSave = "guests are moved by dbt migrate, dbt save and dbt restore alone";
     private const string NoChange = "that can't be changed yet while a guest runs; set it in the configuration file";
     private const string NoHost = "this hypervisor is an ordinary process and owns neither processors, pools nor devices of the host";
 

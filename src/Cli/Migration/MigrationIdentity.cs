@@ -65,7 +65,7 @@ internal sealed class MigrationIdentity
 
         // It is trusted or not by itself; no clock has a say.
         using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UnixEpoch, new DateTimeOffset(9999, 12, 31, 0, 0, 0, TimeSpan.Zero));
-        string temporary = $"{_path}.{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}";
+        string temporary = $"{_path}.{Path.GetRandomFileName()}";
         using (var writer = new StreamWriter(new FileStream(temporary, new FileStreamOptions
         {
             Mode = FileMode.Create,

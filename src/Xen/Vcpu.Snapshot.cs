@@ -1,4 +1,3 @@
-using Dbt.Translator;
 using Dbt.Xen.Abi;
 using Dbt.Xen.Events;
 using Dbt.Xen.Memory;

@@ -1,4 +1,3 @@
-using System.Text;
 using Dbt.Cli.Running;
 using Dbt.Devices;
 using Dbt.Devices.Block;

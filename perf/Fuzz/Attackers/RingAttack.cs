@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Dbt.Devices;
 using Dbt.Devices.Store;
 using Dbt.Xen.Hypercalls;
 

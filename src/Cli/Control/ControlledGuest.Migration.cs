@@ -1,6 +1,5 @@
 using Dbt.Cli.Migration;
 using Dbt.Cli.Migration.Messages;
-using Dbt.Cli.Running;
 using Dbt.Devices;
 using Dbt.Xen;
 

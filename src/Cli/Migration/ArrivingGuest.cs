@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using Dbt.Cli.Running;
-using Dbt.Devices;
 using Dbt.Runtime;
-using Dbt.Xen;
 using Dbt.Xen.Snapshot;
 
 namespace Dbt.Cli.Migration;

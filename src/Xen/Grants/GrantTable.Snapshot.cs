@@ -1,6 +1,5 @@
 using System.Globalization;
 using Dbt.Xen.Abi;
-using Dbt.Xen.Memory;
 using Dbt.Xen.Snapshot;
 
 namespace Dbt.Xen.Grants;

@@ -1,4 +1,3 @@
-using Dbt.Xen.Abi;
 using Dbt.Xen.Hvm;
 using Dbt.Xen.Snapshot;
 

@@ -1,5 +1,4 @@
 using System.Text;
-using Dbt.Translator;
 using Dbt.Xen.Snapshot;
 
 namespace Dbt.Xen.Processor;

@@ -1,6 +1,5 @@
 using Dbt.Translator;
 using Dbt.Xen.Abi;
-using Dbt.Xen.Events;
 using Dbt.Xen.Hvm;
 
 namespace Dbt.Xen.Snapshot;

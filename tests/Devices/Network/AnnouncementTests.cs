@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.NetworkInformation;
-using Dbt.Devices.Network;
 using Dbt.Devices.Network.Announcement;
 using PacketDotNet;
 using PacketDotNet.Ndp;

@@ -1,6 +1,5 @@
 using Dbt.Xen;
 using Dbt.Xen.Grants;
-using Dbt.Xen.Memory;
 
 namespace Dbt.Tests.Xen.Grants;
 

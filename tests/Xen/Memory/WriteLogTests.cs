@@ -2,7 +2,6 @@ using Dbt.Perf;
 using Dbt.Tests.Xen.Hvm;
 using Dbt.Translator;
 using Dbt.Xen;
-using Dbt.Xen.Grants;
 using Dbt.Xen.Memory;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;

@@ -1,5 +1,4 @@
 using Dbt.Perf;
-using Dbt.Translator;
 using Dbt.Xen;
 using Dbt.Xen.Abi;
 using Iced.Intel;

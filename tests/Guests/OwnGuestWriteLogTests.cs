@@ -43,6 +43,7 @@ public sealed class OwnGuestWriteLogTests : IDisposable
         while (!domain.IsStopped && DateTime.UtcNow < end && Passes(output) < passes)
         {
             shadow.Round();
+            // Rounds without a pause would leave the guest nothing but misses of its software TLB.
             Thread.Sleep(1);
             rounds++;
         }

@@ -62,10 +62,3 @@ public sealed class DebianSnapshotTests : IDisposable
         Tool.Filter("e2fsck", $"-fn {image}", []);
     }
 }
-
-/// <summary>A theory that needs the guest "debian".</summary>
-[AttributeUsage(AttributeTargets.Method)]
-public sealed class RequiresDebianGuestTheoryAttribute : TheoryAttribute
-{
-    public RequiresDebianGuestTheoryAttribute() => Skip = TestGuest.Small.WhyNot;
-}

@@ -124,3 +124,10 @@ public sealed class RequiresDebianGuestFactAttribute : FactAttribute
 {
     public RequiresDebianGuestFactAttribute() => Skip = TestGuest.Small.WhyNot;
 }
+
+/// <summary>The same for a theory.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class RequiresDebianGuestTheoryAttribute : TheoryAttribute
+{
+    public RequiresDebianGuestTheoryAttribute() => Skip = TestGuest.Small.WhyNot;
+}

@@ -215,7 +215,7 @@ public sealed class HostileFileTests : IDisposable
         File.WriteAllBytes(image, new byte[64 << 10]);
         GuestConfig config = GuestConfigReader.Read(null, [$"kernel={kernel}", "type=pvh", $"disk=['{image},raw,xvda,w']", "memory=16", "vcpus=2"]);
         using var guest = new MovingGuest(config, EngineKind.Tiered);
-        Thread.Sleep(100);
+        Assert.True(SpinWait.SpinUntil(() => guest.Domain.Vcpus[0].EngineStatistics is { InterpretedInstructions: > 10_000 }, TimeSpan.FromMinutes(2)));
         return guest.Save();
     }
 

@@ -112,4 +112,5 @@ internal sealed partial class StoreBackend : IDisposable
         }
 
         return false;
-    }}
+    }
+}

@@ -11,10 +11,10 @@ internal sealed class HostTimers : IDisposable
     private readonly Lock _lock = new();
     private readonly List<HostTimer> _timers = [];
     private readonly HostAlarm _alarm = new();
+    private readonly ManualResetEventSlim _settled = new(initialState: true);
     private readonly Thread _thread;
     private long _sleepingUntil = long.MaxValue;
     private volatile bool _stopping;
-    private bool _firing;
 
     public HostTimers()
     {
@@ -47,18 +47,12 @@ internal sealed class HostTimers : IDisposable
     /// </summary>
     internal void Settle()
     {
-        while (true)
+        // What is being collected just now is to be seen as under way.
+        lock (_lock)
         {
-            lock (_lock)
-            {
-                if (!_firing)
-                {
-                    return;
-                }
-            }
-
-            Thread.Sleep(0);
         }
+
+        _settled.Wait();
     }
 
     internal void Keep(HostTimer timer, HostEvent keeper)
@@ -157,10 +151,7 @@ internal sealed class HostTimers : IDisposable
             }
 
             due.Clear();
-            lock (_lock)
-            {
-                _firing = false;
-            }
+            _settled.Set();
         }
     }
 
@@ -189,7 +180,11 @@ internal sealed class HostTimers : IDisposable
                 _timers.RemoveAt(i);
             }
 
-            _firing = due.Count != 0;
+            if (due.Count != 0)
+            {
+                _settled.Reset();
+            }
+
             if (!_stopping)
             {
                 SleepUntil(next);
@@ -208,5 +203,6 @@ internal sealed class HostTimers : IDisposable
 
         _thread.Join();
         _alarm.Dispose();
+        _settled.Dispose();
     }
 }

@@ -1,4 +1,3 @@
-using Dbt.Devices.Block;
 
 namespace Dbt.Tests.Devices;
 

@@ -77,7 +77,7 @@ internal static class CommandLine
             CacheCommand.Create(),
             VersionCommand.Create(),
         };
-        foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(global), .. ResourceCommands.Create(), .. DeviceCommands.Create(), .. MigrationKeyCommands.Create(), .. StoreCommands.Create(), .. SnapshotCommands.Create(), .. UnsupportedCommands.Create()])
+        foreach (Command command in (IEnumerable<Command>)[.. DomainCommands.Create(global), .. ResourceCommands.Create(), .. ScheduleCommands.Create(), .. DeviceCommands.Create(), .. MigrationKeyCommands.Create(), .. StoreCommands.Create(), .. SnapshotCommands.Create(), .. UnsupportedCommands.Create()])
         {
             root.Add(command);
         }

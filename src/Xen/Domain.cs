@@ -8,6 +8,7 @@ using Dbt.Xen.Grants;
 using Dbt.Xen.Hypercalls;
 using Dbt.Xen.Memory;
 using Dbt.Xen.Processor;
+using Dbt.Xen.Scheduling;
 using Dbt.Xen.Time;
 
 namespace Dbt.Xen;
@@ -56,6 +57,7 @@ public sealed unsafe partial class Domain : IDisposable
         Events = new EventChannels(this);
         Grants = new GrantTable(this);
         IdleSlack = new IdleSlack(this);
+        Share = hypervisor.Scheduler.Add();
     }
 
     /// <summary>The machine this domain lives on.</summary>
@@ -121,6 +123,9 @@ public sealed unsafe partial class Domain : IDisposable
 
     /// <summary>System time, in nanoseconds, and the time-stamp counter.</summary>
     public DomainClock Clock { get; } = new();
+
+    /// <summary>How much of the host's processors it gets.</summary>
+    public CpuShare Share { get; }
 
     /// <summary>How late its ticks may be while it is idle.</summary>
     internal IdleSlack IdleSlack { get; }

@@ -1,7 +1,9 @@
+using Dbt.Runtime.HostTime;
 using Dbt.Runtime.Memory;
 using Dbt.Translator;
 using Dbt.Translator.Memory;
 using Dbt.Xen.Memory;
+using Dbt.Xen.Scheduling;
 
 namespace Dbt.Xen;
 
@@ -25,6 +27,9 @@ public sealed unsafe class Hypervisor : IDisposable
         Machine = new MachineMemory(machineBytes);
         MachineToPhys = (uint*)HostMemory.Reserve(16 << 20);
         Frames = new FrameTable(this);
+        Time.HostTimer? look = null;
+        Scheduler = new CreditScheduler(Environment.ProcessorCount, () => HostClock.Now, at => look!.Set(at));
+        look = Timers.Create(Scheduler.TimerFired);
         Machine.CodeMap.Owner = frame => Find(Frames[frame].Owner)?.CodeMap;
     }
 
@@ -33,6 +38,9 @@ public sealed unsafe class Hypervisor : IDisposable
 
     /// <summary>The machine's timers.</summary>
     internal Time.HostTimers Timers { get; } = new();
+
+    /// <summary>Keeps domains' weights and caps.</summary>
+    internal CreditScheduler Scheduler { get; }
 
     /// <summary>The machine-to-phys table, one PFN per MFN, guests read it at <see cref="Abi.Layout.HypervisorStart"/>.</summary>
     public uint* MachineToPhys { get; }
@@ -78,6 +86,7 @@ public sealed unsafe class Hypervisor : IDisposable
         lock (_lock)
         {
             Domain?[] byId = [.. _byId];
+            Scheduler.Remove(domain.Share);
             byId[domain.Id] = null;
             _byId = byId;
             _all = [.. _all.Where(other => other != domain)];

@@ -313,26 +313,43 @@ public sealed unsafe partial class Vcpu
         }
     }
 
-    /// <summary>Waits while the processor is down or held.</summary>
+    /// <summary>Waits while the processor is down or held, or has had its share.</summary>
     private void Hold()
     {
-        if (!TryPark())
+        do
         {
-            return;
+            HoldStill();
         }
+        while (RestForOthers());
+    }
 
+    /// <summary>Waits while the processor is down or held.</summary>
+    private void HoldStill()
+    {
+        if (TryPark())
+        {
+            StayOutside(RunStateKind.Offline, ProcessorActivity.Offline, TryPark);
+        }
+    }
+
+    /// <summary>Waits outside of guest code.</summary>
+    /// <param name="state">What it does meanwhile.</param>
+    /// <param name="doing">The same for profiles.</param>
+    /// <param name="stays">Whether it is to wait on; asked after each event.</param>
+    private void StayOutside(RunStateKind state, ProcessorActivity doing, Func<bool> stays)
+    {
         Timers.NotRunning();
-        RunState.Enter(RunStateKind.Offline);
+        EnterRunState(state);
         bool wasOutside = IsOutside;
-        int doing = State->Doing;
-        State->Doing = (int)ProcessorActivity.Offline;
+        int before = State->Doing;
+        State->Doing = (int)doing;
         Leave();
         do
         {
             _wake.Wait(-1);
         }
-        while (TryPark());
-        State->Doing = doing;
+        while (stays());
+        State->Doing = before;
         if (!wasOutside)
         {
             Return();
@@ -341,7 +358,7 @@ public sealed unsafe partial class Vcpu
         if (!Domain.IsStopped)
         {
             Timers.Running();
-            RunState.Enter(RunStateKind.Running);
+            EnterRunState(RunStateKind.Running);
             SharedTime.Update(this);
         }
     }
@@ -351,7 +368,7 @@ public sealed unsafe partial class Vcpu
     {
         lock (_holdLock)
         {
-            if ((_down || _holds != 0) && !Domain.IsStopped)
+            if (IsToBeHeld)
             {
                 _parked.Set();
                 return true;
@@ -361,6 +378,8 @@ public sealed unsafe partial class Vcpu
             return false;
         }
     }
+
+    private bool IsToBeHeld => (_down || _holds != 0) && !Domain.IsStopped;
 
     private void Main()
     {
@@ -372,7 +391,7 @@ public sealed unsafe partial class Vcpu
             _engine = engine;
             using ProcessorProbe probe = VcpuProbe.Attach(this, engine);
             Timers.Running();
-            RunState.Enter(RunStateKind.Running);
+            EnterRunState(RunStateKind.Running);
             SharedTime.Update(this);
             State->Attention = 1;
             Return();
@@ -396,6 +415,7 @@ public sealed unsafe partial class Vcpu
             Volatile.Write(ref _hostClock, null);
             Leave();
             Timers.NotRunning();
+            Domain.Share.Changed();
             _parked.Set();
         }
     }

@@ -15,7 +15,7 @@ public sealed unsafe partial class Vcpu
         if (!IsWakeDue(poll))
         {
             Timers.NotRunning();
-            RunState.Enter(RunStateKind.Blocked);
+            EnterRunState(RunStateKind.Blocked);
             int doing = State->Doing;
             State->Doing = (int)ProcessorActivity.Compiling;
             _engine?.UsePause();
@@ -34,7 +34,7 @@ public sealed unsafe partial class Vcpu
 
                 left = poll?.Remaining(Domain.Clock) is long time and >= 0 ? Math.Min(left, time) : left;
                 _wake.Wait(left == long.MaxValue ? -1 : Math.Max(left, 0));
-                Hold();
+                HoldStill();
                 if (IsWakeDue(poll))
                 {
                     Domain.IdleSlack.MarkBusy(this, userCode: false);
@@ -52,7 +52,7 @@ public sealed unsafe partial class Vcpu
             State->Doing = doing;
             Return();
             Timers.Running();
-            RunState.Enter(RunStateKind.Running);
+            EnterRunState(RunStateKind.Running);
         }
 
         _waitingInPoll = false;

@@ -41,6 +41,7 @@ public sealed unsafe partial class Vcpu : Platform, IDisposable
         RunState = new RunState(this);
         Decoder = new GuestInstructionReader(this);
         _recheck = domain.Hypervisor.Timers.Create(Interrupt);
+        domain.Share.Add(this);
     }
 
     /// <summary>The domain it belongs to.</summary>

@@ -28,6 +28,9 @@ internal static class DomainListing
     /// <summary><c>vcpu-list</c>'s header.</summary>
     public static readonly string VcpuHeader = $"{"Name",-32} {"ID",5} {"VCPU",5} {"CPU",5} {"State",5} {"Time(s)",9} Affinity (Hard / Soft)";
 
+    /// <summary><c>sched-credit</c>'s header.</summary>
+    public static readonly string ShareHeader = $"{"Name",-33} {"ID",4} {"Weight",6} {"Cap",4}";
+
     private const ulong KibPerMib = 1024;
 
     /// <summary>A row of <c>list</c>.</summary>
@@ -35,7 +38,8 @@ internal static class DomainListing
     {
         bool running = domain.Vcpus.Any(vcpu => vcpu.State == Vcpu.Types.State.Running);
         bool stopped = domain.Stopped.Length > 0;
-        char r = running && !domain.Paused && !stopped ? 'r' : '-', b = !running && !domain.Paused && !stopped ? 'b' : '-';
+        bool blocked = !running && !domain.Vcpus.Any(vcpu => vcpu.State == Vcpu.Types.State.Runnable);
+        char r = running && !domain.Paused && !stopped ? 'r' : '-', b = blocked && !domain.Paused && !stopped ? 'b' : '-';
         char p = domain.Paused ? 'p' : '-', s = stopped ? 's' : '-', reason = domain.Stopped is "" or "p" ? '-' : domain.Stopped[0];
         int online = domain.Vcpus.Count(vcpu => vcpu.State != Vcpu.Types.State.Down);
         return Format($"{domain.Name,-40} {domain.Id,5} {domain.MemoryKib / KibPerMib,5} {online,5}     {r}{b}{p}{s}{reason}-  {domain.Vcpus.Sum(vcpu => vcpu.RunSeconds),8:0.0}");
@@ -47,6 +51,9 @@ internal static class DomainListing
         string reason = domain.Stopped.Length == 0 ? "-" : Format($"{"prscwS".IndexOf(domain.Stopped[0], StringComparison.Ordinal):x}");
         return Format($" {domain.Uuid} {reason,8} {"-",16}");
     }
+
+    /// <summary>A row of <c>sched-credit</c>.</summary>
+    public static string ShareRow(Domain domain) => Format($"{domain.Name,-33} {domain.Id,4} {domain.Weight,6} {domain.Cap,4}");
 
     /// <summary>A row of <c>vm-list</c>.</summary>
     public static string UuidRow(Domain domain) => Format($"{domain.Uuid}  {domain.Id}    {domain.Name,-30}");
@@ -60,6 +67,7 @@ internal static class DomainListing
             string state = vcpu.State switch
             {
                 Vcpu.Types.State.Running when !domain.Paused => "r--",
+                Vcpu.Types.State.Runnable when !domain.Paused => "---",
                 Vcpu.Types.State.Blocked when !domain.Paused => "-b-",
                 _ => "--p",
             };

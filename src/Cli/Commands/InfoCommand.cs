@@ -58,7 +58,7 @@ internal static class InfoCommand
         yield return ("xen_extra", XenVersion.Extra);
         yield return ("xen_version", FormattableString.Invariant($"{XenVersion.Version >> 16}.{XenVersion.Version & 0xFFFF}{XenVersion.Extra}"));
         yield return ("xen_caps", XenVersion.CapabilityNames);
-        yield return ("xen_scheduler", "host");
+        yield return ("xen_scheduler", "credit");
         yield return ("xen_pagesize", "4096");
         yield return ("platform_params", "virt_start=0xf5800000");
         yield return ("xen_changeset", XenVersion.ChangesetName);

@@ -128,7 +128,7 @@ internal static class TopTable
     /// <param name="fullName">Whether its name isn't cut.</param>
     public static string Row(Domain domain, Usage usage, double share, bool fullName)
     {
-        bool stopped = domain.Stopped.Length > 0, running = domain.Vcpus.Any(static vcpu => vcpu.State == Vcpu.Types.State.Running);
+        bool stopped = domain.Stopped.Length > 0, running = domain.Vcpus.Any(IsBusy);
         char active = stopped || domain.Paused ? '-' : running ? 'r' : 'b';
         string state = $"--{(active == 'b' ? 'b' : '-')}{(domain.Stopped == "c" ? 'c' : stopped ? 's' : '-')}{(domain.Paused ? 'p' : '-')}{(active == 'r' ? 'r' : '-')}";
         return Line(
@@ -145,12 +145,14 @@ internal static class TopTable
     {
         int paused = domains.Count(static domain => domain.Paused), crashed = domains.Count(static domain => domain.Stopped == "c");
         int shut = domains.Count(static domain => domain.Stopped.Length > 0) - crashed;
-        int running = domains.Count(static domain => !domain.Paused && domain.Stopped.Length == 0 && domain.Vcpus.Any(static vcpu => vcpu.State == Vcpu.Types.State.Running));
+        int running = domains.Count(static domain => !domain.Paused && domain.Stopped.Length == 0 && domain.Vcpus.Any(IsBusy));
         ulong used = domains.Aggregate(0UL, static (sum, domain) => sum + domain.MemoryKib);
         return Text($"xentop - {DateTime.Now:HH:mm:ss}   Xen {XenVersion.Version >> 16}.{XenVersion.Version & 0xFFFF}{XenVersion.Extra}\n")
             + Text($"{domains.Count} domains: {running} running, {domains.Count - running - paused - crashed - shut} blocked, {paused} paused, {crashed} crashed, 0 dying, {shut} shutdown \n")
             + Text($"Mem: {HostKib}k total, {used}k used, {HostKib - Math.Min(used, HostKib)}k free    CPUs: {Environment.ProcessorCount}\n");
     }
+
+    private static bool IsBusy(Vcpu vcpu) => vcpu.State is Vcpu.Types.State.Running or Vcpu.Types.State.Runnable;
 
     private static string Line(string[] values, bool fullName)
     {

@@ -15,7 +15,7 @@ internal static class UnsupportedCommands
         (NotYet, ["vncviewer", "debug-keys", "trigger", "sysrq", "dump-core", "config-update", "claims"]),
         (NoSave, ["migrate-receive", "suspend", "resume", "remus"]),
         (NoChange, ["vcpu-pin", "channel-list", "cd-insert", "cd-eject", "vkb-list", "vkb-attach", "vkb-detach"]),
-        (NoHost, ["sched-credit", "sched-credit2", "sched-rtds", "cpupool-create", "cpupool-destroy", "cpupool-list", "cpupool-rename", "cpupool-cpu-add",
+        (NoHost, ["sched-rtds", "cpupool-create", "cpupool-destroy", "cpupool-list", "cpupool-rename", "cpupool-cpu-add",
             "cpupool-cpu-remove", "cpupool-migrate", "cpupool-numa-split", "pci-attach", "pci-detach", "pci-list", "pci-assignable-add",
             "pci-assignable-remove", "pci-assignable-list", "usbctrl-attach", "usbctrl-detach", "usbdev-attach", "usbdev-detach", "usb-list",
             "vtpm-list", "vtpm-attach", "vtpm-detach", "tmem-list", "psr-hwinfo", "psr-cmt-attach", "psr-cmt-detach", "psr-cmt-show", "psr-cat-set",

@@ -6,7 +6,7 @@ internal static class ConfigKeys
     /// <summary>Keys that have their effect.</summary>
     public static readonly IReadOnlySet<string> Used = new HashSet<string>
     {
-        "name", "type", "builder", "uuid", "vcpus", "maxvcpus", "memory", "maxmem", "kernel", "ramdisk", "cmdline", "root", "extra", "disk",
+        "name", "type", "builder", "uuid", "vcpus", "maxvcpus", "cpu_weight", "cap", "memory", "maxmem", "kernel", "ramdisk", "cmdline", "root", "extra", "disk",
         "cpuid", "vif", "tick_slack", "code_cache", "max_event_channels", "max_grant_frames", "max_maptrack_frames", "max_grant_version",
         "on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset",
     };
@@ -16,7 +16,7 @@ internal static class ConfigKeys
     {
         "channel", "vfb", "vkb", "p9", "bootloader", "bootloader_args", "firmware", "loader",
         "tsc_mode", "rtc_timeoffset", "localtime",
-        "cpus", "cap", "cpu_weight",
+        "cpus",
     };
 
     /// <summary>Keys of xl that can mean nothing to this hypervisor.</summary>

@@ -50,6 +50,9 @@ internal sealed record GuestConfig
     /// <summary>tick_slack=: milliseconds by which the periodic tick of an idle guest may be late.</summary>
     public int TickSlack { get; init; } = DefaultTickSlack;
 
+    /// <summary>cpu_weight= and cap=: see <see cref="CpuShare"/>.</summary>
+    public (int Weight, int Cap) CpuShare { get; init; } = (Xen.Scheduling.CpuShare.DefaultWeight, 0);
+
     /// <summary>code_cache=: whether compiled code is kept for the next run.</summary>
     public bool KeepsCode { get; init; } = true;
 

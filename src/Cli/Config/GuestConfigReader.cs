@@ -3,6 +3,7 @@ using Dbt.Devices.Block;
 using Dbt.Xen.Builder;
 using Dbt.Xen.Events;
 using Dbt.Xen.Grants;
+using Dbt.Xen.Scheduling;
 
 namespace Dbt.Cli.Config;
 
@@ -141,6 +142,9 @@ internal sealed class GuestConfigReader
             Disks = Disks(),
             Networks = _file["vif"] is ConfigValue vif ? VifSpecification.Parse(vif, name, uuid, _warnings.Add) : [],
             Actions = Actions(),
+            CpuShare = (
+                Number("cpu_weight", 1, CpuShare.MostWeight) ?? CpuShare.DefaultWeight,
+                Number("cap", 0, maxVcpus * CpuShare.MostCapPerProcessor) ?? 0),
             TickSlack = Number("tick_slack", 0, GuestConfig.MostTickSlack) ?? GuestConfig.DefaultTickSlack,
             MaxEventChannels = Number("max_event_channels", LeastEventChannels, EventChannels.MostHighestPort) ?? EventChannels.DefaultHighestPort,
             GrantLimits = (

@@ -173,6 +173,10 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
     public override Task<Done> SetVcpus(VcpusRequest request, ServerCallContext context) => Do(request.Domain, guest => guest.SetVcpus(request.Count));
 
     /// <inheritdoc/>
+    public override Task<Done> SetCpuShare(CpuShareRequest request, ServerCallContext context) => Do(request.Domain, guest =>
+        guest.SetCpuShare(request.HasWeight ? request.Weight : null, request.HasCap ? request.Cap : null));
+
+    /// <inheritdoc/>
     public override Task<BlockReply> ListBlock(BlockRequest request, ServerCallContext context) =>
         Answer(request.Domain, guest => BlockReplies.Of(guest.ListBlock(request.Address)));
 

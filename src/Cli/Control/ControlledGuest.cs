@@ -8,6 +8,7 @@ using Dbt.Runtime;
 using Dbt.Translator.Diagnostics;
 using Dbt.Xen;
 using Dbt.Xen.Diagnostics;
+using Dbt.Xen.Scheduling;
 using Contracts = Dbt.Cli.Api;
 using Domain = Dbt.Xen.Domain;
 
@@ -146,13 +147,16 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
             ProcessId = (uint)Environment.ProcessId,
             ProcessorsName = domain.ProcessorsName,
             Type = domain.IsTranslated ? "pvh" : "pv",
+            Weight = (uint)domain.Share.Weight,
+            Cap = (uint)domain.Share.Cap,
         };
         foreach ((VcpuActivity activity, Xen.Vcpu vcpu) in DomainActivity.Sample(domain).Vcpus.Zip(domain.Vcpus))
         {
             description.Vcpus.Add(new Contracts.Vcpu
             {
                 State = !vcpu.IsUp ? Contracts.Vcpu.Types.State.Down
-                    : activity.Doing == VcpuDoing.Running ? Contracts.Vcpu.Types.State.Running : Contracts.Vcpu.Types.State.Blocked,
+                    : activity.Doing == VcpuDoing.Running ? Contracts.Vcpu.Types.State.Running
+                    : activity.Doing == VcpuDoing.Resting ? Contracts.Vcpu.Types.State.Runnable : Contracts.Vcpu.Types.State.Blocked,
                 RunSeconds = vcpu.RunNanoseconds / 1e9,
             });
         }
@@ -343,6 +347,28 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
         }
 
         devices.SetOnlineProcessors((int)count);
+        return true;
+    });
+
+    /// <summary>Changes its share of the host's processors, now and for its lives that follow.</summary>
+    /// <param name="weight">Null to leave it.</param>
+    /// <param name="cap">Null to leave it.</param>
+    public void SetCpuShare(uint? weight, uint? cap) => Change((domain, _) =>
+    {
+        uint mostCap = (uint)(domain.Vcpus.Count * CpuShare.MostCapPerProcessor);
+        if (weight is 0 or > CpuShare.MostWeight)
+        {
+            throw new ControlException(ControlError.Invalid, $"Cpu weight out of range, valid values are within range from 1 to {CpuShare.MostWeight}");
+        }
+
+        if (cap > mostCap)
+        {
+            throw new ControlException(ControlError.Invalid, $"Cpu cap out of range, valid values are within range from 0 to {mostCap}");
+        }
+
+        (int Weight, int Cap) share = ((int)(weight ?? (uint)domain.Share.Weight), (int)(cap ?? (uint)domain.Share.Cap));
+        domain.Share.Set(share.Weight, share.Cap);
+        guest.Keep(share);
         return true;
     });
 

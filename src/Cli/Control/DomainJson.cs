@@ -54,6 +54,7 @@ internal static class DomainJson
             ["max_memkb"] = maximumKib,
             ["target_memkb"] = ulong.TryParse(devices.Store.Read(devices.Home + "/memory/target"), out ulong target) ? target : 0,
         };
+        information["sched_params"] = new JsonObject { ["sched"] = "credit", ["weight"] = domain.Share.Weight, ["cap"] = domain.Share.Cap };
         if (config.KernelPath is string kernel)
         {
             information["kernel"] = Path.GetFullPath(kernel);

@@ -118,6 +118,9 @@ internal sealed partial class Guest
     /// <summary>What it was made from.</summary>
     public GuestConfig Config { get; private set; }
 
+    /// <summary>Changes its weight and cap for the lives that follow.</summary>
+    public void Keep((int Weight, int Cap) share) => Config = Config with { CpuShare = share };
+
     /// <summary>How it is run.</summary>
     public GuestOptions Options => _options;
 

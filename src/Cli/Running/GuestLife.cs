@@ -128,6 +128,7 @@ internal sealed class GuestLife : IDisposable
     public static void Describe(Domain domain, GuestConfig config, Lazy<Xen.Diagnostics.SymbolTable?> symbols, Action<string> log)
     {
         domain.Symbols = symbols;
+        domain.Share.Set(config.CpuShare.Weight, config.CpuShare.Cap);
         domain.TickSlack = config.TickSlack * 1_000_000L;
         domain.Log.LineAdded += log;
     }

@@ -59,7 +59,7 @@ internal sealed class HangDetector(int samples, TimeSpan cpu)
         for (int i = 0; i < now.Vcpus.Count; i++)
         {
             VcpuActivity then = before.Vcpus[i], vcpu = now.Vcpus[i];
-            if (vcpu is { Doing: VcpuDoing.Running, InterruptsOff: true } && then.InterruptsOff && vcpu.Hypercalls == then.Hypercalls && vcpu.Waits == then.Waits)
+            if (vcpu is { Doing: VcpuDoing.Running or VcpuDoing.Resting, InterruptsOff: true } && then.InterruptsOff && vcpu.Hypercalls == then.Hypercalls && vcpu.Waits == then.Waits)
             {
                 return true;
             }

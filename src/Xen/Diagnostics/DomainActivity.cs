@@ -10,6 +10,9 @@ public enum VcpuDoing
     /// <summary>Executes the guest's code.</summary>
     Running,
 
+    /// <summary>Could execute it, but has had its share of the host's processors.</summary>
+    Resting,
+
     /// <summary>Waits for an event.</summary>
     Waiting,
 
@@ -42,6 +45,7 @@ public sealed record DomainActivity(long DeviceEvents, bool HasOpenPort, IReadOn
         {
             RunStateKind.Blocked => VcpuDoing.Waiting,
             RunStateKind.Offline => VcpuDoing.Offline,
+            RunStateKind.Runnable => VcpuDoing.Resting,
             _ => VcpuDoing.Running,
         };
         return new VcpuActivity(

@@ -46,6 +46,7 @@ public static class HangReport
             VcpuDoing.Waiting when activity.Polls => "polls event channels",
             VcpuDoing.Waiting => "waits for an event",
             VcpuDoing.Offline => "held",
+            VcpuDoing.Resting => "has had its share of processor time",
             _ => "runs",
         };
         string interrupts = activity.InterruptsOff ? "off" : "on";

@@ -28,7 +28,7 @@ public static unsafe class VcpuProbe
         // vcpu_runstate_info: four times from offset 12 on, offline left out.
         Span<byte> times = stackalloc byte[RunState.Size];
         vcpu.RunState.Read(times);
-        long running = Time(times, RunStateKind.Running) + Time(times, RunStateKind.Runnable), idle = Time(times, RunStateKind.Blocked);
+        long running = Time(times, RunStateKind.Running), idle = Time(times, RunStateKind.Blocked) + Time(times, RunStateKind.Runnable);
         totals.IdleNanoseconds += idle;
         totals.OnlineNanoseconds += running + idle;
     }

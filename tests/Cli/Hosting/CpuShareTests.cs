@@ -1,0 +1,80 @@
+using Dbt.Cli.Config;
+using Dbt.Cli.Consoles;
+using Dbt.Cli.Running;
+using Dbt.Runtime.HostTime;
+using Dbt.Translator;
+
+namespace Dbt.Tests.Cli.Hosting;
+
+/// <summary>cpu_weight=, cap= and sched-credit on guests that run.</summary>
+public sealed class CpuShareTests
+{
+    public static TheoryData<EngineKind> Engines => [EngineKind.Interpreter, EngineKind.Quick, EngineKind.Optimized, EngineKind.Tiered];
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task AGuestWithACapTakesNoMore(EngineKind engine)
+    {
+        using var host = new GuestHost();
+        GuestConfig config = GuestConfigReader.Read(null, ["name=capped", "memory=16", "cap=25", "extra=run=bench all 40;halt"]);
+        var options = new GuestOptions { Engine = engine };
+        var guest = new Guest(host, config, options, GuestImage.Load(config, options, host.Files), new GuestConsole(), TextWriter.Null, _ => { });
+        Task<int> run = Task.Run(guest.RunAsync);
+        await guest.Control.Started.WaitAsync(TimeSpan.FromMinutes(2));
+        Dbt.Xen.Vcpu processor = host.Machine.Find((ushort)guest.Control.Id)!.Vcpus[0];
+        TimeSpan used = processor.HostCpuTime;
+        long began = HostClock.Now;
+        Assert.Equal(0, await run.WaitAsync(TimeSpan.FromMinutes(4)));
+        TimeSpan took = TimeSpan.FromMicroseconds((HostClock.Now - began) / 1000.0);
+        used = processor.HostCpuTime - used;
+
+        // A busy host makes it less. What it may have too much at the end is an allowance and what the host's timer is late by.
+        Assert.True(used > TimeSpan.FromMilliseconds(100), $"{used} of work are too little to tell");
+        Assert.True(used < (took * 0.25) + TimeSpan.FromMilliseconds(60), $"{used} of processor time in {took}");
+    }
+
+    [Fact]
+    public void SharesAreShownAndChangedAsByXl()
+    {
+        using var daemon = new DaemonFolder();
+        daemon.Do("create", "name=heavy", "memory=16", "vcpus=2", "cpu_weight=512", "cap=150", "extra=quiet");
+        daemon.Do("create", "name=light", "memory=16");
+        string header = "Name                                ID Weight  Cap\n", heavy = "heavy                                1    512  150\n";
+        Assert.Equal($"Cpupool Pool-0: tslice=30ms ratelimit=1000us migration-delay=0us\n{header}{heavy}light                                2    256    0\n", daemon.Do("sched-credit"));
+        Assert.Equal(header + heavy, daemon.Do("sched-credit", "-d", "heavy"));
+        Assert.Equal("Cpupool Pool-0: tslice=30ms ratelimit=1000us migration-delay=0us\n", daemon.Do("sched-credit", "-s"));
+        Assert.Equal("", daemon.Do("sched-credit", "-d", "light", "-w", "1000"));
+        Assert.Equal("", daemon.Do("sched-credit2", "--domain=light", "--cap=40"));
+        Assert.Equal($"{header}light                                2   1000   40\n", daemon.Do("sched-credit2", "-d", "2"));
+        Assert.Contains("\"sched_params\": {\n                    \"sched\": \"credit\",\n                    \"weight\": 1000,\n                    \"cap\": 40", daemon.Do("list", "-l", "light"), StringComparison.Ordinal);
+
+        // What was changed is kept when the guest starts anew.
+        using DaemonFolder.RunningCommand console = daemon.Start("console", "light");
+        console.Await("dbt> ");
+        console.Type("reboot\n");
+        DaemonFolder.Await(() => daemon.Do("domid", "light") == "3\n", () => daemon.Log);
+        Assert.Equal($"{header}light                                3   1000   40\n", daemon.Do("sched-credit", "-d", "light"));
+
+        Assert.Equal("dbt: Must specify a domain.\n", daemon.Refused("sched-credit", "-w", "3"));
+        Assert.Equal("dbt: Cpu weight out of range, valid values are within range from 1 to 65535\n", daemon.Refused("sched-credit", "-d", "light", "-w", "0"));
+        Assert.Equal("dbt: Cpu cap out of range, valid values are within range from 0 to 200\n", daemon.Refused("sched-credit", "-d", "heavy", "-c", "201"));
+        Assert.Equal("dbt: there is no cpupool 'other'; all guests are in Pool-0\n", daemon.Refused("sched-credit", "-p", "other"));
+        Assert.Contains("cap=101 is outside 0 to 100", daemon.Refused("create", "name=no", "cap=101"), StringComparison.Ordinal);
+        Assert.Contains("cpu_weight=65536 is outside 1 to 65535", daemon.Refused("create", "name=no", "cpu_weight=65536"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AGuestThatHasHadItsShareIsToldFromOthersAndCanBeHeld()
+    {
+        using var daemon = new DaemonFolder();
+        daemon.Do("create", "name=capped", "memory=16", "cap=1", "extra=run=bench all 100000");
+        DaemonFolder.Await(() => daemon.List()[0].State == "------", () => string.Join(' ', daemon.List()));
+        DaemonFolder.Await(() => daemon.Do("vcpu-list").Split('\n')[1].Contains("   --- ", StringComparison.Ordinal), () => daemon.Do("vcpu-list"));
+        daemon.Do("pause", "capped");
+        Assert.Equal("--p---", daemon.List()[0].State);
+        daemon.Do("unpause", "capped");
+        daemon.Do("sched-credit", "-d", "capped", "-c", "0");
+        DaemonFolder.Await(() => daemon.List()[0].State == "r-----", () => string.Join(' ', daemon.List()));
+        daemon.Do("destroy", "capped");
+    }
+}

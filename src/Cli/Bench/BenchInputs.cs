@@ -7,7 +7,7 @@ namespace Dbt.Cli.Bench;
 /// <summary>What the programs work on: made here, always the same but for the RSA key, and put into the native run and all guests.</summary>
 internal static class BenchInputs
 {
-    private const int NoiseBytes = 8 << 20, TextBytes = 8 << 20, Words = 4000, Rate = 44100, Seconds = 16, Width = 1024, Height = 768, KeyBits = 4096;
+    private const int NoiseBytes = 8 << 20, TextBytes = 20 << 20, Words = 4000, Rate = 44100, Seconds = 28, Width = 1024, Height = 768, KeyBits = 4096;
 
     /// <summary>Writes them.</summary>
     /// <param name="folder">An empty folder.</param>

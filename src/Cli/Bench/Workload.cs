@@ -14,7 +14,7 @@ internal enum WorkloadKind
 /// <param name="Name">What the user calls it.</param>
 /// <param name="Kind">What its time is spent on.</param>
 /// <param name="Packages">Debian packages that it needs, with spaces between.</param>
-/// <param name="Amount">$N of the script where --scale is 1: natively half a second to two.</param>
+/// <param name="Amount">$N of the script where --scale is 1: natively some 0.7 to 1.1 seconds, see docs/PERFORMANCE.md.</param>
 /// <param name="Script">Shell script. It stands in an empty folder in memory, reads <see cref="BenchInputs"/> from $IN, and its standard output must be the same everywhere.</param>
 internal sealed record Workload(string Name, WorkloadKind Kind, string Packages, int Amount, string Script)
 {

@@ -7,20 +7,23 @@ internal static class Workloads
 {
     private const string Key = "-K 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f -iv 000102030405060708090a0b0c0d0e0f";
 
+    // So much of the text that there are several turns: their number is what --scale changes.
+    private const string Part = "head -c 8192K $IN/text > text";
+
     /// <summary>All of them, in the order in which they run.</summary>
     public static IReadOnlyList<Workload> All { get; } =
     [
-        new("sha256sum", WorkloadKind.Compute, "coreutils", 20, "sha256sum $(yes $IN/noise | head -n $N)"),
+        new("sha256sum", WorkloadKind.Compute, "coreutils", 48, "sha256sum $(yes $IN/noise | head -n $N)"),
         new("openssl-aes", WorkloadKind.Compute, "openssl", 8, $"for i in $(seq $N); do openssl enc -aes-256-cbc -bufsize 65536 {Key} -in large -out z; done; tail -c 4096 z")
         {
             Preparation = "for i in 1 2 3 4 5 6 7 8; do cat $IN/noise; done > large",
         },
-        new("openssl-rsa", WorkloadKind.Compute, "openssl", 12, "for i in $(seq $N); do echo $i | openssl dgst -sha256 -sign $IN/key.pem; done"),
-        new("gzip", WorkloadKind.Compute, "gzip", 8192, "head -c ${N}K $IN/text | gzip -9n"),
-        new("bzip2", WorkloadKind.Compute, "bzip2", 6144, "head -c ${N}K $IN/text | bzip2 -9"),
-        new("xz", WorkloadKind.Compute, "xz-utils", 1024, "head -c ${N}K $IN/text | xz -6 -T1"),
+        new("openssl-rsa", WorkloadKind.Compute, "openssl", 20, "for i in $(seq $N); do echo $i | openssl dgst -sha256 -sign $IN/key.pem; done"),
+        new("gzip", WorkloadKind.Compute, "gzip", 19456, "head -c ${N}K $IN/text | gzip -9n"),
+        new("bzip2", WorkloadKind.Compute, "bzip2", 16384, "head -c ${N}K $IN/text | bzip2 -9"),
+        new("xz", WorkloadKind.Compute, "xz-utils", 2816, "head -c ${N}K $IN/text | xz -6 -T1"),
         new("zstd", WorkloadKind.Compute, "zstd", 5120, "head -c ${N}K $IN/text | zstd -12 --single-thread -q"),
-        new("lua", WorkloadKind.Compute, "lua5.4", 16, """
+        new("lua", WorkloadKind.Compute, "lua5.4", 24, """
             exec lua5.4 - $N <<'END'
             local function queens(n)
               local count, columns, up, down = 0, {}, {}, {}
@@ -46,7 +49,7 @@ internal static class Workloads
             end
             END
             """),
-        new("python", WorkloadKind.Compute, "python3-minimal", 20, """
+        new("python", WorkloadKind.Compute, "python3-minimal", 48, """
             exec python3 - $N <<'END'
             import sys
             class Body:
@@ -71,7 +74,7 @@ internal static class Workloads
                 print(pow(3, 3 ** 9 * 7) % (10 ** 9 + 7), len(str(7 ** 3000)))
             END
             """),
-        new("perl", WorkloadKind.Compute, "perl-base", 6, """
+        new("perl", WorkloadKind.Compute, "perl-base", 10, """
             exec perl - $N $IN/text <<'END'
             use strict;
             my ($turns, $file) = @ARGV;
@@ -92,17 +95,17 @@ internal static class Workloads
             }
             END
             """),
-        new("sort", WorkloadKind.Compute, "coreutils", 3, "for i in $(seq $N); do sort --parallel=1 -S 64M -k$((i % 3 + 2)) $IN/text | tail -n 20000; done"),
-        new("awk", WorkloadKind.Compute, "mawk", 3, """
-            for i in $(seq $N); do cat $IN/text; done | mawk '
+        new("sort", WorkloadKind.Compute, "coreutils", 10, "for i in $(seq $N); do sort --parallel=1 -S 64M -k$((i % 3 + 2)) text | tail -n 20000; done") { Preparation = Part },
+        new("awk", WorkloadKind.Compute, "mawk", 5, """
+            for i in $(seq $N); do cat text; done | mawk '
                 { for (i = 2; i < NF; i++) count[$i]++; sum += $NF; if ($3 ~ /^[aeiou].*t/) vowel++; long = long < length($0) ? length($0) : long }
                 END { for (word in count) if (count[word] > 99) print word, count[word], substr(toupper(word), 2); print "~", sum, vowel, long }' | LC_ALL=C sort
-            """),
-        new("grep", WorkloadKind.Compute, "grep", 2, "for i in $(seq $N); do grep -cE '(ab|cd|e[a-m])+t[^aeiou]* [0-9]+$' $IN/text; grep -c '\\([a-z]\\)\\1\\([a-z]\\)\\2' $IN/text; grep -oiE '[xyz][a-z]{6,}' $IN/text | tail -n 5; done"),
-        new("lame", WorkloadKind.Compute, "lame", 16, "head -c $((44 + N * 176400)) $IN/sound.wav | lame --quiet -q 2 -b 128 - -"),
-        new("cjpeg", WorkloadKind.Compute, "libjpeg-turbo-progs", 12, "for i in $(seq $N); do cjpeg -quality $((80 + i % 16)) -optimize -progressive $IN/picture.ppm | tail -c 20000; done"),
-        new("fork-exec", WorkloadKind.System, "dash coreutils", 300, "i=0; while [ $i -lt $N ]; do /bin/true && i=$((i + 1)); done; echo $i"),
-        new("pipe", WorkloadKind.System, "perl-base", 60000, """
+            """) { Preparation = Part },
+        new("grep", WorkloadKind.Compute, "grep", 2, "for i in $(seq $N); do grep -cE '(ab|cd|e[a-m])+t[^aeiou]* [0-9]+$' text; grep -c '\\([a-z]\\)\\1\\([a-z]\\)\\2' text; grep -oiE '[xyz][a-z]{6,}' text | tail -n 5; done") { Preparation = Part },
+        new("lame", WorkloadKind.Compute, "lame", 28, "head -c $((44 + N * 176400)) $IN/sound.wav | lame --quiet -q 2 -b 128 - -"),
+        new("cjpeg", WorkloadKind.Compute, "libjpeg-turbo-progs", 48, "for i in $(seq $N); do cjpeg -quality $((80 + i % 16)) -optimize -progressive $IN/picture.ppm | tail -c 20000; done"),
+        new("fork-exec", WorkloadKind.System, "dash coreutils", 1200, "i=0; while [ $i -lt $N ]; do /bin/true && i=$((i + 1)); done; echo $i"),
+        new("pipe", WorkloadKind.System, "perl-base", 90000, """
             exec perl - $N <<'END'
             use strict;
             pipe(my $in, my $to) && pipe(my $from, my $out) or die;
@@ -116,12 +119,12 @@ internal static class Workloads
             print "$sum\n";
             END
             """),
-        new("page-fault", WorkloadKind.System, "perl-base", 1500, """
+        new("page-fault", WorkloadKind.System, "perl-base", 2200, """
             # Blocks that are mapped, touched and unmapped, each too small for a huge page.
             export GLIBC_TUNABLES=$GLIBC_TUNABLES:glibc.malloc.mmap_threshold=65536
             exec perl -e 'for (1 .. shift) { my $block = "x" x 1000000; $sum += length $block; undef $block } print "$sum\n"' $N
             """),
-        new("dd", WorkloadKind.System, "coreutils", 40, "for i in $(seq $N); do dd if=$IN/noise of=copy bs=512 conv=notrunc status=none; done; cat copy"),
+        new("dd", WorkloadKind.System, "coreutils", 48, "for i in $(seq $N); do dd if=$IN/noise of=copy bs=512 conv=notrunc status=none; done; cat copy"),
     ];
 
     /// <summary>All packages that they need.</summary>

@@ -67,6 +67,7 @@ internal static class CommandLine
             CreateCommand.Create(global),
             ConsoleCommand.Create(),
             MigrateCommand.Create(global),
+            DumpCoreCommand.Create(),
             DaemonCommand.Create(),
             InfoCommand.Create(),
             TopCommand.Create(),

@@ -35,6 +35,7 @@ internal static partial class CommandProcess
         start.Environment["XDG_RUNTIME_DIR"] = runtime;
         start.Environment["XDG_STATE_HOME"] = runtime;
         start.Environment["XDG_CACHE_HOME"] = runtime;
+        start.Environment["XDG_DATA_HOME"] = runtime;
         start.Environment["XDG_CONFIG_HOME"] = runtime;
         return Process.Start(start)!;
     }

@@ -12,7 +12,7 @@ internal static class UnsupportedCommands
 
     private static readonly (string Reason, string[] Names)[] All =
     [
-        (NotYet, ["vncviewer", "debug-keys", "trigger", "sysrq", "dump-core", "config-update", "claims"]),
+        (NotYet, ["vncviewer", "debug-keys", "trigger", "sysrq", "config-update", "claims"]),
         (NoSave, ["migrate-receive", "suspend", "resume", "remus"]),
         (NoChange, ["vcpu-pin", "channel-list", "cd-insert", "cd-eject", "vkb-list", "vkb-attach", "vkb-detach"]),
         (NoHost, ["sched-rtds", "cpupool-create", "cpupool-destroy", "cpupool-list", "cpupool-rename", "cpupool-cpu-add",

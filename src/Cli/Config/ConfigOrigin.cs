@@ -7,9 +7,11 @@ namespace Dbt.Cli.Config;
 internal sealed record ConfigOrigin(string Text, string? Path, string Folder)
 {
     /// <summary>Reads it again.</summary>
+    /// <param name="settings">key=value, which replace what it says.</param>
     /// <param name="disksAreHeld">Who has the guest still has its disks: they are looked at when they are opened.</param>
+    /// <param name="restores">For a guest that was saved: its kernel need not be there, nor its images, of which it is told later.</param>
     /// <exception cref="ConfigException">It says what can't be done here.</exception>
-    public GuestConfig Read(bool disksAreHeld) => Path is null
-        ? GuestConfigReader.ReadSettings(ConfigFile.Parse("configuration", Text), [], Folder, needsKernel: false, disksAreHeld)
-        : GuestConfigReader.Read(Path, Text, [], Folder, disksAreHeld);
+    public GuestConfig Read(IEnumerable<string> settings, bool disksAreHeld = false, bool restores = false) => Path is null
+        ? GuestConfigReader.ReadSettings(ConfigFile.Parse("configuration", Text), settings, Folder, needsKernel: false, disksAreHeld, restores)
+        : GuestConfigReader.Read(Path, Text, settings, Folder, disksAreHeld, restores);
 }

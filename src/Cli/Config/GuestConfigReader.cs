@@ -343,8 +343,6 @@ internal sealed class GuestConfigReader
             ?? throw Error(key, $"{key}=\"{word}\" is not one of destroy, restart, rename-restart, preserve, coredump-destroy, coredump-restart, soft-reset");
         return action switch
         {
-            ShutdownAction.CoredumpDestroy or ShutdownAction.CoredumpRestart =>
-                throw Error(key, $"{key}=\"{word}\" is not supported: nothing here dumps a guest's memory; \"{word["coredump-".Length..]}\" does the rest"),
             ShutdownAction.SoftReset when key != "on_soft_reset" => throw Error(key, $"{key}=\"soft-reset\" is not supported; use \"restart\""),
             _ => action,
         };

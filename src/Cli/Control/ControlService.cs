@@ -162,6 +162,14 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
         });
 
     /// <inheritdoc/>
+    public override Task DumpCore(DumpCoreRequest request, IServerStreamWriter<Progress> responseStream, ServerCallContext context) =>
+        ProgressStream.RunAsync(responseStream, context, async (report, cancellation) =>
+        {
+            await Find(request.Domain).Control.DumpCoreAsync(request, report, cancellation).ConfigureAwait(false);
+            return null;
+        });
+
+    /// <inheritdoc/>
     public override Task<Done> SetMemoryTarget(MemoryRequest request, ServerCallContext context) =>
         Do(request.Domain, guest => guest.SetMemoryTarget(request.Kib));
 

@@ -260,13 +260,7 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
     {
         GuestSaver saver = Change((domain, devices) =>
         {
-            if (_saving)
-            {
-                throw new ControlException(ControlError.Refused, $"{guest.Name} is being saved already");
-            }
-
-            _saving = true;
-            _saved.Reset();
+            BeginSaving();
             return new GuestSaver(guest, domain, devices, report);
         });
         try
@@ -289,11 +283,7 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
         }
         finally
         {
-            lock (_lock)
-            {
-                _saving = false;
-                _saved.Set();
-            }
+            EndSaving();
         }
 
         if (!request.KeepRunning && !request.LeavePaused)
@@ -479,7 +469,7 @@ internal sealed partial class ControlledGuest(Guest guest, GuestHost host)
     {
         if (_saving)
         {
-            throw new ControlException(ControlError.Unavailable, $"{guest.Name} is just being saved");
+            throw new ControlException(ControlError.Unavailable, $"{guest.Name} is just being saved or dumped");
         }
     }
 

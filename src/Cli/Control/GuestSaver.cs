@@ -15,7 +15,7 @@ namespace Dbt.Cli.Control;
 /// <param name="report">Told how far it is.</param>
 internal sealed class GuestSaver(Guest guest, Domain domain, DeviceHost devices, Action<Progress> report)
 {
-    private const int DefaultSuspendSeconds = 60, BufferBytes = 1 << 20;
+    private const int DefaultSuspendSeconds = 60;
     private const string FeatureNode = "/control/feature-suspend", RequestNode = "/control/shutdown";
 
     /// <summary>Saves it. Afterwards it is paused and its devices are held: the caller lets it go on, by <see cref="GoOn"/>, or ends it.</summary>
@@ -26,11 +26,6 @@ internal sealed class GuestSaver(Guest guest, Domain domain, DeviceHost devices,
         if (!Path.IsPathFullyQualified(request.Path))
         {
             throw new ControlException(ControlError.Invalid, $"'{request.Path}' is no full path");
-        }
-
-        if (guest.Origin is null)
-        {
-            throw new ControlException(ControlError.Refused, $"{guest.Name} was not made by dbt create or dbt restore in this daemon; only such guests can be saved yet");
         }
 
         _suspended = await SuspendAsync(request, cancellation).ConfigureAwait(false);
@@ -70,28 +65,9 @@ internal sealed class GuestSaver(Guest guest, Domain domain, DeviceHost devices,
         }
 
         devices.FlushDisks();
-        string temporary = Path.Combine(Path.GetDirectoryName(path)!, string.Create(CultureInfo.InvariantCulture, $".{Path.GetFileName(path)}.{Environment.ProcessId}.tmp"));
-        try
-        {
-            using (var file = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None, BufferBytes))
-            {
-#pragma warning disable CA1416 // there is no Windows build
-                File.SetUnixFileMode(temporary, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-#pragma warning restore CA1416
-                SnapshotWriter.Write(
-                    file, domain, devices, _suspended ? ImageKind.Suspended : ImageKind.Live, SavedGuest.Describe(guest.Origin!, guest.KernelDigest),
-                    progress => report(new Progress { Pages = (ulong)progress.Pages, AllPages = (ulong)progress.AllPages, Bytes = (ulong)progress.Bytes }), cancellation);
-                file.Flush(flushToDisk: true);
-            }
-
-            cancellation.ThrowIfCancellationRequested();
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
+        WholeFile.Write(path, file => SnapshotWriter.Write(
+            file, domain, devices, _suspended ? ImageKind.Suspended : ImageKind.Live, SavedGuest.Describe(guest.Origin, guest.KernelDigest),
+            progress => report(new Progress { Pages = (ulong)progress.Pages, AllPages = (ulong)progress.AllPages, Bytes = (ulong)progress.Bytes }), cancellation), cancellation);
     }
 
     /// <returns>Whether it has suspended itself, and waits.</returns>

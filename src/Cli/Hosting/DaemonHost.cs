@@ -190,7 +190,9 @@ internal sealed partial class DaemonHost : IDisposable
     {
         if (request.Guest.Length == 0)
         {
-            return (GuestConfigReader.Read(request.Source.Length == 0 ? null : request.Source, request.Configuration, request.Settings, request.Folder, restores: restores), null);
+            return (request is { Source.Length: 0, Configuration.Length: 0 }
+                ? GuestConfigReader.Read(null, "", request.Settings, request.Folder, restores: restores)
+                : new ConfigOrigin(request.Configuration, request.Source.Length == 0 ? null : request.Source, request.Folder).Read(request.Settings, restores: restores), null);
         }
 
         if (!KnownGuests.Names.Contains(request.Guest))

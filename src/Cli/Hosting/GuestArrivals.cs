@@ -82,7 +82,7 @@ internal sealed class GuestArrivals(DaemonHost daemon, TextWriter log) : IArriva
             throw new MigrationException($"folder: '{offer.Folder}' is no full path");
         }
 
-        GuestConfig config = new ConfigOrigin(offer.Configuration, offer.Source.Length == 0 ? null : offer.Source, offer.Folder).Read(disksAreHeld: true);
+        GuestConfig config = new ConfigOrigin(offer.Configuration, offer.Source.Length == 0 ? null : offer.Source, offer.Folder).Read([], disksAreHeld: true);
         return config with { Name = header.Name, Uuid = header.Uuid };
     }
 }

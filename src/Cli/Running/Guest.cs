@@ -130,8 +130,19 @@ internal sealed partial class Guest
     /// <summary>The SHA-256 of its kernel's file.</summary>
     public byte[] KernelDigest { get; } = [];
 
-    /// <summary>The request by which it was made; null where it was made otherwise, and can't be saved.</summary>
-    public Api.CreateRequest? Origin { get; init; }
+    /// <summary>The request by which it was made; of a guest that was made otherwise (dbt run, a migration) one that makes the same.</summary>
+    public Api.CreateRequest Origin
+    {
+        get => field ?? new Api.CreateRequest
+        {
+            Configuration = Config.Origin.Text,
+            Source = Config.Origin.Path ?? "",
+            Folder = Config.Origin.Folder,
+            Engine = _options.Engine.ToString().ToLowerInvariant(),
+            NoCodeCache = _options.CodeFolder is null,
+        };
+        init;
+    }
 
     /// <summary>What can be asked of it.</summary>
     public ControlledGuest Control { get; }
@@ -155,6 +166,7 @@ internal sealed partial class Guest
             {
                 GuestLife life = _first ?? Build(GuestImage.Load(Config, _options, _host.Files));
                 _first = null;
+                TellCore(life.Domain);
                 long begun = Environment.TickCount64;
                 status = await RunOnceAsync(life, paused).ConfigureAwait(false);
                 if (status is null)
@@ -219,6 +231,10 @@ internal sealed partial class Guest
             {
                 await PreserveAsync().ConfigureAwait(false);
             }
+            else if (action is ShutdownAction.CoredumpDestroy or ShutdownAction.CoredumpRestart)
+            {
+                await DumpAsync(life).ConfigureAwait(false);
+            }
 
             Control.Detach();
             life.Stop();
@@ -238,7 +254,7 @@ internal sealed partial class Guest
                 return Left(domain, await _leave.Task.ConfigureAwait(false), action is ShutdownAction.Preserve ? status : null);
             }
 
-            return action is ShutdownAction.Restart or ShutdownAction.RenameRestart ? null : status;
+            return IsRestart(action) ? null : status;
         }
         finally
         {
@@ -332,13 +348,15 @@ internal sealed partial class Guest
                 break;
         }
 
-        if (_options.Verbose && action is ShutdownAction.Restart or ShutdownAction.RenameRestart)
+        if (_options.Verbose && IsRestart(action))
         {
             _errors.WriteLine($"dbt: {Name} is started again");
         }
 
         return (action, status);
     }
+
+    private static bool IsRestart(ShutdownAction action) => action is ShutdownAction.Restart or ShutdownAction.RenameRestart or ShutdownAction.CoredumpRestart;
 
     private void TellCrash(Domain domain)
     {

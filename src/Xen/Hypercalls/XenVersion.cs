@@ -22,6 +22,15 @@ public static class XenVersion
     /// <summary>What it was compiled with.</summary>
     public const string Compiler = "RyuJIT, .NET";
 
+    /// <summary>Who compiled it.</summary>
+    public const string CompiledBy = "dbt";
+
+    /// <summary>Where it was compiled.</summary>
+    public const string CompileDomain = "localdomain";
+
+    /// <summary>When it was compiled: the same for all, as it tells nobody anything.</summary>
+    public const string CompileDate = "Thu Jan  1 00:00:00 UTC 1970";
+
     private const uint GetVersion = 0, ExtraVersion = 1, CompileInfo = 2, Capabilities = 3, Changeset = 4, PlatformParameters = 5,
         GetFeatures = 6, PageSize = 7, GuestHandle = 8, CommandLine = 9, BuildId = 10;
 
@@ -46,9 +55,9 @@ public static class XenVersion
                 return WriteText(vcpu, at, 16, Extra);
             case CompileInfo:
                 int error = WriteText(vcpu, at, 64, Compiler);
-                error = error != 0 ? error : WriteText(vcpu, at + 64, 16, "dbt");
-                error = error != 0 ? error : WriteText(vcpu, at + 80, 32, "localdomain");
-                return error != 0 ? error : WriteText(vcpu, at + 112, 32, "Thu Jan  1 00:00:00 UTC 1970");
+                error = error != 0 ? error : WriteText(vcpu, at + 64, 16, CompiledBy);
+                error = error != 0 ? error : WriteText(vcpu, at + 80, 32, CompileDomain);
+                return error != 0 ? error : WriteText(vcpu, at + 112, 32, CompileDate);
             case Capabilities:
                 return WriteText(vcpu, at, 1024, CapabilityNames);
             case Changeset:

@@ -72,4 +72,7 @@ internal static unsafe class ControlRegisters
 
     /// <summary>xen_cr3_to_pfn.</summary>
     public static uint FrameOfCr3(uint cr3) => (cr3 >> 12) | (cr3 << 20);
+
+    /// <summary>xen_pfn_to_cr3.</summary>
+    public static uint Cr3OfFrame(uint mfn) => (mfn << 12) | (mfn >> 20);
 }

@@ -9,6 +9,9 @@ public unsafe struct VcpuGuestContext
     /// <summary>VGCF_I387_VALID: <see cref="Fpu"/> counts.</summary>
     public const uint FpuValid = 1;
 
+    /// <summary>VGCF_in_kernel: it was held in the guest's kernel.</summary>
+    public const uint InKernel = 1 << 2;
+
     /// <summary>VGCF_failsafe_disables_events.</summary>
     public const uint FailsafeMasksEvents = 1 << 3;
 

@@ -51,6 +51,33 @@ public sealed class SaveCommandTests : IDisposable
     }
 
     [Fact]
+    public void AGuestOfItsOwnProcessIsSavedAndGoesOnInADaemon()
+    {
+        string image = Path.Combine(_daemon.Path, "own.img");
+        File.WriteAllBytes(image, new byte[64 << 10]);
+        using (DaemonFolder.RunningCommand run = _daemon.Start("run", "name=own", "memory=16", $"disk=['{image},raw,xvda,w']"))
+        {
+            run.Await("dbt> ");
+            run.Type("disk write 3 before\n");
+            run.Await("dbt> ", times: 2);
+            _daemon.Do("save", "-c", "own", Saved);
+            run.Type("echo still here\n");
+            run.Await("\nstill here");
+            _daemon.Do("save", "own", Saved);
+            Assert.Equal(0, run.End());
+        }
+
+        _daemon.Do("restore", Saved);
+        using DaemonFolder.RunningCommand console = _daemon.Start("console", "own");
+        console.Type("disk read 3\nreboot\n");
+        console.Await("a 32-bit PAE Xen");
+        Assert.Contains("before", console.Text, StringComparison.Ordinal);
+        console.Await("dbt> ");
+        console.Type("halt\n");
+        Assert.Equal(0, console.End());
+    }
+
+    [Fact]
     public void ACheckpointLeavesItRunningAndPausedLeavesItPaused()
     {
         _daemon.Do("create", "name=own", "memory=16");

@@ -61,6 +61,37 @@ public sealed partial class MigrateTests : IDisposable
     }
 
     [Fact]
+    public void AGuestThatCameIsSavedThereAndGoesBack()
+    {
+        string saved = System.IO.Path.Combine(_pair.There.Path, "x.dbt");
+        _pair.TrustEachOther();
+        _pair.ListenBoth();
+        _pair.Here.Do("create", "name=x", "memory=16", "vcpus=2", $"disk=['{_pair.Disk()},raw,xvda,w']");
+        using (DaemonFolder.RunningCommand console = _pair.Here.Start("console", "x"))
+        {
+            console.Await("dbt> ");
+            console.Type("disk write 3 written\n");
+            console.Await("dbt> ", times: 2);
+        }
+
+        _pair.Here.Do("migrate", "x", _pair.ThereAddress);
+        _pair.There.Do("save", "x", saved);
+        Assert.Empty(_pair.There.List());
+        _pair.There.Do("restore", saved);
+        _pair.There.Do("migrate", "x", _pair.HereAddress);
+        _pair.Here.Do("save", "-c", "x", saved);
+        using (DaemonFolder.RunningCommand console = _pair.Here.Start("console", "x"))
+        {
+            console.Type("disk read 3\nselftest\nhalt\n");
+            console.Await("written");
+            console.Await(" ok, 0 failed");
+            Assert.Equal(0, console.End());
+        }
+
+        Assert.DoesNotContain("Exception", _pair.Here.Log + _pair.There.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void WhatCannotBeIsSaidAndTheGuestStays()
     {
         _pair.Here.Do("create", "name=x", "memory=16");

@@ -48,7 +48,7 @@ public sealed partial class DeviceHost
         }
     });
 
-    /// <summary>Writes the devices' sections, from <see cref="SectionType.Store"/> to <see cref="SectionType.Network"/>. While they are held.</summary>
+    /// <summary>Writes the devices' sections, from <see cref="SectionType.Store"/> to <see cref="SectionType.NetworkFrames"/>. While they are held.</summary>
     /// <exception cref="SnapshotException">Another domain serves one of them.</exception>
     public void Capture(StateWriter writer)
     {
@@ -64,7 +64,11 @@ public sealed partial class DeviceHost
         });
         writer.Section(SectionType.Console, _console!.Capture);
         _disks.ForEach(disk => writer.Section(SectionType.Disk, disk.Configuration.Device.Number, disk.Capture));
-        _networks.ForEach(card => writer.Section(SectionType.Network, card.Configuration.Handle, card.Capture));
+        _networks.ForEach(card =>
+        {
+            writer.Section(SectionType.Network, card.Configuration.Handle, card.Capture);
+            card.CaptureWaiting(writer);
+        });
     }
 
     /// <summary>
@@ -96,6 +100,7 @@ public sealed partial class DeviceHost
     {
         _ = state.TryTake(SectionType.Store);
         _ = state.TryTake(SectionType.Console);
+        _ = state.TakeAll(SectionType.NetworkFrames);
         return (
             [.. state.TakeAll(SectionType.Disk).Select(static section => BlockBackend.Read(section).Disk)],
             [.. state.TakeAll(SectionType.Network).Select(static section => VifBackend.Read(section).Specification)]);
@@ -114,7 +119,7 @@ public sealed partial class DeviceHost
 
         foreach (SectionReader section in state.TakeAll(SectionType.Network))
         {
-            RestoreNetwork(configuration, section);
+            RestoreNetwork(configuration, section, state.TryTake(SectionType.NetworkFrames, section.Instance));
         }
 
         var frontend = new DomainFrontend(_domain);
@@ -144,14 +149,14 @@ public sealed partial class DeviceHost
         }
     }
 
-    private void RestoreNetwork(DeviceConfiguration configuration, SectionReader section)
+    private void RestoreNetwork(DeviceConfiguration configuration, SectionReader section, SectionReader? frames)
     {
         (string specification, MacAddress mac, SavedVifState saved) = VifBackend.Read(section);
         NetworkConfiguration card = configuration.Networks.FirstOrDefault(other => other.Handle == section.Instance)
             ?? (specification.Length != 0 ? configuration.ParseNetwork?.Invoke(specification) : null)
             ?? throw new HostException(string.Create(CultureInfo.InvariantCulture,
                 $"nothing says what network card {section.Instance} of the guest is to be plugged into; name it in a configuration"));
-        _networks.Restore(card with { Handle = section.Instance, Mac = mac }, saved);
+        _networks.Restore(card with { Handle = section.Instance, Mac = mac }, frames is null ? saved : saved with { Waiting = WaitingFrames.Read(frames) });
     }
 
     private T Serve<T>(SectionReader section, uint mfn, Func<ISharedPage, T> serve)

@@ -46,7 +46,7 @@ public sealed class HostileFileTests : IDisposable
         Assert.Contains("is no guest", Refusal(machine, new byte[1000]), StringComparison.Ordinal);
         byte[] newer = [.. good];
         newer[8] = 99;
-        Assert.Contains("has version 99 of the format, and this dbt reads 1 to 1", Refusal(machine, newer), StringComparison.Ordinal);
+        Assert.Contains("has version 99 of the format, and this dbt reads 1 to 2", Refusal(machine, newer), StringComparison.Ordinal);
         Assert.Contains("was cut off", Refusal(machine, good[..(good.Length / 2)]), StringComparison.Ordinal);
         Assert.Contains("SHA-256 is wrong", Refusal(machine, good[..^1]), StringComparison.Ordinal);
         byte[] flipped = [.. good];

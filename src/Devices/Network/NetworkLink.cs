@@ -31,4 +31,12 @@ public interface INetworkBackend : INetworkEnd, IDisposable
 {
     /// <summary>Plugs the guest in; called once, before the first frame. After <see cref="IDisposable.Dispose"/> nothing is sent to it any more.</summary>
     void Connect(INetworkEnd guest);
+
+    /// <summary>
+    /// Gives the guest's end what has come for it so far, or as much of that as it takes, before this returns: the guest goes elsewhere, and what isn't given to it by then is lost. Where
+    /// frames don't wait here there is nothing to do.
+    /// </summary>
+    void Settle()
+    {
+    }
 }

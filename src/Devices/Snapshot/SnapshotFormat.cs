@@ -4,7 +4,7 @@ namespace Dbt.Devices.Snapshot;
 internal static class SnapshotFormat
 {
     /// <summary>The version that is written, and the oldest that is read.</summary>
-    public const uint Version = 1, OldestVersion = 1;
+    public const uint Version = 2, OldestVersion = 1;
 
     /// <summary>Bytes before the first section: the magic, the version, a reserved word.</summary>
     public const int PreambleBytes = 16;

@@ -56,4 +56,7 @@ public enum SectionType : uint
 
     /// <summary>A network card's back end; the instance is its handle.</summary>
     Network = 67,
+
+    /// <summary>Frames that wait for a network card's guest, where there are any; the instance is its handle.</summary>
+    NetworkFrames = 68,
 }

@@ -12,11 +12,15 @@ namespace Dbt.Devices.Network.Frontend;
 /// <param name="Multicast">Which groups it listens to.</param>
 /// <param name="Addresses">The IP addresses that the guest is known to have.</param>
 internal sealed record SavedVifState(
-    XenbusState State, bool IsConnected, bool IsDetaching, FlowSteering Steering, IReadOnlyList<MacAddress> Multicast, IReadOnlyList<IPAddress> Addresses);
+    XenbusState State, bool IsConnected, bool IsDetaching, FlowSteering Steering, IReadOnlyList<MacAddress> Multicast, IReadOnlyList<IPAddress> Addresses)
+{
+    /// <summary>Frames that waited for it.</summary>
+    public WaitingFrames Waiting { get; init; } = new();
+}
 
 /// <content>
 /// Going on elsewhere. The state of a connection is in the frontend's nodes and in the rings; what the guest said of its queues and groups is here. A
-/// frame that was taken and couldn't be sent on yet is still on the ring. Frames for the guest are refused meanwhile, so that who sends keeps them.
+/// frame that was taken and couldn't be sent on yet is still on the ring. Frames for the guest are kept here meanwhile, as far as there is room, and go with it; who sends keeps the rest.
 /// </content>
 internal sealed partial class VifBackend
 {
@@ -25,6 +29,10 @@ internal sealed partial class VifBackend
     // Guarded by the gate, but for senders, who look.
     private volatile bool _isHeld;
     private bool _comesBack;
+
+    // What waits is added, and given to the guest, under this lock; the queues' locks are taken within it.
+    private readonly Lock _waitingLock = new();
+    private WaitingFrames _waiting = new();
 
     /// <summary>Takes no more frames from either side, and lets go of the guest's pages and ports until <see cref="Release"/>. The guest is paused.</summary>
     public void Hold()
@@ -104,6 +112,24 @@ internal sealed partial class VifBackend
         }
     }
 
+    /// <summary>
+    /// Writes the frames that wait for the guest, those that senders still have included, as far as there is room. While it is held; what comes later is lost, unless
+    /// it goes on here.
+    /// </summary>
+    /// <param name="writer">Writes a section.</param>
+    public void CaptureWaiting(StateWriter writer)
+    {
+        RaiseRoomAvailable();
+        Backend.Settle();
+        lock (_waitingLock)
+        {
+            if (_waiting.Any)
+            {
+                writer.Section(SectionType.NetworkFrames, _card.Handle, _waiting.Capture);
+            }
+        }
+    }
+
     /// <summary>Reads what <see cref="Capture"/> wrote.</summary>
     public static (string Specification, MacAddress Mac, SavedVifState State) Read(SectionReader reader)
     {
@@ -157,6 +183,7 @@ internal sealed partial class VifBackend
         _detaching = saved.IsDetaching;
         _nodes.Adopt(saved.State);
         _steering = saved.Steering;
+        _waiting = saved.Waiting;
         foreach (MacAddress group in saved.Multicast)
         {
             _ = Multicast.TryAdd(group);

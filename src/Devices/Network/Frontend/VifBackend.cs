@@ -127,11 +127,27 @@ internal sealed partial class VifBackend : INetworkEnd, IDetachable
     /// <inheritdoc/>
     public bool Send(ReadOnlySpan<byte> frame, FrameOffload offload)
     {
-        if (_isHeld)
+        if (_isHeld || _waiting.Any)
         {
-            return false;
+            lock (_waitingLock)
+            {
+                if (_isHeld)
+                {
+                    return _waiting.TryAdd(frame, offload);
+                }
+
+                if (!_waiting.TryDeliver(Deliver))
+                {
+                    return false;
+                }
+            }
         }
 
+        return Deliver(frame, offload);
+    }
+
+    private bool Deliver(ReadOnlySpan<byte> frame, FrameOffload offload)
+    {
         (int queues, LinkFeatures features) = _live;
         bool takes = (!offload.ChecksumBlank || features.ChecksumBlank)
             && (offload.Segmentation != SegmentationKind.TcpV4 || features.SegmentV4)
@@ -194,6 +210,11 @@ internal sealed partial class VifBackend : INetworkEnd, IDetachable
 
         Backend.RoomAvailable -= WakeAll;
         Backend.Dispose();
+        lock (_waitingLock)
+        {
+            _waiting.Clear();
+        }
+
         foreach (VifQueue queue in _queues)
         {
             queue.Dispose();
@@ -202,8 +223,25 @@ internal sealed partial class VifBackend : INetworkEnd, IDetachable
         _nodes.Remove();
     }
 
-    /// <summary>Tells senders that were refused.</summary>
-    internal void RaiseRoomAvailable() => RoomAvailable?.Invoke();
+    /// <summary>Whether it is held (<see cref="Hold"/>).</summary>
+    internal bool IsHeld => _isHeld;
+
+    /// <summary>Tells senders that were refused; what waited while the guest was held comes before.</summary>
+    internal void RaiseRoomAvailable()
+    {
+        if (_waiting.Any)
+        {
+            lock (_waitingLock)
+            {
+                if (!_isHeld && !_waiting.TryDeliver(Deliver))
+                {
+                    return;
+                }
+            }
+        }
+
+        RoomAvailable?.Invoke();
+    }
 
     /// <summary>Closes the device with a reason, unless the connection that failed has gone already.</summary>
     internal void Fail(int generation, string why)

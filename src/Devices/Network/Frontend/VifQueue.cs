@@ -138,6 +138,11 @@ internal sealed class VifQueue : IDisposable
     {
         lock (_receiveGate)
         {
+            if (_receive is null && _owner.IsHeld)
+            {
+                return false;
+            }
+
             if (_receive is null)
             {
                 _owner.Counters.CountReceiveDrop();

@@ -3,9 +3,12 @@ using System.Buffers;
 namespace Dbt.Devices.Network.Switch;
 
 /// <summary>Frames that wait for a slow receiver: copies, bounded in number and bytes. Not thread-safe.</summary>
-internal sealed class FrameQueue
+internal sealed class FrameQueue(int maxBytes = FrameQueue.UsualBytes)
 {
-    private const int MaxFrames = 512, MaxBytes = 4 << 20;
+    /// <summary>Most frames.</summary>
+    public const int MaxFrames = 512;
+
+    private const int UsualBytes = 4 << 20;
 
     private readonly Queue<(byte[] Buffer, int Length, FrameOffload Offload)> _frames = [];
     private int _bytes;
@@ -13,11 +16,18 @@ internal sealed class FrameQueue
     /// <summary>Whether nothing waits.</summary>
     public bool IsEmpty => _frames.Count == 0;
 
+    /// <summary>Frames that wait.</summary>
+    public int Count => _frames.Count;
+
+    /// <summary>Goes over all, the one that has waited longest first.</summary>
+    public IEnumerable<(ReadOnlyMemory<byte> Frame, FrameOffload Offload)> All =>
+        _frames.Select(static frame => ((ReadOnlyMemory<byte>)frame.Buffer.AsMemory(0, frame.Length), frame.Offload));
+
     /// <summary>Keeps a copy of a frame.</summary>
     /// <returns>False where there is no room.</returns>
     public bool TryAdd(ReadOnlySpan<byte> frame, FrameOffload offload)
     {
-        if (_frames.Count >= MaxFrames || _bytes + frame.Length > MaxBytes)
+        if (_frames.Count >= MaxFrames || _bytes + frame.Length > maxBytes)
         {
             return false;
         }

@@ -30,6 +30,7 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
     private volatile bool _anyWaiting;
     private volatile bool _room;
     private volatile bool _stopping;
+    private readonly ThreadSettling _settling = new();
 
     private SharedSwitchPort(SwitchFolder folder, ulong self, Socket socket, WakeEvent wake)
     {
@@ -120,6 +121,9 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
     }
 
     /// <inheritdoc/>
+    public void Settle() => _settling.Ask(_wake);
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_stopping)
@@ -148,6 +152,7 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
         }
 
         _wake.Dispose();
+        _settling.Dispose();
     }
 
     private static void Bind(Socket socket, SwitchFolder folder, ulong self)
@@ -241,6 +246,12 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
 
     private void Run()
     {
+        Serve();
+        _settling.End();
+    }
+
+    private void Serve()
+    {
         var buffer = new byte[SwitchMessage.HeaderLength + SwitchMessage.MaxFrame];
         int held = 0, sent = 0;
         while (!_stopping)
@@ -255,14 +266,25 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
                 }
             }
 
+            bool asked = _settling.IsAsked;
             if (held != 0 && _room)
             {
                 Deliver(buffer, ref held, ref sent);
             }
 
-            for (int i = 0; i < MaxBurst && held == 0 && TryRead(buffer, out held); i++)
+            bool empty = false;
+            for (int i = 0; i < MaxBurst && held == 0 && !empty; i++)
             {
-                Deliver(buffer, ref held, ref sent);
+                empty = !TryRead(buffer, out held);
+                if (!empty)
+                {
+                    Deliver(buffer, ref held, ref sent);
+                }
+            }
+
+            if (asked && (empty || held != 0))
+            {
+                _settling.Answer();
             }
         }
     }

@@ -34,6 +34,7 @@ public sealed unsafe class TapDevice : INetworkBackend
     private volatile bool _full;
     private volatile bool _room = true;
     private volatile bool _stopping;
+    private readonly ThreadSettling _settling = new();
 
     private TapDevice(int descriptor, string name)
     {
@@ -156,6 +157,9 @@ public sealed unsafe class TapDevice : INetworkBackend
     }
 
     /// <inheritdoc/>
+    public void Settle() => _settling.Ask(_wake);
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_stopping)
@@ -172,6 +176,7 @@ public sealed unsafe class TapDevice : INetworkBackend
         }
 
         _wake.Dispose();
+        _settling.Dispose();
         HostCalls.Close(_descriptor);
     }
 
@@ -216,6 +221,12 @@ public sealed unsafe class TapDevice : INetworkBackend
 
     private void Run()
     {
+        Serve();
+        _settling.End();
+    }
+
+    private void Serve()
+    {
         var buffer = new byte[VirtioHeader.Length + MaxFrame];
         int held = 0, sent = 0;
         HostCalls.PollEntry* entries = stackalloc HostCalls.PollEntry[2];
@@ -249,14 +260,25 @@ public sealed unsafe class TapDevice : INetworkBackend
                 RoomAvailable?.Invoke();
             }
 
+            bool asked = _settling.IsAsked;
             if (held != 0 && _room)
             {
                 Deliver(buffer, ref held, ref sent);
             }
 
-            for (int i = 0; i < MaxBurst && held == 0 && TryRead(buffer, out held); i++)
+            bool empty = false;
+            for (int i = 0; i < MaxBurst && held == 0 && !empty; i++)
             {
-                Deliver(buffer, ref held, ref sent);
+                empty = !TryRead(buffer, out held);
+                if (!empty)
+                {
+                    Deliver(buffer, ref held, ref sent);
+                }
+            }
+
+            if (asked && (empty || held != 0))
+            {
+                _settling.Answer();
             }
         }
     }

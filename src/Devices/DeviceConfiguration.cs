@@ -38,6 +38,9 @@ public sealed record DiskConfiguration(string Path, VirtualDevice Device, bool R
     /// </summary>
     public bool LocksLater { get; init; }
 
+    /// <summary>Whether the image stays as it is, and what the guest writes is forgotten with the disk; several guests can have it so at a time.</summary>
+    public bool IsOverlaid { get; init; }
+
     /// <summary>Whether persistent grants are offered: the guest copies to and from pages that it grants once.</summary>
     public bool PersistentGrants { get; init; } = true;
 }
@@ -65,6 +68,9 @@ public sealed class DeviceConfiguration
 
     /// <summary>Whether a guest that comes from elsewhere gets its disks without their locks; see <see cref="DiskConfiguration.LocksLater"/>.</summary>
     public bool DisksLockLater { get; init; }
+
+    /// <summary>Whether disks that a guest of elsewhere may write are overlaid; see <see cref="DiskConfiguration.IsOverlaid"/>.</summary>
+    public bool DisksOverlaid { get; init; }
 
     /// <summary>Network cards, each with a <see cref="NetworkConfiguration.Handle"/> of its own.</summary>
     public IReadOnlyList<NetworkConfiguration> Networks { get; init; } = [];

@@ -140,7 +140,8 @@ public sealed partial class DeviceHost
             disk = disk with { Path = here.Path, IsSurelyRaw = here.IsSurelyRaw };
         }
 
-        _disks.Restore(disk with { LocksLater = configuration.DisksLockLater }, saved);
+        bool writes = !disk.ReadOnly && disk.Type != DiskType.Cdrom;
+        _disks.Restore(disk with { LocksLater = configuration.DisksLockLater, IsOverlaid = configuration.DisksOverlaid && writes }, saved);
         DiskStatus status = _disks.Statuses[^1];
         if (status.Bytes < sectors * BlockDisk.Unit)
         {

@@ -93,7 +93,7 @@ public sealed unsafe partial class Vcpu
         writer.UInt32(BaseMfn);
 
         // A processor that has run has entered already.
-        FirstEntry? first = _thread is null ? _firstEntry : null;
+        FirstEntry? first = _entered ? null : _firstEntry;
         writer.Flag(first is not null);
         first?.Capture(writer);
     }

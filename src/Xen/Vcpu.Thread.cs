@@ -29,6 +29,7 @@ public sealed unsafe partial class Vcpu
     private volatile bool _waitingInPoll;
     private volatile bool _sleepsLate;
     private volatile bool _down = true;
+    private volatile bool _entered;
     private int _holds;
     private HostThreadClock? _hostClock;
     private long _hostTicks;
@@ -70,13 +71,19 @@ public sealed unsafe partial class Vcpu
         _down = false;
         if (_thread is null)
         {
-            _thread = new Thread(Main) { IsBackground = true, Name = $"{Domain.ProcessorsName}/vcpu{Id}" };
-            _thread.Start();
+            Prepare();
         }
         else
         {
             Kick();
         }
+    }
+
+    /// <summary>Starts its thread, which makes the engine, and waits: what takes long of <see cref="Start"/> is done then. It needs no state yet.</summary>
+    internal void Prepare()
+    {
+        _thread = new Thread(Main) { IsBackground = true, Name = $"{Domain.ProcessorsName}/vcpu{Id}" };
+        _thread.Start();
     }
 
     /// <summary>Brings it down at its next exit; <see cref="Start"/> lets it go on (VCPUOP_down).</summary>
@@ -381,6 +388,18 @@ public sealed unsafe partial class Vcpu
 
     private bool IsToBeHeld => (_down || _holds != 0) && !Domain.IsStopped;
 
+    /// <summary>Waits until it is up and nobody holds it.</summary>
+    /// <returns>False where it is to stop.</returns>
+    private bool AwaitStart()
+    {
+        while (TryPark())
+        {
+            _wake.Wait(-1);
+        }
+
+        return !Domain.IsStopped;
+    }
+
     private void Main()
     {
         Bind();
@@ -390,11 +409,17 @@ public sealed unsafe partial class Vcpu
             using Engine engine = EngineFactory.Create(Domain.EngineOptions, (Platform?)Hvm ?? this, State);
             _engine = engine;
             using ProcessorProbe probe = VcpuProbe.Attach(this, engine);
+            if (!AwaitStart())
+            {
+                return;
+            }
+
             Timers.Running();
             EnterRunState(RunStateKind.Running);
             SharedTime.Update(this);
             State->Attention = 1;
             Return();
+            _entered = true;
             _firstEntry?.Enter(this);
             engine.Run(State);
         }

@@ -38,6 +38,9 @@ public sealed class HostileFileTests : IDisposable
     public void NothingOfATranslatedOneHarmsTheHost() => Fuzz(SaveTranslatedGuest());
 
     [Fact]
+    public void NothingOfAClonedOneHarmsTheHost() => Fuzz(SaveTranslatedGuest(), clones: true);
+
+    [Fact]
     public void DamageIsTold()
     {
         byte[] good = SaveTranslatedGuest();
@@ -55,9 +58,9 @@ public sealed class HostileFileTests : IDisposable
         Assert.Equal(machine.Machine.FrameCount - 1, machine.Machine.FreeFrames);
     }
 
-    private static string Refusal(Hypervisor machine, byte[] file) => Assert.Throws<SnapshotException>(() => Restore(machine, new XenStore(), file)).Message;
+    private static string Refusal(Hypervisor machine, byte[] file) => Assert.Throws<SnapshotException>(() => Restore(machine, new XenStore(), file, clones: false)).Message;
 
-    private static void Fuzz(byte[] good)
+    private static void Fuzz(byte[] good, bool clones = false)
     {
         List<Section> sections = Split(good);
         using var machine = new Hypervisor();
@@ -70,7 +73,7 @@ public sealed class HostileFileTests : IDisposable
                 var random = new Random(seed);
                 try
                 {
-                    Restore(machine, store, Mutate(good, sections, random));
+                    Restore(machine, store, Mutate(good, sections, random), clones);
                     restored++;
                 }
                 catch (Exception exception) when (exception is SnapshotException or HostException)
@@ -87,11 +90,17 @@ public sealed class HostileFileTests : IDisposable
         Assert.True(restored > 0 && refused > 0, $"{restored} were restored, {refused} refused");
     }
 
-    private static void Restore(Hypervisor machine, XenStore store, byte[] file)
+    private static void Restore(Hypervisor machine, XenStore store, byte[] file, bool clones)
     {
         using var reader = new SnapshotReader(new MemoryStream(file));
+        using MemoryImage? image = clones ? new MemoryImage(reader.Header) : null;
         using var restorer = new DomainRestorer(machine, reader.Header, new EngineOptions { Kind = EngineKind.Interpreter }, "restored", Guid.NewGuid());
-        StateReader state = reader.Read(restorer, null, CancellationToken.None);
+        StateReader state = reader.Read((IPageSink?)image ?? restorer, null, CancellationToken.None);
+        if (image is not null)
+        {
+            restorer.Populate(image, state);
+        }
+
         restorer.Finish(state);
         using Domain domain = restorer.Domain;
         using DeviceHost devices = DeviceHost.Restore(domain, new DeviceConfiguration { ConsoleOutput = Stream.Null, Store = store }, state);

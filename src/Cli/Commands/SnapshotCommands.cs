@@ -9,11 +9,11 @@ using Grpc.Core;
 
 namespace Dbt.Cli.Commands;
 
-/// <summary><c>dbt save</c> and <c>dbt restore</c>, in xl's grammar.</summary>
+/// <summary><c>dbt save</c>, <c>dbt restore</c> and what goes with them, in xl's grammar.</summary>
 internal static class SnapshotCommands
 {
     /// <summary>Makes them.</summary>
-    public static IEnumerable<Command> Create() => [Save(), Restore()];
+    public static IEnumerable<Command> Create() => [Save(), Restore(), CloneCommand.Create()];
 
     private static Command Save()
     {
@@ -48,7 +48,7 @@ internal static class SnapshotCommands
 
     private static Command Restore()
     {
-        var files = new Argument<string[]>("[CONFIG] FILE") { Arity = new ArgumentArity(1, 2), Description = "A configuration to use instead of the guest's own, and the saved guest." };
+        Argument<string[]> files = FilesArgument();
         var pause = new Option<bool>("-p", "--paused") { Description = "Leave it paused; dbt unpause lets it go." };
         var noWait = new Option<bool>("-e") { Description = "Accepted as xl does: nothing waits in the background for the guest's end." };
         var debug = new Option<bool>("-d", "--debug") { Description = "Accepted as xl does: says nothing more." };
@@ -56,19 +56,8 @@ internal static class SnapshotCommands
         var command = new Command("restore", "Restore a guest that dbt save saved.") { files, pause, noWait, debug, name };
         command.SetAction(async (result, cancellation) =>
         {
-            string[] given = result.GetValue(files)!;
-            var request = new RestoreRequest { Path = Path.GetFullPath(given[^1]), Paused = result.GetValue(pause), Name = result.GetValue(name) ?? "" };
-            if (given.Length == 2)
-            {
-                request.Instead = new CreateRequest
-                {
-                    Configuration = GuestConfigReader.ReadText(given[0]),
-                    Source = Path.GetFullPath(given[0]),
-                    Folder = Environment.CurrentDirectory,
-                };
-                Console.Out.WriteLine($"Parsing config from {given[0]}");
-            }
-
+            (string path, CreateRequest? instead) = Given(result.GetValue(files)!);
+            var request = new RestoreRequest { Path = path, Instead = instead, Paused = result.GetValue(pause), Name = result.GetValue(name) ?? "" };
             Console.Out.WriteLine($"Loading saved guest from {request.Path}");
             using DaemonClient daemon = await DaemonClient.StartAsync().ConfigureAwait(false);
             return await FollowAsync(token => daemon.Calls.Restore(request, cancellationToken: token), "the daemon", "restored").ConfigureAwait(false) is null
@@ -76,6 +65,25 @@ internal static class SnapshotCommands
                 : ExitStatus.Success;
         });
         return command;
+    }
+
+    /// <summary>What is to be made again, as xl has it.</summary>
+    public static Argument<string[]> FilesArgument() =>
+        new("[CONFIG] FILE") { Arity = new ArgumentArity(1, 2), Description = "A configuration to use instead of the guest's own, and the saved guest." };
+
+    /// <summary>The saved guest's full path, and the configuration.</summary>
+    /// <exception cref="Config.ConfigException">It can't be read.</exception>
+    public static (string Path, CreateRequest? Instead) Given(string[] files)
+    {
+        string path = Path.GetFullPath(files[^1]);
+        if (files.Length == 1)
+        {
+            return (path, null);
+        }
+
+        var instead = new CreateRequest { Configuration = GuestConfigReader.ReadText(files[0]), Source = Path.GetFullPath(files[0]), Folder = Environment.CurrentDirectory };
+        Console.Out.WriteLine($"Parsing config from {files[0]}");
+        return (path, instead);
     }
 
     /// <summary>Shows the progress of a call until it ends; Ctrl-C ends it.</summary>

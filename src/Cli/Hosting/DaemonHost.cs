@@ -109,7 +109,7 @@ internal sealed partial class DaemonHost : IDisposable
                 throw new ControlException(ControlError.Invalid, $"path: '{request.Path}' is no full path");
             }
 
-            using SavedGuest saved = SavedGuest.Open(
+            using SavedFile saved = SavedFile.Open(
                 request.Path, progress => report(new Progress { Pages = (ulong)progress.Pages, AllPages = (ulong)progress.AllPages, Bytes = (ulong)progress.Bytes }), cancellation);
             CreateRequest origin = request.Instead is { Configuration.Length: > 0 } instead ? instead : saved.Origin;
             (GuestConfig config, held) = Read(origin, restores: true);

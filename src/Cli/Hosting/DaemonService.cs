@@ -17,6 +17,10 @@ internal sealed class DaemonService(ControlServices services) : Api.Daemon.Daemo
         ProgressStream.RunAsync(responseStream, context, async (report, cancellation) => await Daemon.RestoreAsync(request, report, cancellation).ConfigureAwait(false));
 
     /// <inheritdoc/>
+    public override Task Clone(CloneRequest request, IServerStreamWriter<Progress> responseStream, ServerCallContext context) =>
+        ProgressStream.RunAsync(responseStream, context, async (report, cancellation) => await Daemon.CloneAsync(request, report, cancellation).ConfigureAwait(false));
+
+    /// <inheritdoc/>
     public override Task<Information> GetInformation(InformationRequest request, ServerCallContext context) => AnswerAsync(() => Task.FromResult(Daemon.Describe()));
 
     /// <inheritdoc/>

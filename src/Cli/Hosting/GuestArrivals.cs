@@ -39,6 +39,7 @@ internal sealed class GuestArrivals(DaemonHost daemon, TextWriter log) : IArriva
                 throw new MigrationException($"a domain of that name is there already: {header.Name}");
             }
 
+            Rehearsal.Once(header.IsTranslated);
             var image = GuestImage.Load(config, options, daemon.Guests.Files);
             Guest guest = Guest.Expect(daemon.Guests, config, options, image, header, new GuestConsole(), log);
             try

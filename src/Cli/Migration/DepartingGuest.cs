@@ -35,6 +35,7 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
     /// <inheritdoc/>
     public IReadOnlyList<uint> Begin()
     {
+        Rehearsal.Once(domain.IsTranslated);
         _log = new WriteLog(domain);
         return [.. DomainState.Pages(domain).Select(static page => page.Number)];
     }

@@ -110,7 +110,7 @@ internal sealed class GuestLife : IDisposable
         Domain domain = saved.Build(machine, Engine(options, code));
         Describe(domain, config, GuestSymbols.Of(config, options.SystemMapPath), log);
         Limit(domain, config);
-        domain.Log.Add($"restored from {saved.Source}");
+        domain.Log.Add($"{(saved.HasOverlays ? "cloned" : "restored")} from {saved.Source}");
         return new GuestLife(domain, saved);
     }
 
@@ -147,6 +147,7 @@ internal sealed class GuestLife : IDisposable
             Disks = config.Disks,
             Networks = config.Networks,
             Store = store,
+            DisksOverlaid = _saved?.HasOverlays ?? false,
             ParseNetwork = specification => VifSpecification.ParseOne(specification, config.Name),
         };
         if (_saved is not null)

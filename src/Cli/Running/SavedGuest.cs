@@ -1,7 +1,6 @@
 using Dbt.Cli.Api;
 using Dbt.Devices;
 using Dbt.Devices.Network;
-using Dbt.Devices.Snapshot;
 using Dbt.Translator;
 using Dbt.Xen;
 using Dbt.Xen.Snapshot;
@@ -10,63 +9,26 @@ using Domain = Dbt.Xen.Domain;
 
 namespace Dbt.Cli.Running;
 
-/// <summary>A saved guest's file that is open to be restored.</summary>
-internal sealed class SavedGuest : IDisposable
+/// <summary>A saved guest that is to be made again.</summary>
+internal abstract class SavedGuest
 {
-    private readonly FileStream _file;
-    private readonly SnapshotReader _reader;
-    private readonly Action<SnapshotProgress>? _progress;
-    private readonly CancellationToken _cancellation;
-    private StateReader? _state;
-
-    private SavedGuest(FileStream file, SnapshotReader reader, SavedConfiguration configuration, Action<SnapshotProgress>? progress, CancellationToken cancellation)
-    {
-        _file = file;
-        _reader = reader;
-        _progress = progress;
-        _cancellation = cancellation;
-        Origin = configuration.Request;
-        KernelDigest = configuration.KernelDigest.ToByteArray();
-        Name = reader.Header.Name;
-        Uuid = reader.Header.Uuid;
-    }
-
     /// <summary>The file.</summary>
-    public string Source => _file.Name;
-
-    /// <summary>The request by which it was made once.</summary>
-    public CreateRequest Origin { get; }
+    public abstract string Source { get; }
 
     /// <summary>The SHA-256 of its kernel's file.</summary>
-    public byte[] KernelDigest { get; }
+    public abstract byte[] KernelDigest { get; }
 
     /// <summary>Its name, which can be another one than it had.</summary>
-    public string Name { get; set; }
+    public required string Name { get; set; }
 
     /// <summary>Its UUID, which can be another one than it had.</summary>
-    public Guid Uuid { get; set; }
+    public required Guid Uuid { get; set; }
 
     /// <summary>Whether it goes on with the devices that it had, or sets them up anew.</summary>
-    public bool IsLive => _reader.Header.Kind == ImageKind.Live;
+    public abstract bool IsLive { get; }
 
-    /// <summary>Opens a file.</summary>
-    /// <exception cref="SnapshotException">It is no saved guest, or a damaged one.</exception>
-    /// <exception cref="IOException">It can't be read.</exception>
-    public static SavedGuest Open(string path, Action<SnapshotProgress>? progress, CancellationToken cancellation)
-    {
-        const int buffer = 1 << 20;
-        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, buffer, FileOptions.SequentialScan);
-        try
-        {
-            var reader = new SnapshotReader(file);
-            return new SavedGuest(file, reader, SavedConfiguration.Parser.ParseFrom(reader.Configuration), progress, cancellation);
-        }
-        catch (Exception exception)
-        {
-            file.Dispose();
-            throw exception is InvalidProtocolBufferException ? new SnapshotException("what the guest was made from can't be read: it is damaged", exception) : exception;
-        }
-    }
+    /// <summary>Whether its disks stay as they are, whatever it writes.</summary>
+    public virtual bool HasOverlays => false;
 
     /// <summary>What is saved beside the state.</summary>
     public static byte[] Describe(CreateRequest origin, byte[] kernelDigest) =>
@@ -74,27 +36,24 @@ internal sealed class SavedGuest : IDisposable
 
     /// <summary>Makes its domain, paused, without devices. Once.</summary>
     /// <exception cref="SnapshotException">It is damaged, or doesn't fit here.</exception>
-    public Domain Build(Hypervisor machine, EngineOptions engine)
-    {
-        using var restorer = new DomainRestorer(machine, _reader.Header, engine, Name, Uuid);
-        _state = _reader.Read(restorer, _progress, _cancellation);
-        restorer.Finish(_state);
-        return restorer.Domain;
-    }
+    public abstract Domain Build(Hypervisor machine, EngineOptions engine);
 
     /// <summary>Gives it its devices, which are held.</summary>
     /// <exception cref="SnapshotException">What was saved of them is not good.</exception>
     /// <exception cref="Runtime.HostException">One can't be used here.</exception>
-    public DeviceHost AttachDevices(Domain domain, DeviceConfiguration configuration)
+    public abstract DeviceHost AttachDevices(Domain domain, DeviceConfiguration configuration);
+
+    /// <summary>Gives it the devices of a state.</summary>
+    protected DeviceHost AttachDevices(Domain domain, DeviceConfiguration configuration, StateReader state)
     {
         DeviceHost devices;
         if (IsLive)
         {
-            devices = DeviceHost.Restore(domain, configuration, _state!);
+            devices = DeviceHost.Restore(domain, configuration, state);
         }
         else
         {
-            (IReadOnlyList<DiskConfiguration> disks, IReadOnlyList<string> cards) = DeviceHost.ReadDevices(_state!);
+            (IReadOnlyList<DiskConfiguration> disks, IReadOnlyList<string> cards) = DeviceHost.ReadDevices(state);
             devices = DeviceHost.Attach(domain, new DeviceConfiguration
             {
                 ConsoleInput = configuration.ConsoleInput,
@@ -111,7 +70,7 @@ internal sealed class SavedGuest : IDisposable
 
         try
         {
-            _state!.End();
+            state.End();
         }
         catch
         {
@@ -120,13 +79,6 @@ internal sealed class SavedGuest : IDisposable
         }
 
         return devices;
-    }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        _reader.Dispose();
-        _file.Dispose();
     }
 
     private static NetworkConfiguration Card(DeviceConfiguration configuration, string specification)

@@ -1,3 +1,5 @@
+using Dbt.Runtime.Threads;
+
 namespace Dbt.Devices.Block;
 
 /// <summary>
@@ -8,14 +10,11 @@ namespace Dbt.Devices.Block;
 internal sealed class BlockQueue : IDisposable
 {
     private const int MaxUnderWay = 64;
-    private const int StackBytes = 256 << 10;
-
     private readonly BlockDisk _disk;
     private readonly BlockRing _ring;
     private readonly GrantCache _grants;
     private readonly Action _drained;
     private readonly Action _broken;
-    private readonly Thread _thread;
     private readonly AutoResetEvent _wake = new(false);
     private readonly ManualResetEventSlim _idle = new(false);
 
@@ -43,7 +42,6 @@ internal sealed class BlockQueue : IDisposable
         _grants = new GrantCache(disk.Frontend, persistentGrants);
         _drained = drained;
         _broken = broken;
-        _thread = new Thread(Run, StackBytes) { Name = $"{disk.Name} {disk.Frontend.DomainId}", IsBackground = true };
     }
 
     /// <summary>Connects the event channel.</summary>
@@ -53,7 +51,7 @@ internal sealed class BlockQueue : IDisposable
     /// <summary>Begins. The event channel is connected.</summary>
     public void Start()
     {
-        _thread.Start();
+        WorkThread.Start($"{_disk.Name} {_disk.Frontend.DomainId}", Run);
 
         // Requests that were on the ring before it was connected came with no event.
         _wake.Set();

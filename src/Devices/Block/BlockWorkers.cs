@@ -1,3 +1,5 @@
+using Dbt.Runtime.Threads;
+
 namespace Dbt.Devices.Block;
 
 /// <summary>
@@ -8,12 +10,9 @@ namespace Dbt.Devices.Block;
 /// <param name="most">Threads at most, which is also how many requests the host gets at a time.</param>
 internal sealed class BlockWorkers(string name, int most) : IDisposable
 {
-    // Enough for a system call and its bookkeeping.
-    private const int StackBytes = 256 << 10;
-
     private readonly object _gate = new();
     private readonly Queue<BlockJob> _waiting = new();
-    private readonly List<Thread> _threads = [];
+    private readonly List<WorkThread> _threads = [];
     private int _idle;
     private bool _ending;
 
@@ -29,9 +28,7 @@ internal sealed class BlockWorkers(string name, int most) : IDisposable
             }
             else if (_threads.Count < most)
             {
-                var thread = new Thread(Run, StackBytes) { Name = name, IsBackground = true };
-                _threads.Add(thread);
-                thread.Start();
+                _threads.Add(WorkThread.Start(name, Run));
             }
         }
     }
@@ -45,7 +42,7 @@ internal sealed class BlockWorkers(string name, int most) : IDisposable
             Monitor.PulseAll(_gate);
         }
 
-        foreach (Thread thread in _threads)
+        foreach (WorkThread thread in _threads)
         {
             thread.Join();
         }

@@ -51,7 +51,7 @@ internal sealed class DiskSet(XenStore store, IFrontend frontend) : IDisposable
 
     private BlockBackend Open(DiskConfiguration disk, SavedBlockState? saved = null)
     {
-        RawImage image = RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom, disk.IsSurelyRaw, disk.LocksLater);
+        IDiskImage image = disk.IsOverlaid ? OverlayImage.Open(disk.Path, disk.IsSurelyRaw) : RawImage.Open(disk.Path, disk.ReadOnly || disk.Type == DiskType.Cdrom, disk.IsSurelyRaw, disk.LocksLater);
         try
         {
             return new BlockBackend(store, frontend, disk, image, saved);

@@ -77,6 +77,28 @@ internal static unsafe partial class FileCalls
         }
     }
 
+    /// <summary>Transfers all of the bytes at an offset; the vectors' contents are used up.</summary>
+    /// <exception cref="IOException">The host failed.</exception>
+    public static void TransferAll(Operation operation, SafeFileHandle handle, Span<IoVector> vectors, ulong offset)
+    {
+        while (!vectors.IsEmpty)
+        {
+            long count = Transfer(operation, handle, vectors, offset, out int error);
+            if (count < 0 && error == Interrupted)
+            {
+                continue;
+            }
+
+            if (count <= 0)
+            {
+                throw count < 0 ? new IOException(Describe(error)) : new EndOfStreamException("the image file has become shorter");
+            }
+
+            IoVector.Advance(ref vectors, count);
+            offset += (ulong)count;
+        }
+    }
+
     /// <summary>fdatasync.</summary>
     public static int Flush(SafeFileHandle handle, out int error)
     {

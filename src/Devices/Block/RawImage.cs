@@ -107,10 +107,10 @@ internal sealed class RawImage : IDiskImage
     }
 
     /// <inheritdoc/>
-    public void Read(ulong offset, Span<IoVector> vectors) => TransferAll(FileCalls.Operation.Read, offset, vectors);
+    public void Read(ulong offset, Span<IoVector> vectors) => FileCalls.TransferAll(FileCalls.Operation.Read, _handle, vectors, offset);
 
     /// <inheritdoc/>
-    public void Write(ulong offset, Span<IoVector> vectors) => TransferAll(FileCalls.Operation.Write, offset, vectors);
+    public void Write(ulong offset, Span<IoVector> vectors) => FileCalls.TransferAll(FileCalls.Operation.Write, _handle, vectors, offset);
 
     /// <inheritdoc/>
     /// <remarks>
@@ -211,25 +211,5 @@ internal sealed class RawImage : IDiskImage
 
         int block = FileCalls.BlockSize(handle) is int size && size >= 512 && BitOperations.IsPow2(size) ? size : DefaultGranularity;
         return FileCalls.PunchHole(handle, length, block, out _) == 0 ? block : 0;
-    }
-
-    private void TransferAll(FileCalls.Operation operation, ulong offset, Span<IoVector> vectors)
-    {
-        while (!vectors.IsEmpty)
-        {
-            long count = FileCalls.Transfer(operation, _handle, vectors, offset, out int error);
-            if (count < 0 && error == FileCalls.Interrupted)
-            {
-                continue;
-            }
-
-            if (count <= 0)
-            {
-                throw count < 0 ? new IOException(FileCalls.Describe(error)) : new EndOfStreamException("the image file has become shorter");
-            }
-
-            IoVector.Advance(ref vectors, count);
-            offset += (ulong)count;
-        }
     }
 }

@@ -1,3 +1,5 @@
+using Dbt.Runtime.Threads;
+
 namespace Dbt.Devices.Console;
 
 /// <summary>
@@ -21,7 +23,7 @@ internal sealed partial class ConsoleBackend : IDisposable
     private readonly SemaphoreSlim _inputTaken = new(0);
     private readonly byte[] _outputBuffer = new byte[ConsoleRing.OutputSize];
     private readonly byte[] _inputBuffer = new byte[4096];
-    private readonly Thread _thread;
+    private readonly WorkThread _thread;
     private readonly InputPacer? _pacer;
     private readonly PromptWatch _prompt = new();
     private long _outputBytes;
@@ -70,11 +72,10 @@ internal sealed partial class ConsoleBackend : IDisposable
             }
         }
 
-        _thread = new Thread(Run) { Name = $"console {frontend.DomainId}", IsBackground = true };
-        _thread.Start();
+        _thread = WorkThread.Start($"console {frontend.DomainId}", Run);
         if (input is not null)
         {
-            new Thread(() => ReadInput(input)) { Name = $"console input {frontend.DomainId}", IsBackground = true }.Start();
+            WorkThread.Start($"console input {frontend.DomainId}", () => ReadInput(input));
         }
     }
 

@@ -42,14 +42,14 @@ public sealed class SnapshotReader : IDisposable
     public byte[] Configuration { get; }
 
     /// <summary>Reads all the rest, to the digest at the end.</summary>
-    /// <param name="restorer">Gets the memory.</param>
+    /// <param name="memory">Gets the memory.</param>
     /// <param name="progress">Told now and then; null for nobody.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <returns>The state, for <see cref="DomainRestorer.Finish"/>.</returns>
     /// <exception cref="SnapshotException">It is damaged.</exception>
     /// <exception cref="IOException">The stream can't be read.</exception>
     /// <exception cref="OperationCanceledException">It was ended.</exception>
-    public StateReader Read(DomainRestorer restorer, Action<SnapshotProgress>? progress, CancellationToken cancellation)
+    public StateReader Read(IPageSink memory, Action<SnapshotProgress>? progress, CancellationToken cancellation)
     {
         var state = new StateReader();
         var chunks = new List<SectionReader>();
@@ -69,8 +69,8 @@ public sealed class SnapshotReader : IDisposable
             if (chunks.Count == ChunksAhead * Environment.ProcessorCount || (section.Type == SectionType.End && chunks.Count != 0))
             {
                 cancellation.ThrowIfCancellationRequested();
-                Unpack(chunks, restorer);
-                pages = restorer.Domain.Memory.PageCount;
+                Unpack(chunks, memory);
+                pages = memory.PageCount;
                 progress?.Invoke(new SnapshotProgress(pages, Header.Pages, _digest.Count));
                 chunks.Clear();
             }
@@ -86,11 +86,11 @@ public sealed class SnapshotReader : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _digest.Dispose();
 
-    private static void Unpack(List<SectionReader> chunks, DomainRestorer restorer)
+    private static void Unpack(List<SectionReader> chunks, IPageSink memory)
     {
         try
         {
-            Parallel.ForEach(chunks, chunk => MemoryChunk.Unpack(chunk, restorer));
+            Parallel.ForEach(chunks, chunk => MemoryChunk.Unpack(chunk, memory));
         }
         catch (AggregateException exception) when (exception.InnerExceptions.All(static inner => inner is SnapshotException))
         {

@@ -1,3 +1,5 @@
+using Dbt.Runtime.Threads;
+
 namespace Dbt.Devices.Store;
 
 /// <summary>Serves one guest's xenstore ring on a thread of its own.</summary>
@@ -14,7 +16,7 @@ internal sealed partial class StoreBackend : IDisposable
     private readonly IEventLink _link;
     private bool _held;
     private readonly AutoResetEvent _wake = new(true);
-    private readonly Thread _thread;
+    private readonly WorkThread _thread;
     private volatile bool _stopping;
 
     /// <summary>Introduces the guest and starts to serve it.</summary>
@@ -36,7 +38,6 @@ internal sealed partial class StoreBackend : IDisposable
         _session.Outbox.Added += () => _wake.Set();
         _session.Outbox.Lost += () => frontend.Log.AddOnce("xenstore: the guest doesn't read its watch events; some were lost");
         _ring = new StoreRing(page, _session);
-        _thread = new Thread(Run) { Name = $"xenstore {frontend.DomainId}", IsBackground = true };
         try
         {
             _link = frontend.TryConnect(port, () => _wake.Set(), out IEventLink? link) ? link
@@ -60,7 +61,7 @@ internal sealed partial class StoreBackend : IDisposable
             throw;
         }
 
-        _thread.Start();
+        _thread = WorkThread.Start($"xenstore {frontend.DomainId}", Run);
     }
 
     /// <inheritdoc/>

@@ -7,10 +7,12 @@ namespace Dbt.Runtime.Memory;
 /// The machine's memory: frames (MFNs) of 4 KiB in one host reservation, shared by all domains and committed when touched.
 /// Frame n lies at <see cref="Base"/> + n * 4096. Frame 0 is never handed out, so that 0 can mean "none".
 /// </summary>
-public sealed unsafe class MachineMemory : IDisposable
+public sealed unsafe partial class MachineMemory : IDisposable
 {
     /// <summary>Largest order of <see cref="TryAllocateContiguous(int, out uint)"/>.</summary>
     public const int MaxOrder = FrameAllocator.MaxOrder;
+
+    private const int PageSize = 4096;
 
     private readonly Lock _lock = new();
     private readonly FrameAllocator _allocator;
@@ -100,18 +102,6 @@ public sealed unsafe class MachineMemory : IDisposable
             bool free = _allocator.TryTakeGiven(mfn);
             _taken += free ? 1u : 0;
             return free;
-        }
-    }
-
-    /// <summary>Gives a frame back; its contents are wiped, and the host gets its memory back.</summary>
-    public void Free(uint mfn)
-    {
-        CodeMap.Written(Frame(mfn), 4096);
-        HostMemory.Discard(Frame(mfn), 4096);
-        lock (_lock)
-        {
-            _allocator.Give(mfn);
-            _taken--;
         }
     }
 

@@ -6,7 +6,7 @@ namespace Dbt.Translator.Memory;
 public static unsafe partial class HostMemory
 {
     private const int ProtRead = 1, ProtWrite = 2, ProtExecute = 4;
-    private const int MapPrivate = 2, MapAnonymous = 0x20, MapNoReserve = 0x4000;
+    private const int MapPrivate = 2, MapFixed = 0x10, MapAnonymous = 0x20, MapNoReserve = 0x4000;
     private const int MadviseDontNeed = 4;
 
     /// <summary>Reserves zeroed, writable memory that the host commits lazily.</summary>
@@ -31,6 +31,11 @@ public static unsafe partial class HostMemory
             NativeMemory.Clear(address, bytes);
         }
     }
+
+    /// <summary>Has a part of a reservation be as <see cref="Reserve"/> left it, whatever was mapped there.</summary>
+    /// <returns>False where the host can't; it is as it was then.</returns>
+    public static bool TryRenew(byte* address, nuint bytes) =>
+        Map((nint)address, bytes, ProtRead | ProtWrite, MapPrivate | MapAnonymous | MapNoReserve | MapFixed, -1, 0) != -1;
 
     /// <summary>Ends a reservation.</summary>
     public static void Release(byte* address, nuint bytes) => _ = Unmap((nint)address, bytes);

@@ -1,3 +1,4 @@
+using Dbt.Translator.Memory;
 using Dbt.Xen.Hvm;
 using Dbt.Xen.Snapshot;
 
@@ -11,7 +12,8 @@ namespace Dbt.Xen.Memory;
 public sealed unsafe partial class DomainMemory
 {
     // Numbers of one section: a paravirtual guest's frames (four bytes each), runs of guest frames, or pins.
-    private const int FramesInSection = 1 << 17, RunsInSection = 1 << 17, PinsInSection = 1 << 17;
+    private const uint FramesInSection = 1 << 17;
+    private const int RunsInSection = 1 << 17, PinsInSection = 1 << 17;
     private const int MostSections = 512;
 
     /// <summary>
@@ -73,6 +75,36 @@ public sealed unsafe partial class DomainMemory
         return number;
     }
 
+    /// <summary>Gives an auto-translated domain pages whose contents are those of a file, copy-on-write, at GFNs that have none.</summary>
+    /// <param name="file">The file; a page's place in it is its GFN.</param>
+    /// <param name="gfn">The first.</param>
+    /// <param name="count">How many; a power of two.</param>
+    /// <returns>False where the domain may not have as many, or the machine or the host can't.</returns>
+    internal bool TryAddMapped(MemoryFile file, uint gfn, uint count)
+    {
+        if (gfn >= Physmap.Count || count > Physmap.Count - gfn)
+        {
+            return false;
+        }
+
+        if (Interlocked.Add(ref _pageCount, (int)count) > (long)MaxPages || !_machine.TryAllocateMapped(file, (ulong)gfn << 12, count, out uint mfn))
+        {
+            Interlocked.Add(ref _pageCount, -(int)count);
+            return false;
+        }
+
+        lock (Lock)
+        {
+            for (uint i = 0; i < count; i++)
+            {
+                _frames.Assign(mfn + i, Domain.Id);
+                Domain.Hvm!.Physmap.Set(gfn + i, mfn + i);
+            }
+        }
+
+        return true;
+    }
+
     /// <summary>Takes a page away again that was not to be.</summary>
     internal void DropPage(in GuestPage page)
     {
@@ -111,38 +143,35 @@ public sealed unsafe partial class DomainMemory
     /// <summary>Writes which pages there are. Instance 0 says in how many sections, and which pages the guest gave up but uses still.</summary>
     internal void CaptureFrames(StateWriter writer)
     {
-        List<GuestPage> pages = ListPages();
-        List<(int First, int Count)> runs = RunsOf(pages);
         bool pv = Domain.Hvm is null;
-        var sections = new List<(int First, int Count)>();
-        for (int first = 0, next; first < runs.Count; first = next)
+        PageRuns runs = ListRuns(out uint[] released);
+        var starts = new List<int>();
+        for (int next = 0; next < runs.Count;)
         {
-            int frames = 0;
-            for (next = first; next < runs.Count && next - first < RunsInSection && (next == first || frames < FramesInSection); next++)
+            starts.Add(next);
+            uint frames = 0;
+            for (int first = next; next < runs.Count && next - first < RunsInSection && (next == first || frames < FramesInSection); next++)
             {
-                frames += pv ? runs[next].Count : 0;
+                frames += pv ? runs.Length(next) : 0;
             }
-
-            sections.Add((first, next - first));
         }
 
-        List<uint> released = pv ? [.. pages.Where(page => (_frames[page.Mfn].References & PageInfo.Allocated) == 0).Select(static page => page.Mfn)] : [];
         writer.Section(SectionType.Frames, section =>
         {
-            section.UInt32((uint)sections.Count);
-            section.UInt32((uint)released.Count);
-            released.ForEach(section.UInt32);
+            section.UInt32((uint)starts.Count);
+            section.UInt32((uint)released.Length);
+            Array.ForEach(released, section.UInt32);
         });
-        for (int i = 0; i < sections.Count; i++)
+        for (int i = 0; i < starts.Count; i++)
         {
-            (int first, int count) = sections[i];
-            writer.Section(SectionType.Frames, (uint)i + 1, section => WriteRuns(section, pages, runs.GetRange(first, count), pv));
+            int first = starts[i], end = i + 1 < starts.Count ? starts[i + 1] : runs.Count;
+            writer.Section(SectionType.Frames, (uint)i + 1, section => WriteRuns(section, runs, first, end, pv));
         }
     }
 
     /// <summary>Has the domain have these pages and no others: what is missing is zero.</summary>
     /// <returns>Frames of a paravirtual guest that it had given up but used still; <see cref="ReleaseGivenUp"/> is for when all that uses them is there.</returns>
-    internal List<uint> RestoreFrames(StateReader state)
+    internal uint[] RestoreFrames(StateReader state)
     {
         SectionReader summary = state.Take(SectionType.Frames);
         uint sections = summary.UInt32(0, MostSections, "the number of sections");
@@ -153,32 +182,41 @@ public sealed unsafe partial class DomainMemory
         }
 
         summary.End();
-        var wanted = new List<(uint First, uint End)>();
+        var wanted = new PageRuns(FramesInSection);
         for (uint i = 1; i <= sections; i++)
         {
             ReadRuns(state.Take(SectionType.Frames, i), wanted);
         }
 
-        // Both are in the order of their numbers; a guest is held while this goes on.
+        // All that are wanted are there. A guest is held while this goes on, so nobody looks for others where there are none.
+        if (wanted.Total != PageCount)
+        {
+            DropOthers(wanted);
+        }
+
+        return Domain.Hvm is null ? released : [];
+    }
+
+    private void DropOthers(PageRuns wanted)
+    {
+        // Both are in the order of their numbers.
         int run = 0;
         foreach (GuestPage page in ListPages())
         {
-            while (run < wanted.Count && wanted[run].End <= page.Number)
+            while (run < wanted.Count && wanted.End(run) <= page.Number)
             {
                 run++;
             }
 
-            if (run == wanted.Count || page.Number < wanted[run].First)
+            if (run == wanted.Count || page.Number < wanted.First(run))
             {
                 DropPage(page);
             }
         }
-
-        return Domain.Hvm is null ? [.. released] : [];
     }
 
     /// <summary>The guest gave these frames up: each stays only as long as something uses it.</summary>
-    internal void ReleaseGivenUp(List<uint> frames)
+    internal void ReleaseGivenUp(uint[] frames)
     {
         foreach (uint mfn in frames)
         {
@@ -256,51 +294,95 @@ public sealed unsafe partial class DomainMemory
 
     private bool IsHypervisorPage(uint mfn) => (Volatile.Read(ref _frames[mfn].References) & PageInfo.HypervisorPage) != 0;
 
-    private static List<(int First, int Count)> RunsOf(List<GuestPage> pages)
+    // As ListPages, but for a guest that is held meanwhile, and may have a million.
+    private PageRuns ListRuns(out uint[] released)
     {
-        var runs = new List<(int First, int Count)>();
-        for (int first = 0, next; first < pages.Count; first = next)
+        var runs = new PageRuns(FramesInSection);
+        var givenUp = new List<uint>();
+        if (Domain.Hvm is { } hvm)
         {
-            for (next = first + 1; next < pages.Count && next - first < FramesInSection && pages[next].Number == pages[next - 1].Number + 1; next++)
+            for (uint gfn = 0; gfn <= hvm.Physmap.Highest; gfn++)
             {
+                if (hvm.Physmap[gfn] is uint mfn and not 0 && !IsHypervisorPage(mfn))
+                {
+                    runs.Add(gfn);
+                }
+            }
+        }
+        else
+        {
+            uint end = _machine.HighWater;
+            for (uint mfn = 1; mfn < end; mfn++)
+            {
+                if (!Owns(mfn) || IsHypervisorPage(mfn))
+                {
+                    continue;
+                }
+
+                runs.Add(mfn);
+                if ((_frames[mfn].References & PageInfo.Allocated) == 0)
+                {
+                    givenUp.Add(mfn);
+                }
+            }
+        }
+
+        released = [.. givenUp];
+        return runs;
+    }
+
+    private void WriteRuns(SectionWriter section, PageRuns runs, int first, int end, bool pv)
+    {
+        section.UInt32((uint)(end - first));
+        for (int run = first; run < end; run++)
+        {
+            section.UInt32(runs.First(run));
+            section.UInt32(runs.Length(run));
+            for (uint mfn = runs.First(run); pv && mfn < runs.End(run); mfn++)
+            {
+                section.UInt32(Domain.Hypervisor.MachineToPhys[mfn]);
+            }
+        }
+    }
+
+    /// <summary>Reads which pages an auto-translated guest had.</summary>
+    /// <param name="state">Its state, of which the sections are taken.</param>
+    internal static PageRuns ReadRuns(StateReader state)
+    {
+        SectionReader summary = state.Take(SectionType.Frames);
+        uint sections = summary.UInt32(0, MostSections, "the number of sections");
+        var runs = new PageRuns(FramesInSection);
+        for (uint i = 1; i <= sections; i++)
+        {
+            SectionReader section = state.Take(SectionType.Frames, i);
+            for (int left = section.Count(RunsInSection, 8, "runs of pages"); left > 0; left--)
+            {
+                ReadRun(section, runs);
             }
 
-            runs.Add((first, next - first));
+            section.End();
         }
 
         return runs;
     }
 
-    private void WriteRuns(SectionWriter section, List<GuestPage> pages, List<(int First, int Count)> runs, bool pv)
+    private static void ReadRun(SectionReader section, PageRuns runs)
     {
-        section.UInt32((uint)runs.Count);
-        foreach ((int first, int count) in runs)
+        uint first = section.UInt32();
+        if (!runs.TryAdd(first, section.UInt32(1, FramesInSection, "the length of a run")))
         {
-            section.UInt32(pages[first].Number);
-            section.UInt32((uint)count);
-            for (int i = first; pv && i < first + count; i++)
-            {
-                section.UInt32(Domain.Hypervisor.MachineToPhys[pages[i].Mfn]);
-            }
+            throw section.Error("runs of pages aren't in order");
         }
     }
 
-    private void ReadRuns(SectionReader section, List<(uint First, uint End)> wanted)
+    private void ReadRuns(SectionReader section, PageRuns wanted)
     {
         int runs = section.Count(RunsInSection, 8, "runs of pages");
         for (int run = 0; run < runs; run++)
         {
-            uint first = section.UInt32();
-            uint count = section.UInt32(1, FramesInSection, "the length of a run");
-            if ((wanted.Count != 0 && first < wanted[^1].End) || first > uint.MaxValue - count)
+            ReadRun(section, wanted);
+            for (uint number = wanted.First(wanted.Count - 1); number < wanted.End(wanted.Count - 1); number++)
             {
-                throw section.Error("runs of pages aren't in order");
-            }
-
-            wanted.Add((first, first + count));
-            for (uint i = 0; i < count; i++)
-            {
-                uint number = first + i;
                 uint pfn = Domain.Hvm is null ? section.UInt32() : 0;
                 uint mfn = FindPage(number);
                 mfn = mfn == 0 ? AddPageAt(number) : mfn;

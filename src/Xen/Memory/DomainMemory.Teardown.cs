@@ -19,7 +19,7 @@ public sealed unsafe partial class DomainMemory
             _grace.Finish();
             Domain.Grants.ReleaseMappings();
             uint end = _machine.HighWater;
-            for (uint mfn = 1; mfn < end; mfn++)
+            for (uint mfn = 1; mfn < end && Domain.Hvm is null; mfn++)
             {
                 if (Owns(mfn) && (_frames[mfn].TypeInfo & PageInfo.Pinned) != 0)
                 {
@@ -27,6 +27,7 @@ public sealed unsafe partial class DomainMemory
                 }
             }
 
+            using IDisposable runs = _machine.FreeByRuns();
             for (uint mfn = 1; mfn < end; mfn++)
             {
                 if (Owns(mfn))

@@ -9,8 +9,11 @@ namespace Dbt.Xen.Snapshot;
 /// is read is never believed: whatever is wrong ends in a <see cref="SnapshotException"/> and in no domain, and what can't be told to be wrong is a guest
 /// that harms nobody but itself.
 /// </summary>
-public sealed unsafe class DomainRestorer : IDisposable
+public sealed unsafe class DomainRestorer : IPageSink, IDisposable
 {
+    // Threads and engines that are made before the state says which processors are up.
+    private const int MostPrepared = 8;
+
     private readonly DomainHeader _header;
     private bool _finished;
 
@@ -41,6 +44,11 @@ public sealed unsafe class DomainRestorer : IDisposable
             {
                 Domain.Vcpus.Add(new Vcpu(Domain, id));
             }
+
+            foreach (Vcpu vcpu in Domain.Vcpus.Take(MostPrepared))
+            {
+                vcpu.Prepare();
+            }
         }
         catch (OutOfMemoryException)
         {
@@ -52,9 +60,16 @@ public sealed unsafe class DomainRestorer : IDisposable
     /// <summary>The domain. Until <see cref="Finish"/> there is nothing to do with it.</summary>
     public Domain Domain { get; }
 
-    /// <summary>Where the 4096 bytes of a page go; zero where they were never written. Any thread, for different pages at the same time.</summary>
-    /// <param name="number">The page's number: see <see cref="GuestPage"/>.</param>
-    /// <exception cref="SnapshotException">It can't have that page.</exception>
+    /// <inheritdoc/>
+    public uint PageCount => Domain.Memory.PageCount;
+
+    /// <summary>Gives it the pages of an image, copy-on-write.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="state">What <see cref="Finish"/> gets afterwards.</param>
+    /// <exception cref="SnapshotException">They are not good, or the machine has no memory left.</exception>
+    public void Populate(MemoryImage image, StateReader state) => image.Populate(Domain.Memory, state.Copy());
+
+    /// <inheritdoc/>
     public Span<byte> Page(uint number)
     {
         uint mfn = Domain.Memory.FindPage(number);

@@ -62,7 +62,7 @@ public static unsafe class DomainState
         long now = own.Int64(0, LongestTime, "the domain's time");
         domain.Clock.SetPaused(now);
         domain.Cpuid.Restore(state.Take(SectionType.Cpuid));
-        List<uint> givenUp = domain.Memory.RestoreFrames(state);
+        uint[] givenUp = domain.Memory.RestoreFrames(state);
         RestoreDomain(domain, own, fresh);
         SectionReader events = state.Take(SectionType.Events), grants = state.Take(SectionType.Grants);
         if (!fresh)

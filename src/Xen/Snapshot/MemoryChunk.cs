@@ -58,9 +58,9 @@ public static unsafe class MemoryChunk
         return writer;
     }
 
-    /// <summary>Puts a chunk's pages into a domain that is being restored. Any thread, for different chunks at the same time.</summary>
+    /// <summary>Puts a chunk's pages where they belong. Any thread, for different chunks at the same time.</summary>
     /// <exception cref="SnapshotException">It is not good.</exception>
-    public static void Unpack(SectionReader reader, DomainRestorer restorer)
+    public static void Unpack(SectionReader reader, IPageSink sink)
     {
         int count = reader.Count(MostPages, sizeof(uint), "pages");
         Span<uint> numbers = stackalloc uint[count];
@@ -86,7 +86,7 @@ public static unsafe class MemoryChunk
 
         for (int i = 0; i < count; i++)
         {
-            plain.Slice(i * Layout.PageSize, Layout.PageSize).CopyTo(restorer.Page(numbers[i]));
+            plain.Slice(i * Layout.PageSize, Layout.PageSize).CopyTo(sink.Page(numbers[i]));
         }
     }
 

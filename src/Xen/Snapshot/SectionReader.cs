@@ -98,6 +98,9 @@ public sealed class SectionReader
     /// <summary>A UUID.</summary>
     public Guid Uuid() => new(Bytes(16), bigEndian: true);
 
+    /// <summary>A reader of the same fields that begins with the first.</summary>
+    public SectionReader Copy() => new(Type, Instance, _bytes);
+
     /// <summary>Nothing may be left.</summary>
     public void End()
     {

@@ -49,6 +49,18 @@ public sealed class StateReader
         }
     }
 
+    /// <summary>Another reader of the same sections, as far as nobody has taken them. Of sections that nobody has begun to read.</summary>
+    public StateReader Copy()
+    {
+        var copy = new StateReader { _bytes = _bytes };
+        foreach (((SectionType Type, uint Instance) key, SectionReader section) in _sections)
+        {
+            copy._sections.Add(key, section.Copy());
+        }
+
+        return copy;
+    }
+
     /// <summary>Takes a section that has to be there.</summary>
     /// <exception cref="SnapshotException">It isn't.</exception>
     public SectionReader Take(SectionType type, uint instance = 0) =>

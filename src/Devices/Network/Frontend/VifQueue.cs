@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Dbt.Runtime.HostTime;
+using Dbt.Runtime.Threads;
 
 namespace Dbt.Devices.Network.Frontend;
 
@@ -21,7 +22,7 @@ internal sealed class VifQueue : IDisposable
     private ReceiveSide? _receive;
     private IEventLink? _transmitLink;
     private IEventLink? _receiveLink;
-    private Thread? _thread;
+    private WorkThread? _thread;
     private int _generation;
     private volatile bool _stopping;
 
@@ -65,11 +66,7 @@ internal sealed class VifQueue : IDisposable
             _receive = new ReceiveSide(frontend, receive, _receiveLink ?? _transmitLink!, features, _owner.Counters, _name);
         }
 
-        if (_thread is null)
-        {
-            _thread = new Thread(Run) { Name = _name, IsBackground = true };
-            _thread.Start();
-        }
+        _thread ??= WorkThread.Start(_name, Run);
 
         why = null;
         return true;

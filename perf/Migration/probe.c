@@ -1,5 +1,6 @@
-/* The only program of a guest, without a C library: init gap [MIB]. Watches the clock in a tight loop and says each second what the largest step
-   was, in microseconds; a child writes a word into each page of so many MiB meanwhile, over and over. */
+/* A program for a guest, without a C library. gap [MIB]: watches the clock in a tight loop and says each second what the largest step was, in
+   microseconds; a child writes a word into each page of so many MiB meanwhile, over and over. stream PORT: sends words that count up, 1 KiB at a time with
+   a pause of a millisecond, to whoever connects. */
 typedef unsigned u32;
 typedef unsigned long long u64;
 
@@ -61,6 +62,30 @@ static void dirty(u32 mib)
         }
 }
 
+static void stream(u32 port)
+{
+    u32 address[4] = { 2 | (port >> 8 | (port & 255) << 8) << 16, 0, 0, 0 };
+    u32 pause[2] = { 0, 1000000 };
+    long words[3] = { 2, 1, 0 };
+    long socket = call(102, 1, (long)words, 0); /* socketcall: socket, bind, listen, accept */
+    long bind[3] = { socket, (long)address, sizeof address }, listen[2] = { socket, 1 }, accept[3] = { socket, 0, 0 };
+    call(102, 2, (long)bind, 0);
+    call(102, 4, (long)listen, 0);
+    long peer = call(102, 5, (long)accept, 0);
+    for (u32 next = 0;;) {
+        u32 buffer[256];
+        for (u32 i = 0; i < 256; i++)
+            buffer[i] = next++;
+        for (u32 sent = 0; sent < sizeof buffer;) {
+            long count = call(4, peer, (long)buffer + sent, (long)(sizeof buffer - sent));
+            if (count <= 0)
+                call(1, 1, 0, 0);
+            sent += (u32)count;
+        }
+        call(162, (long)pause, 0, 0);
+    }
+}
+
 __attribute__((used)) static void begin(long *stack)
 {
     const char **arguments = (const char **)(stack + 1);
@@ -68,6 +93,8 @@ __attribute__((used)) static void begin(long *stack)
     if (stack[0] > 2)
         for (const char *digit = arguments[2]; *digit >= '0' && *digit <= '9'; digit++)
             mib = mib * 10 + (u32)(*digit - '0');
+    if (stack[0] > 1 && arguments[1][0] == 's')
+        stream(mib);
     if (mib != 0 && call(2, 0, 0, 0) == 0)
         dirty(mib);
     gap();

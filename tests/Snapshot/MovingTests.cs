@@ -18,6 +18,9 @@ public sealed class MovingTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
+    // A guest that is given the processor while the test isn't may be at its end before it was moved; it runs again then.
+    private const int LeastMoves = 2, MostRuns = 20;
+
     [Theory]
     [MemberData(nameof(Engines))]
     public async Task GoesOnWhereItWas(EngineKind engine)
@@ -25,13 +28,16 @@ public sealed class MovingTests : IDisposable
         string reference = await RunAsync(engine, null);
         int moves = 0;
         EngineKind[] next = [EngineKind.Tiered, EngineKind.Interpreter, EngineKind.Optimized, EngineKind.Quick, engine];
-        string moved = await RunAsync(engine, guest =>
+        for (int run = 0; run < MostRuns && moves < LeastMoves; run++)
         {
-            guest.Others = moves % 3;
-            moves += moves < 25 && guest.Move(next[moves % next.Length]) ? 1 : 0;
-        });
-        Assert.True(moves >= 2, $"moved {moves} times");
-        Assert.Equal(reference, moved);
+            Assert.Equal(reference, await RunAsync(engine, guest =>
+            {
+                guest.Others = moves % 3;
+                moves += moves < 25 && guest.Move(next[moves % next.Length]) ? 1 : 0;
+            }));
+        }
+
+        Assert.True(moves >= LeastMoves, $"moved {moves} times");
     }
 
     /// <summary>With event channels by queues, whose words and control blocks are the guest's memory and whose tails are ours, and with a grant table that changes its version.</summary>
@@ -43,10 +49,14 @@ public sealed class MovingTests : IDisposable
         GuestConfig config = GuestConfigReader.Read(null, ["memory=48", "vcpus=3", "extra='fifo run=selftest;bench all 1;selftest event_channel;selftest grant_version2;selftest processors;halt'"]);
         string reference = await RunAsync(config, engine, null);
         int moves = 0;
-        string moved = await RunAsync(config, engine, guest => moves += moves < 25 && guest.Move(moves % 2 == 0 ? EngineKind.Tiered : EngineKind.Interpreter) ? 1 : 0);
-        Assert.True(moves >= 2, $"moved {moves} times");
-        Assert.DoesNotContain("FAIL", moved, StringComparison.Ordinal);
-        Assert.Equal(reference, moved);
+        for (int run = 0; run < MostRuns && moves < LeastMoves; run++)
+        {
+            string moved = await RunAsync(config, engine, guest => moves += moves < 25 && guest.Move(moves % 2 == 0 ? EngineKind.Tiered : EngineKind.Interpreter) ? 1 : 0);
+            Assert.DoesNotContain("FAIL", moved, StringComparison.Ordinal);
+            Assert.Equal(reference, moved);
+        }
+
+        Assert.True(moves >= LeastMoves, $"moved {moves} times");
     }
 
     private async Task<string> RunAsync(EngineKind engine, Action<MovingGuest>? move)

@@ -149,7 +149,7 @@ internal static partial class MigrationCommand
         host.Do("create", "-q", $"name={Name}", $"memory={memory}", $"kernel={kernel}", $"ramdisk={Path.Combine(fetched, GuestStore.Ramdisk)}",
             "cmdline=root=/dev/xvda console=hvc0 quiet mitigations=off noisapnp cryptomgr.notests", $"disk=['{image},raw,xvda,w']", $"vif=['bridge=tap:{MigrationNetwork.Tap}']");
         host.Type(Name,
-            Text($"\nnetwork-wait; killall udhcpc; ifconfig eth0 {MigrationNetwork.GuestAddress} netmask 255.255.255.0 up; chmod 755 /root/probe; /root/probe stream {Port} & echo set $((6*7))\n"),
+            Text($"\nnetwork-wait; killall udhcpc; ifconfig eth0 {MigrationNetwork.GuestAddress} netmask 255.255.255.0 up; chmod 755 /root/probe; /root/probe stream {Port} & until netstat -ltn | grep -q :{Port}; do :; done; echo set $((6*7))\n"),
             "set 42");
         host.Type(Name, Text($"/root/probe gap {dirty}\n"), ".");
     }

@@ -17,23 +17,11 @@ internal static class MigrationPeer
     /// <exception cref="BootFailure">The stream ended, or is not what was sent.</exception>
     public static void Run(string address)
     {
-        using Socket socket = Connect(IPEndPoint.Parse(address));
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Connect(IPEndPoint.Parse(address));
         var gate = new Lock();
         long total = 0, longest = 0;
-        new Thread(() =>
-        {
-            while (Console.In.ReadLine() is not null)
-            {
-                lock (gate)
-                {
-                    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{longest} {total}"));
-                    longest = 0;
-                }
-            }
-
-            Environment.Exit(0);
-        }) { IsBackground = true }.Start();
-
+        new Thread(Answer) { IsBackground = true }.Start();
         byte[] buffer = new byte[1 << 16];
         uint expected = 0;
         int kept = 0;
@@ -66,30 +54,19 @@ internal static class MigrationPeer
             kept = have - at;
             buffer.AsSpan(at, kept).CopyTo(buffer);
         }
-    }
 
-    private static Socket Connect(IPEndPoint guest)
-    {
-        const int attempts = 300, milliseconds = 100;
-        for (int i = 0; ; i++)
+        void Answer()
         {
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
+            while (Console.In.ReadLine() is not null)
             {
-                socket.Connect(guest);
-                return socket;
-            }
-            catch (SocketException exception)
-            {
-                socket.Dispose();
-                if (i == attempts)
+                lock (gate)
                 {
-                    throw new BootFailure($"the guest can't be reached at {guest}: {exception.Message}");
+                    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{longest} {total}"));
+                    longest = 0;
                 }
-
-                // It has no address yet, or doesn't listen.
-                Thread.Sleep(milliseconds);
             }
+
+            Environment.Exit(0);
         }
     }
 }

@@ -70,20 +70,14 @@ public sealed unsafe class CloneTests : IDisposable
     [Fact]
     public void AParavirtualOneIsRefused()
     {
-        var header = new DomainHeader
-        {
-            Kind = ImageKind.Live, Name = "pv", Uuid = Guid.NewGuid(), IsTranslated = false, Id = 1, Vcpus = 1, MaxPages = 16, Pages = 16,
-        };
+        DomainHeader header = Header(translated: false, pages: 16);
         Assert.Contains("paravirtual", Assert.Throws<SnapshotException>(() => new MemoryImage(header)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void MorePagesThanItMayHaveAreRefused()
     {
-        var header = new DomainHeader
-        {
-            Kind = ImageKind.Live, Name = "hvm", Uuid = Guid.NewGuid(), IsTranslated = true, Id = 1, Vcpus = 1, MaxPages = 2, Pages = 2,
-        };
+        DomainHeader header = Header(translated: true, pages: 2);
         using var image = new MemoryImage(header);
         image.Page(7)[0] = 1;
         image.Page(7)[1] = 1;
@@ -92,6 +86,18 @@ public sealed unsafe class CloneTests : IDisposable
         Assert.Throws<SnapshotException>(() => image.Page(11)[0]);
         Assert.Throws<SnapshotException>(() => image.Page(uint.MaxValue)[0]);
     }
+
+    private static DomainHeader Header(bool translated, uint pages) => new()
+    {
+        Kind = ImageKind.Live,
+        Name = "guest",
+        Uuid = Guid.NewGuid(),
+        IsTranslated = translated,
+        Id = 1,
+        Vcpus = 1,
+        MaxPages = pages,
+        Pages = pages,
+    };
 
     private static uint Count(Domain domain) => BitConverter.ToUInt32(Page(domain, Counter >> 12));
 

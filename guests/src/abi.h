@@ -227,5 +227,23 @@ struct blk_ring {
     union { struct blk_request req; struct blk_response rsp; } ring[32];
 };
 enum { BLK_READ = 0, BLK_WRITE = 1, BLK_FLUSH = 3 };
+
+/* io/netif.h */
+struct net_tx_request { uint32_t gref; uint16_t offset, flags, id, size; };
+struct net_tx_response { uint16_t id; int16_t status; };
+struct net_extra_info { uint8_t type, flags, data[6]; };
+struct net_tx_ring {
+    uint32_t req_prod, req_event, rsp_prod, rsp_event, pad[12];
+    union { struct net_tx_request req; struct net_tx_response rsp; struct net_extra_info extra; } ring[256];
+};
+struct net_rx_request { uint16_t id, pad; uint32_t gref; };
+struct net_rx_response { uint16_t id, offset, flags; int16_t status; };
+struct net_rx_ring {
+    uint32_t req_prod, req_event, rsp_prod, rsp_event, pad[12];
+    union { struct net_rx_request req; struct net_rx_response rsp; } ring[256];
+};
+enum { NET_SLOTS = 256, NETTXF_csum_blank = 1, NETTXF_data_validated = 2, NETTXF_more_data = 4, NETTXF_extra_info = 8, NETEXTRA_more = 1 };
+enum { NETRXF_data_validated = 1, NETRXF_csum_blank = 2, NETRXF_more_data = 4, NETRXF_extra_info = 8 };
+enum { NETRSP_okay = 0, NETRSP_error = -1, NETRSP_null = 1 };
 #endif
 #endif

@@ -143,6 +143,16 @@ int xs_available(void);
 int xs_pending(void);                         /* whether the store has sent something */
 int xs_take_events(void);                     /* takes what waits; the number of watch events since the last time */
 
+/* xenbus.c: a device's nodes, of either end */
+enum { INITIALISING = 1, INIT_WAIT, INITIALISED, CONNECTED, CLOSING, CLOSED };
+int xenbus_read(const char *base, const char *node, char *value, int size);
+uint32_t xenbus_read_number(const char *base, const char *node, uint32_t otherwise);
+void xenbus_write(const char *base, const char *node, const char *value);
+void xenbus_write_number(const char *base, const char *node, uint32_t value);
+/* The first device of a kind: its folder and its back end's. Nonzero where there is one. */
+int xenbus_first(const char *kind, char *front, int front_size, char *back, int back_size);
+int xenbus_reaches(const char *back, uint32_t wanted);  /* waits for a back end's state; 0 where it is gone or went further */
+
 /* blkfront.c */
 int blk_init(void);                           /* nonzero where a disk is there */
 uint32_t blk_sectors(void);
@@ -150,8 +160,49 @@ int blk_transfer(int write, uint32_t sector, uint32_t count, void *page);
 const char *blk_name(void);
 void blk_close(void);
 
-/* blkback.c */
+/* netfront.c: a network card, the first that xenstore names */
+typedef void (*frame_receiver)(const uint8_t *frame, uint32_t length, uint16_t flags);
+int card_open(void);                          /* nonzero where there is one */
+void card_close(void);
+int card_is_connected(void);                  /* a back end serves it still */
+const uint8_t *card_address(void);
+int card_send(const void *frame, uint32_t length, uint16_t flags); /* NETTXF_; 0 where there is no room */
+void card_receive(frame_receiver receiver);   /* who gets frames from now on, called from the upcall; 0: nobody, they are polled */
+int card_has_frames(void);
+void card_poll(frame_receiver receiver);
+
+/* ping.c */
+void net(char **words, int count);            /* commands of the monitor */
+void ping(char **words, int count);
+
+/* serve.c: a driver domain */
+#define SERVED 8
+struct served {
+    const struct backend *kind;                 /* 0: not in use */
+    int state;
+    uint16_t domain;
+    uint32_t number, port;
+    char back[64], front[64];
+};
+struct backend {
+    const char *name, *what;
+    void (*offer)(struct served *device);       /* writes what it has to say of itself */
+    int (*connect)(struct served *device);      /* maps the rings; nonzero where it could */
+    void (*disconnect)(struct served *device);  /* lets go of what it mapped */
+    void (*forget)(struct served *device);      /* gives back what it was offered with; 0: nothing */
+    int (*has_work)(struct served *device);
+    void (*work)(struct served *device);
+};
+extern struct served served[SERVED];
+extern const struct backend disk_backend, card_backend;
 void serve(int count);
+void *serve_map(struct served *device, uint32_t va, uint32_t ref, uint32_t *handle);
+void serve_unmap(void *page, uint32_t handle);
+
+/* netback.c: what comes by our own card, where we have one */
+int uplink_open(void);
+int uplink_has_work(void);
+void uplink_work(void);
 
 /* user.c */
 void user_demo(void);

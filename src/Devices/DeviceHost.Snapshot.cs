@@ -48,13 +48,25 @@ public sealed partial class DeviceHost
         }
     });
 
+    /// <summary>Why the domain can't go on elsewhere with the devices that it has: another domain serves one. Null where it can. Any thread.</summary>
+    public string? WhyItStays
+    {
+        get
+        {
+            string? served = _servedDisks.Statuses.Select(static disk => $"{disk.Configuration.Backend} serves disk {disk.Configuration.Device.Name}")
+                .Concat(_servedNetworks.Statuses.Select(static card => string.Create(CultureInfo.InvariantCulture, $"{card.Card.Server} serves network card {card.Card.Handle}")))
+                .FirstOrDefault();
+            return served is null ? null : $"domain {served} of {_domain.Name}; detach it first, as such devices can't be saved or moved";
+        }
+    }
+
     /// <summary>Writes the devices' sections, from <see cref="SectionType.Store"/> to <see cref="SectionType.NetworkFrames"/>. While they are held.</summary>
     /// <exception cref="SnapshotException">Another domain serves one of them.</exception>
     public void Capture(StateWriter writer)
     {
-        if (_served.Statuses.FirstOrDefault() is { } served)
+        if (WhyItStays is { } why)
         {
-            throw new SnapshotException($"domain {served.Configuration.Backend} serves disk {served.Configuration.Device.Name} of {_domain.Name}; detach it first, as such disks can't be saved or moved");
+            throw new SnapshotException(why);
         }
 
         writer.Section(SectionType.Store, section =>

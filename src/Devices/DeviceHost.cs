@@ -18,7 +18,8 @@ public sealed partial class DeviceHost : IDisposable
     private readonly Domain _domain;
     private readonly DiskSet _disks;
     private readonly NetworkSet _networks;
-    private readonly ServedDisks _served;
+    private readonly ServedDisks _servedDisks;
+    private readonly ServedNetworks _servedNetworks;
     private StoreBackend? _storeBackend;
     private ConsoleBackend? _console;
 
@@ -28,7 +29,8 @@ public sealed partial class DeviceHost : IDisposable
         Store = store;
         _disks = new DiskSet(store, new DomainFrontend(domain));
         _networks = new NetworkSet(store, new DomainFrontend(domain));
-        _served = new ServedDisks(store, domain);
+        _servedDisks = new ServedDisks(store, domain);
+        _servedNetworks = new ServedNetworks(store, domain);
     }
 
     /// <summary>The store that the domain is in.</summary>
@@ -38,13 +40,13 @@ public sealed partial class DeviceHost : IDisposable
     public string Home => StorePath.Home(_domain.Id);
 
     /// <summary>The disks that are attached now, in the order in which they were. Any thread.</summary>
-    public IReadOnlyList<DiskStatus> Disks => [.. _disks.Statuses, .. _served.Statuses];
+    public IReadOnlyList<DiskStatus> Disks => [.. _disks.Statuses, .. _servedDisks.Statuses];
 
     /// <summary>Attaches a disk, to a running guest too. Any thread.</summary>
     /// <exception cref="HostException">The image can't be used, the domain that is to serve it isn't there, or the guest has such a disk.</exception>
     public void AttachDisk(DiskConfiguration disk)
     {
-        bool isThere = disk.Backend is null ? _served.Has(disk.Device.Name) : _disks.Statuses.Any(other => other.Configuration.Device.Number == disk.Device.Number);
+        bool isThere = disk.Backend is null ? _servedDisks.Has(disk.Device.Name) : _disks.Statuses.Any(other => other.Configuration.Device.Number == disk.Device.Number);
         if (isThere)
         {
             throw new HostException($"there is a disk {disk.Device.Name} already");
@@ -56,7 +58,7 @@ public sealed partial class DeviceHost : IDisposable
         }
         else
         {
-            _served.Attach(disk);
+            _servedDisks.Attach(disk);
         }
     }
 
@@ -69,9 +71,9 @@ public sealed partial class DeviceHost : IDisposable
     /// <exception cref="HostException">There is no such disk, or the guest doesn't close it and <paramref name="force"/> isn't set.</exception>
     public void DetachDisk(string name, bool force)
     {
-        if (_served.Has(name))
+        if (_servedDisks.Has(name))
         {
-            _served.Detach(name, force, DiskSet.DetachTimeout);
+            _servedDisks.Detach(name, force, DiskSet.DetachTimeout);
             return;
         }
 
@@ -89,11 +91,27 @@ public sealed partial class DeviceHost : IDisposable
     public bool TryLockDisks() => _disks.TryLock();
 
     /// <summary>The network cards that are attached now, in the order in which they were. Any thread.</summary>
-    public IReadOnlyList<NetworkStatus> Networks => _networks.Statuses;
+    public IReadOnlyList<NetworkStatus> Networks => [.. _networks.Statuses, .. _servedNetworks.Statuses];
 
     /// <summary>Attaches a network card, to a running guest too. Any thread.</summary>
-    /// <exception cref="HostException">What it is plugged into can't be opened, or the guest has a card of that handle.</exception>
-    public void AttachNetwork(NetworkConfiguration card) => _networks.Attach(card);
+    /// <exception cref="HostException">What it is plugged into can't be opened, the domain that is to serve it isn't there, or the guest has a card of that handle.</exception>
+    public void AttachNetwork(NetworkConfiguration card)
+    {
+        bool isThere = card.Server is null ? _servedNetworks.Statuses.Any(other => other.Card.Handle == card.Handle) : _networks.Statuses.Any(other => other.Card.Handle == card.Handle);
+        if (isThere)
+        {
+            throw new HostException($"there is a network card {card.Handle} already");
+        }
+
+        if (card.Server is null)
+        {
+            _networks.Attach(card);
+        }
+        else
+        {
+            _servedNetworks.Attach(card);
+        }
+    }
 
     /// <summary>
     /// Detaches a network card from a running guest: asks the guest to close it, waits until it has (ten seconds at most), and removes it. Where
@@ -102,7 +120,16 @@ public sealed partial class DeviceHost : IDisposable
     /// <param name="name">The card's handle, such as <c>0</c>, or its address.</param>
     /// <param name="force">Remove it after the wait whatever the guest says.</param>
     /// <exception cref="HostException">There is no such card, or the guest doesn't close it and <paramref name="force"/> isn't set.</exception>
-    public void DetachNetwork(string name, bool force) => _networks.Detach(name, force, NetworkSet.DetachTimeout);
+    public void DetachNetwork(string name, bool force)
+    {
+        if (_servedNetworks.Has(name))
+        {
+            _servedNetworks.Detach(name, force, NetworkSet.DetachTimeout);
+            return;
+        }
+
+        _networks.Detach(name, force, NetworkSet.DetachTimeout);
+    }
 
     /// <summary>Tells the networks of all cards where the guest is now: for a guest that came from another host.</summary>
     public void AnnounceNetworks() => _networks.Announce();
@@ -160,7 +187,8 @@ public sealed partial class DeviceHost : IDisposable
     {
         _networks.Dispose();
         _disks.Dispose();
-        _served.Dispose();
+        _servedDisks.Dispose();
+        _servedNetworks.Dispose();
         DomainNodes.ChangeUuid(Store, _domain, uuid);
         Rename(name);
     }
@@ -179,7 +207,8 @@ public sealed partial class DeviceHost : IDisposable
         _console = null;
         _networks.Dispose();
         _disks.Dispose();
-        _served.Dispose();
+        _servedDisks.Dispose();
+        _servedNetworks.Dispose();
         _storeBackend?.Dispose();
         _storeBackend = null;
         DomainNodes.Remove(Store, _domain);
@@ -196,7 +225,7 @@ public sealed partial class DeviceHost : IDisposable
 
         foreach (NetworkConfiguration card in configuration.Networks)
         {
-            _networks.Attach(card);
+            AttachNetwork(card);
         }
 
         _storeBackend = new StoreBackend(Store, frontend, frontend.MapFrame(_domain.StoreMfn), _domain.StorePort);

@@ -73,6 +73,20 @@ internal sealed class DeviceSet<T> : IDisposable
         Remove(device);
     }
 
+    /// <summary>Removes a device that has ended.</summary>
+    public void Remove(T device)
+    {
+        lock (_lock)
+        {
+            if (!_devices.Remove(device))
+            {
+                return; // somebody else removed it
+            }
+        }
+
+        device.Dispose();
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -88,18 +102,5 @@ internal sealed class DeviceSet<T> : IDisposable
         {
             device.Dispose();
         }
-    }
-
-    private void Remove(T device)
-    {
-        lock (_lock)
-        {
-            if (!_devices.Remove(device))
-            {
-                return; // somebody else removed it
-            }
-        }
-
-        device.Dispose();
     }
 }

@@ -81,7 +81,7 @@ internal static class DomainListing
 
     /// <summary>A row of <c>network-list</c>.</summary>
     public static string Row(Network card) =>
-        Format($"{card.Handle,-3} {0,-2} {card.Mac,-17} {card.Handle,6} {card.State,5} {card.EventChannel,6} {card.TransmitRing,5}/{card.ReceiveRing,-11} {card.BackendPath,-30}");
+        Format($"{card.Handle,-3} {card.Backend,-2} {card.Mac,-17} {card.Handle,6} {card.State,5} {card.EventChannel,6} {card.TransmitRing,5}/{card.ReceiveRing,-11} {card.BackendPath,-30}");
 
     /// <summary>A row of <c>uptime</c>.</summary>
     public static string UptimeRow(Domain domain)

@@ -114,21 +114,17 @@ internal sealed class VifSpecification
     {
         uint handle = (uint)(Number("devid", 0, 0xFFFF) ?? (int)index);
         MacAddress mac = Mac() ?? (uuid is Guid identity ? MacAddress.FromUuid(identity, handle) : MacAddress.Random());
-        string bridge = Bridge();
-        bool user = bridge == NetworkBackends.User;
+        string? server = Take("backend") is string backend && backend is not ("0" or "Domain-0") ? backend : null;
+        string bridge = server is null ? Bridge() : Take("bridge") ?? "";
+        bool user = bridge == NetworkBackends.User && server is null;
         int mtu = Number("mtu", user ? 576 : NetworkConfiguration.MinMtu, NetworkConfiguration.MaxMtu) ?? 1500;
         NetworkRate? rate = Take("rate") is string text ? ParseRate(text) : null;
-        if (Take("backend") is string backend && backend is not ("0" or "Domain-0"))
-        {
-            throw Error($"backend={backend}: back ends are here only, not in other domains");
-        }
-
         if (Take("type") is string type && type is not ("vif" or ""))
         {
             Warn($"type={type}", "cards are paravirtual here");
         }
 
-        Func<INetworkBackend> open = user ? UserNetwork(mac, mtu, guest) : Other(bridge);
+        Func<INetworkBackend> open = server is not null ? Served(server) : user ? UserNetwork(mac, mtu, guest) : Other(bridge);
         foreach (string key in _settings.Keys)
         {
             if (!WithoutEffect.Contains(key))
@@ -139,7 +135,7 @@ internal sealed class VifSpecification
             Warn(key, null);
         }
 
-        return new NetworkConfiguration(handle, mac, open) { Mtu = mtu, Rate = rate, Bridge = bridge };
+        return new NetworkConfiguration(handle, mac, open) { Mtu = mtu, Rate = rate, Bridge = bridge, Server = server };
     }
 
     private Func<INetworkBackend> UserNetwork(MacAddress mac, int mtu, string guest)
@@ -164,26 +160,37 @@ internal sealed class VifSpecification
         return () => new UserNetwork(configuration);
     }
 
-    private Func<INetworkBackend> Other(string bridge)
+    // The domain that serves it knows what the bridge is.
+    private Func<INetworkBackend> Served(string server)
+    {
+        RefuseUserSettings($"backend={server}");
+        return () => throw new InvalidOperationException("the card's back end is in another domain");
+    }
+
+    private void RefuseUserSettings(string instead)
     {
         foreach (string key in (string[])["restrict", "loopback"])
         {
             if (_settings.ContainsKey(key))
             {
-                throw Error($"{key} is for bridge=user, not for bridge={bridge}");
+                throw Error($"{key} is for bridge=user, not for {instead}");
             }
         }
 
         if (_forwards.Count > 0)
         {
-            throw Error($"forward is for bridge=user, not for bridge={bridge}");
+            throw Error($"forward is for bridge=user, not for {instead}");
         }
 
         if (Take("ip") is not null)
         {
-            Warn("ip", $"the guest chooses its address on bridge={bridge}");
+            Warn("ip", $"the guest chooses its address on {instead}");
         }
+    }
 
+    private Func<INetworkBackend> Other(string bridge)
+    {
+        RefuseUserSettings($"bridge={bridge}");
         return NetworkBackends.Find(bridge) ?? throw Error($"bridge={bridge} is neither user, nor tap:NAME, nor the name of a switch");
     }
 

@@ -260,6 +260,7 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
         TransmitRing = card.TransmitRing ?? -1L,
         ReceiveRing = card.ReceiveRing ?? -1L,
         BackendPath = card.BackendPath,
+        Backend = card.BackendId,
     };
 
     private Task<Done> Do(string domain, Action<ControlledGuest> action) => Answer(domain, guest =>

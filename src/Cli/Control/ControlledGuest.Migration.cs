@@ -31,6 +31,11 @@ internal sealed partial class ControlledGuest
                 throw new ControlException(ControlError.Refused, $"{guest.Name} has stopped");
             }
 
+            if (devices.WhyItStays is { } why)
+            {
+                throw new ControlException(ControlError.Refused, why);
+            }
+
             _migration = migration;
             return new DepartingGuest(guest, domain, devices, Offer(), why => Undecided(migration, domain, target, why));
         });

@@ -28,6 +28,11 @@ internal sealed class GuestSaver(Guest guest, Domain domain, DeviceHost devices,
             throw new ControlException(ControlError.Invalid, $"'{request.Path}' is no full path");
         }
 
+        if (devices.WhyItStays is { } why)
+        {
+            throw new ControlException(ControlError.Refused, why);
+        }
+
         _suspended = await SuspendAsync(request, cancellation).ConfigureAwait(false);
         domain.Pause();
         devices.Hold();

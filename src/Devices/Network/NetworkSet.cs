@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dbt.Devices.Network.Frontend;
 using Dbt.Devices.Store;
 using Dbt.Runtime;
@@ -49,10 +48,8 @@ internal sealed class NetworkSet(XenStore store, IFrontend frontend) : IDisposab
 
     private VifBackend Find(string name)
     {
-        bool isMac = MacAddress.TryParse(name, out MacAddress mac);
-        bool isHandle = uint.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out uint handle);
         List<VifBackend> cards = _cards.ConvertAll(static card => card);
-        return cards.Find(card => (isMac && card.Configuration.Mac == mac) || (isHandle && card.Configuration.Handle == handle))
+        return cards.Find(card => card.Configuration.IsNamed(name))
             ?? throw new HostException(cards.Count == 0 ? $"there is no network card {name}; the guest has none"
                 : $"there is no network card {name}; the guest has {string.Join(", ", cards.Select(static card => $"{card.Configuration.Handle} ({card.Configuration.Mac})"))}");
     }

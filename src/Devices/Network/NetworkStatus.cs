@@ -9,7 +9,11 @@ namespace Dbt.Devices.Network;
 /// <param name="BackendPath">The back end's folder in xenstore.</param>
 /// <param name="Traffic">What went through since it was attached.</param>
 public sealed record NetworkStatus(
-    NetworkConfiguration Card, int State, uint? EventChannel, uint? TransmitRing, uint? ReceiveRing, string BackendPath, NetworkTraffic Traffic);
+    NetworkConfiguration Card, int State, uint? EventChannel, uint? TransmitRing, uint? ReceiveRing, string BackendPath, NetworkTraffic Traffic)
+{
+    /// <summary>The domain that serves it; 0 for this process.</summary>
+    public ushort BackendId { get; init; }
+}
 
 /// <summary>Counts of a card, as its guest sees them: transmitted is what the guest sent.</summary>
 /// <param name="TransmittedFrames">Frames that the guest sent; one that is yet to be cut counts once.</param>

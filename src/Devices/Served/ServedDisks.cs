@@ -21,7 +21,12 @@ internal sealed class ServedDisks(XenStore store, Domain domain) : IDisposable
     /// <exception cref="HostException">There is no such domain, or there is a disk of that number.</exception>
     public void Attach(DiskConfiguration disk) => _disks.Add(
         other => other.Configuration.Device.Number == disk.Device.Number, $"there is a disk {disk.Device.Name} already",
-        () => new ServedDisk(store, domain.Id, FindServer(disk.Backend!), disk));
+        () =>
+        {
+            var made = new ServedDisk(store, domain, ServedDevice.FindServer(store, domain, disk.Backend!), disk);
+            made.Ended.ContinueWith(_ => _disks.Remove(made), TaskScheduler.Default);
+            return made;
+        });
 
     /// <summary>Asks the domain that serves a disk to close it, and removes it when it has.</summary>
     /// <exception cref="HostException">It isn't closed within <paramref name="timeout"/>, and <paramref name="force"/> isn't set.</exception>
@@ -43,20 +48,10 @@ internal sealed class ServedDisks(XenStore store, Domain domain) : IDisposable
             ?? (VirtualDevice.TryParse(name, out VirtualDevice device) ? disks.Find(disk => disk.Configuration.Device.Number == device.Number) : null);
     }
 
-    // By id or name, an id first.
-    private ushort FindServer(string text)
-    {
-        IReadOnlyList<string> ids = store.List("/local/domain") ?? [];
-        string? id = ids.FirstOrDefault(id => id == text) ?? ids.FirstOrDefault(id => store.Read($"/local/domain/{id}/name") == text);
-        return !ushort.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out ushort server) || server == 0 ? throw new HostException($"backend={text}: there is no such domain here")
-            : server == domain.Id ? throw new HostException($"backend={text}: a guest can't serve its own disk")
-            : server;
-    }
-
     /// <summary>One of them.</summary>
-    private sealed class ServedDisk(XenStore store, ushort domain, ushort server, DiskConfiguration disk) : IDetachable
+    private sealed class ServedDisk(XenStore store, Domain domain, ushort server, DiskConfiguration disk) : IDetachable
     {
-        private readonly ServedDevice _device = new(store, "vbd", disk.Device.Number, domain, server, Front(disk), Back(disk));
+        private readonly ServedDevice _device = new(store, domain, $"disk {disk.Device.Name}", "vbd", disk.Device.Number, server, Front(disk), Back(disk));
 
         public DiskConfiguration Configuration => disk;
 
@@ -68,6 +63,8 @@ internal sealed class ServedDisks(XenStore store, Domain domain) : IDisposable
         };
 
         public Task Released => _device.Released;
+
+        public Task Ended => _device.Ended;
 
         public void BeginDetach() => _device.BeginDetach();
 

@@ -83,14 +83,45 @@ public sealed class DriverDomainTests : IDisposable
         again.Type("disk write 6 through\n");
         again.Await("disk: write of sector 6: status 0");
 
-        // Where the driver domain is gone its user lives on, without the disk, and ends as any other.
+        // Where the driver domain is gone its user is told that the disk is closed, once, and lives on without.
+        string id = _daemon.Do("domid", "user").Trim(), back = $"/local/domain/1/backend/vbd/{id}/51712";
         _daemon.Do("destroy", "storage");
         Assert.Equal("through"u8.ToArray(), File.ReadAllBytes(image)[(6 * 512)..((6 * 512) + 7)]);
-        Assert.Equal((1, 1), (_daemon.List().Count, _daemon.Run("xenstore-exists", "/local/domain/1").Status));
-        again.Type("mem\n");
-        again.Await("dbt> ", times: 4);
-        Assert.Equal("", _daemon.Do("block-detach", "user", "xvda"));
+        DaemonFolder.Await(() => _daemon.Run("xenstore-read", back + "/state").Output == "6\n", () => _daemon.Log);
+        Assert.Equal("0\n", _daemon.Do("xenstore-read", back + "/online"));
+        Assert.Equal($"dbt: backend=1: there is no such domain here\n", _daemon.Refused("block-attach", "user", "x,raw,xvdb,rw,backend=1"));
+        again.Type("disk read 5\n");
+        again.Await("disk: sector 5: status -2");
+
+        // It has closed the disk itself then: nothing is left of either end.
+        DaemonFolder.Await(() => _daemon.Do("block-list", "user").TrimEnd().Split('\n').Length == 1, () => _daemon.Do("block-list", "user"));
+        Assert.Equal((1, 1), (_daemon.Run("xenstore-exists", "/local/domain/1").Status, _daemon.Run("xenstore-exists", $"/local/domain/{id}/device/vbd/51712").Status));
+        Assert.Single(_daemon.Do("dmesg", "user").Split('\n'), static line =>
+            line == "domain 1, which served disk xvda, has ended: disk xvda is closed, and goes when the guest has let go of it");
+        again.Type("echo still here\n");
+        again.Await("\nstill here");
         _daemon.Do("destroy", "user");
+    }
+
+    [Fact]
+    public void ADriverDomainThatIsKeptAfterItsEndServesNobodyEither()
+    {
+        _daemon.Do("create", "name=storage", "memory=16", "on_crash=preserve", "extra=run=serve 1;crash ud2");
+        _daemon.Do("create", "name=user", "memory=16", "disk=['ram:8,raw,xvda,rw,backend=storage']");
+        _daemon.Do("create", "name=second", "memory=16", "disk=['ram:8,raw,xvda,rw,backend=storage']");
+        using DaemonFolder.RunningCommand user = _daemon.Start("console", "user"), second = _daemon.Start("console", "second");
+        user.Await("dbt> ");
+        second.Await("dbt> ");
+
+        // The end of the one's disk lets it crash, and the other's back end is closed in its place. A user that does nothing about it can be rid of the disk.
+        user.Type("disk close\n");
+        DaemonFolder.Await(() => _daemon.List().Contains(("storage", "---sc-")), () => string.Join(' ', _daemon.List()));
+        DaemonFolder.Await(() => _daemon.Run("xenstore-read", "/local/domain/1/backend/vbd/3/51712/state").Output == "6\n", () => _daemon.Log);
+        Assert.Equal("", _daemon.Do("block-detach", "second", "xvda"));
+        _daemon.Do("destroy", "storage");
+        DaemonFolder.Await(() => _daemon.Run("xenstore-exists", "/local/domain/1").Status == 1, () => _daemon.Log);
+        second.Type("echo still here\n");
+        second.Await("\nstill here");
     }
 
     [Fact]
@@ -99,7 +130,7 @@ public sealed class DriverDomainTests : IDisposable
         Assert.Equal("dbt: backend=nobody: there is no such domain here\n", _daemon.Refused("create", "name=a", "memory=16", "disk=['x,raw,xvda,rw,backend=nobody']"));
         _daemon.Do("create", "name=a", "memory=16", "extra=quiet");
         string id = _daemon.Do("domid", "a").Trim();
-        Assert.Equal("dbt: backend=a: a guest can't serve its own disk\n", _daemon.Refused("block-attach", "a", "x,raw,xvdb,rw,backend=a"));
+        Assert.Equal("dbt: backend=a: a guest can't serve its own devices\n", _daemon.Refused("block-attach", "a", "x,raw,xvdb,rw,backend=a"));
         Assert.Equal($"dbt: backend={int.Parse(id, CultureInfo.InvariantCulture) + 1}: there is no such domain here\n", _daemon.Refused("block-attach", "a", $"x,raw,xvdb,rw,backend={int.Parse(id, CultureInfo.InvariantCulture) + 1}"));
         Assert.Equal((0, 1), (_daemon.Run("list").Status, _daemon.Run("xenstore-exists", $"/local/domain/{id}/device/vbd").Status));
     }

@@ -46,7 +46,7 @@ internal sealed class VifNodes
         Write("type", "vif");
         if (_card.Rate is { } rate)
         {
-            Write("rate", string.Create(CultureInfo.InvariantCulture, $"{rate.Bytes},{(long)rate.Interval.TotalMicroseconds}"));
+            Write("rate", rate.ToString());
         }
 
         foreach (string feature in (string[])["feature-rx-copy", "feature-sg", "feature-gso-tcpv4", "feature-gso-tcpv6",

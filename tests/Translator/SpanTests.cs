@@ -62,7 +62,7 @@ public sealed unsafe class SpanTests
             AssemblerRegister32 value = Values[random.Next(2)];
             int distance = unchecked((int)Distances[random.Next(Distances.Length)]);
             uint? known = random.Next(5) == 0 ? Data + ((uint)random.Next(4) * 0x1000) + (uint)(0xFF8 + random.Next(8)) : null;
-            switch (random.Next(8))
+            switch (random.Next(9))
             {
                 case 0: a.mov(value, At(__dword_ptr)); break;
                 case 1: a.mov(At(__dword_ptr), value); break;
@@ -72,6 +72,7 @@ public sealed unsafe class SpanTests
                 case 5: a.add(based, random.Next(-8, 8)); break;
                 case 6: a.push(value); break;
                 case 7: a.pop(value); break;
+                case 8: a.pop(At(__dword_ptr)); break;
             }
 
             AssemblerMemoryOperand At(AssemblerMemoryOperandFactory size) => known is uint address ? size[address] : size[based + distance];

@@ -17,6 +17,9 @@ internal sealed unsafe class RegionBuilder
     private const int MaxEntries = 24;
     private const int MaxCallEntries = 8;
 
+    // A kernel's functions are called from everywhere, and left for what isn't translated. Loops that an entry would spoil are a program's.
+    private const int MaxKernelEntries = 24;
+
     private readonly bool _nativeFloatingPoint;
     private readonly GuestCodeReader _reader;
     private readonly Decoder _decoder;
@@ -288,7 +291,8 @@ internal sealed unsafe class RegionBuilder
 
     /// <summary>
     /// Behind a call that stays inside, the region's own returns arrive; behind one that leaves, whoever returns enters the region again.
-    /// The same holds for what follows an instruction that the interpreter executes.
+    /// The same holds for what follows an instruction that the interpreter executes. In a kernel all functions and return sites are entered, so
+    /// that what was interpreted comes back into translated code at the next call or return.
     /// </summary>
     private static void MarkEntries(
         Region region, List<(uint Target, uint Behind)> calls, List<uint> resumed, List<(uint Jump, List<uint> Targets)> jumps)
@@ -323,6 +327,15 @@ internal sealed unsafe class RegionBuilder
             }
         }
 
+        if ((region.Mode & CpuMode.User) == 0 && !region.IsApart)
+        {
+            foreach ((uint target, uint behind) in calls)
+            {
+                MarkKernelEntry(target);
+                MarkKernelEntry(behind);
+            }
+        }
+
         // Others jump there too, and need no copy of it then.
         foreach ((uint jump, List<uint> targets) in jumps)
         {
@@ -337,6 +350,15 @@ internal sealed unsafe class RegionBuilder
             }
 
             region.JumpTargets[jump] = inside.FindAll(block => block.IsEntry);
+        }
+
+        void MarkKernelEntry(uint address)
+        {
+            if (entries < MaxKernelEntries && region.ByStart.TryGetValue(address, out GuestBlock? block) && !block.IsEntry)
+            {
+                block.IsEntry = true;
+                entries++;
+            }
         }
     }
 

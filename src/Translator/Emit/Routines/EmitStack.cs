@@ -22,9 +22,14 @@ internal static class EmitStack
 
     public static bool Pop(InstructionEmitter e, in Instruction i)
     {
-        if (i.StackPointerIncrement != 4 || i.Op0Kind != OpKind.Register)
+        if (i.StackPointerIncrement != 4)
         {
             return false;
+        }
+
+        if (i.Op0Kind == OpKind.Memory)
+        {
+            return PopMemory(e, i);
         }
 
         Value value = PopValue(e, 0);
@@ -74,6 +79,21 @@ internal static class EmitStack
         Value value = e.Load(e.Host(Gpr.Esp, 0, 4, write: false), 4);
         MoveStack(e, Gpr.Esp, 4 + extra);
         return value;
+    }
+
+    // The address is reckoned with ESP as it is afterwards: what names ESP is left out.
+    private static bool PopMemory(InstructionEmitter e, in Instruction i)
+    {
+        if (i.MemoryBase == Register.ESP)
+        {
+            return false;
+        }
+
+        LocalBuilder host = e.Host(i, 4, write: true);
+        Value value = e.Load(e.Host(Gpr.Esp, 0, 4, write: false), 4);
+        e.Store(host, value, 4);
+        MoveStack(e, Gpr.Esp, 4);
+        return true;
     }
 
     /// <summary>Sets ESP to a register and so many bytes.</summary>

@@ -45,6 +45,7 @@ internal sealed class SymbolicRegisters
                 _values[Esp] = _values[Esp].Add(-4);
                 return;
             case Mnemonic.Popfd when i.StackPointerIncrement == 4:
+            case Mnemonic.Pop when i.StackPointerIncrement == 4 && i.Op0Kind == OpKind.Memory:
                 _values[Esp] = _values[Esp].Add(4);
                 return;
             case Mnemonic.Pop when i.StackPointerIncrement == 4 && IsRegister32(i) && i.Op0Register != Register.ESP:

@@ -22,13 +22,14 @@ public sealed unsafe class Hypervisor : IDisposable
     private const int FirstIds = 64;
 
     /// <param name="machineBytes">Size of the machine; frames are committed when touched. At most 16 GiB, what the 32-bit machine-to-phys table covers.</param>
-    public Hypervisor(ulong machineBytes = 16UL << 30)
+    /// <param name="processors">The host's processors that busy domains share by weight; 0 for those that the process may use.</param>
+    public Hypervisor(ulong machineBytes = 16UL << 30, int processors = 0)
     {
         Machine = new MachineMemory(machineBytes);
         MachineToPhys = (uint*)HostMemory.Reserve(16 << 20);
         Frames = new FrameTable(this);
         Time.HostTimer? look = null;
-        Scheduler = new CreditScheduler(Environment.ProcessorCount, () => HostClock.Now, at => look!.Set(at));
+        Scheduler = new CreditScheduler(processors > 0 ? processors : Environment.ProcessorCount, () => HostClock.Now, at => look!.Set(at));
         look = Timers.Create(Scheduler.TimerFired);
         Machine.CodeMap.Owner = frame => Find(Frames[frame].Owner)?.CodeMap;
     }

@@ -5,13 +5,14 @@ using Dbt.Xen;
 namespace Dbt.Cli.Running;
 
 /// <summary>What the guests of one process live on together: a machine and a xenstore. And which there are. Any thread.</summary>
-internal sealed class GuestHost : IDisposable
+/// <param name="machine">The machine, which it disposes of; null for a new one.</param>
+internal sealed class GuestHost(Hypervisor? machine = null) : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly List<Guest> _guests = [];
 
     /// <summary>The machine.</summary>
-    public Hypervisor Machine { get; } = new();
+    public Hypervisor Machine { get; } = machine ?? new Hypervisor();
 
     /// <summary>The store.</summary>
     public XenStore Store { get; } = new();

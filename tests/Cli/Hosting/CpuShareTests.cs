@@ -33,6 +33,35 @@ public sealed class CpuShareTests
         Assert.True(used < (took * 0.25) + TimeSpan.FromMilliseconds(60), $"{used} of processor time in {took}");
     }
 
+    [Theory]
+    [InlineData(EngineKind.Interpreter)]
+    [InlineData(EngineKind.Tiered)]
+    public async Task BusyGuestsShareAProcessorByWeight(EngineKind engine)
+    {
+        // On however many the host has, two threads of which one runs at a time: what they had is told by their own clocks, whatever else the host does.
+        using var host = new GuestHost(new Dbt.Xen.Hypervisor(1UL << 30, processors: 1));
+        (Guest heavy, Task<int> heavyRun) = Start(host, "heavy", 768, engine);
+        (Guest light, Task<int> lightRun) = Start(host, "light", 256, engine);
+        await Task.WhenAll(heavy.Control.Started, light.Control.Started).WaitAsync(TimeSpan.FromMinutes(2));
+        double heavyBefore = Used(heavy), lightBefore = Used(light);
+        DaemonFolder.Await(() => Used(heavy) - heavyBefore + Used(light) - lightBefore > 2, () => "they don't run");
+        double ratio = (Used(heavy) - heavyBefore) / (Used(light) - lightBefore);
+        heavy.Leave(7);
+        light.Leave(7);
+        Assert.Equal(new[] { 7, 7 }, await Task.WhenAll(heavyRun, lightRun).WaitAsync(TimeSpan.FromMinutes(2)));
+        Assert.InRange(ratio, 2, 4);
+    }
+
+    private static double Used(Guest guest) => guest.Control.Usage().HostCpuSeconds;
+
+    private static (Guest Guest, Task<int> Run) Start(GuestHost host, string name, int weight, EngineKind engine)
+    {
+        GuestConfig config = GuestConfigReader.Read(null, [$"name={name}", "memory=16", $"cpu_weight={weight}", "extra=run=bench all 1000000"]);
+        var options = new GuestOptions { Engine = engine };
+        var guest = new Guest(host, config, options, GuestImage.Load(config, options, host.Files), new GuestConsole(), TextWriter.Null, _ => { });
+        return (guest, Task.Run(guest.RunAsync));
+    }
+
     [Fact]
     public void SharesAreShownAndChangedAsByXl()
     {

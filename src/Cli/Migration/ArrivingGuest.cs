@@ -17,15 +17,15 @@ internal sealed class ArrivingGuest(Guest guest, string name, DomainRestorer res
     private GuestLife? _life;
 
     /// <inheritdoc/>
-    public void Put(uint number, ReadOnlySpan<byte> page) => page.CopyTo(Page(number));
+    public void Put(uint number, ReadOnlySpan<byte> page) => page.CopyTo(Page(number, out _));
 
     /// <inheritdoc/>
     public void PutZero(uint number)
     {
-        Span<byte> page = Page(number);
+        Span<byte> page = Page(number, out bool fresh);
 
-        // One that was never written takes no memory of the host's, and is to take none.
-        if (page.ContainsAnyExcept((byte)0))
+        // One that was never written takes no memory of the host's, and is to take none: even a look at it costs.
+        if (!fresh && page.ContainsAnyExcept((byte)0))
         {
             page.Clear();
         }
@@ -68,11 +68,11 @@ internal sealed class ArrivingGuest(Guest guest, string name, DomainRestorer res
         dropped();
     }
 
-    private Span<byte> Page(uint number)
+    private Span<byte> Page(uint number, out bool fresh)
     {
         try
         {
-            return restorer.Page(number);
+            return restorer.Page(number, out fresh);
         }
         catch (SnapshotException exception)
         {

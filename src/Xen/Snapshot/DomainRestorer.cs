@@ -70,9 +70,16 @@ public sealed unsafe class DomainRestorer : IPageSink, IDisposable
     public void Populate(MemoryImage image, StateReader state) => image.Populate(Domain.Memory, state.Copy());
 
     /// <inheritdoc/>
-    public Span<byte> Page(uint number)
+    public Span<byte> Page(uint number) => Page(number, out _);
+
+    /// <summary>As <see cref="Page(uint)"/>.</summary>
+    /// <param name="number">The page's number.</param>
+    /// <param name="fresh">Whether the domain didn't have it before: it is zero, and takes no memory of the host's yet.</param>
+    /// <exception cref="SnapshotException">It can't have that page.</exception>
+    public Span<byte> Page(uint number, out bool fresh)
     {
         uint mfn = Domain.Memory.FindPage(number);
+        fresh = mfn == 0;
         if (mfn == 0)
         {
             lock (_header)

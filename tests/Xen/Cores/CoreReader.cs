@@ -59,6 +59,20 @@ internal sealed class CoreReader
         return Page(n);
     }
 
+    /// <summary>What an auto-translated domain's processor has at a linear address, to the end of that page: a walk from its CR3, with PAE.</summary>
+    public ReadOnlySpan<byte> AtLinear(int vcpu, uint linear)
+    {
+        const ulong large = 0x80, frame = 0x000F_FFFF_FFFF_F000, largeFrame = 0x000F_FFFF_FFE0_0000;
+        uint cr3 = Context(vcpu, 2716 + 12);
+        ulong table = Entry((cr3 & ~31u) + (8 * (linear >> 30))) & frame;
+        ulong directory = Entry(table + (8 * ((linear >> 21) & 511)));
+        ulong physical = (directory & large) != 0 ? (directory & largeFrame) + (linear & 0x1FFFFF)
+            : (Entry((directory & frame) + (8 * ((linear >> 12) & 511))) & frame) + (linear & 0xFFF);
+        return PageOf(physical >> 12)[(int)(physical & 0xFFF)..];
+    }
+
+    private ulong Entry(ulong physical) => BinaryPrimitives.ReadUInt64LittleEndian(PageOf(physical >> 12)[(int)(physical & 0xFFF)..]);
+
     /// <summary>A field of a processor's cpu_user_regs, by its offset there.</summary>
     public uint Register(int vcpu, int offset) => Context(vcpu, RegistersAt + offset);
 

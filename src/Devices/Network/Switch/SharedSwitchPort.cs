@@ -13,7 +13,7 @@ namespace Dbt.Devices.Network.Switch;
 /// </summary>
 public sealed unsafe class SharedSwitchPort : INetworkBackend
 {
-    private const int MaxPeers = 256, MaxBurst = 64, ReceiveBuffer = 1 << 20;
+    private const int MaxPeers = 256, ReceiveBuffer = 1 << 20;
 
     private readonly SwitchFolder _folder;
     private readonly ulong _self;
@@ -252,12 +252,11 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
 
     private void Serve()
     {
-        var buffer = new byte[SwitchMessage.HeaderLength + SwitchMessage.MaxFrame];
-        int held = 0, sent = 0;
+        var reader = new FrameReader(_descriptor, SwitchMessage.HeaderLength + SwitchMessage.MaxFrame, _settling, TryTake);
         while (!_stopping)
         {
             SwitchPeer[] waiting = WaitingPeers();
-            Wait(waiting, reading: held == 0);
+            Wait(waiting, reading: !reader.IsHolding);
             foreach (SwitchPeer peer in waiting)
             {
                 if (peer.Drain() == PeerResult.Gone)
@@ -266,26 +265,7 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
                 }
             }
 
-            bool asked = _settling.IsAsked;
-            if (held != 0 && _room)
-            {
-                Deliver(buffer, ref held, ref sent);
-            }
-
-            bool empty = false;
-            for (int i = 0; i < MaxBurst && held == 0 && !empty; i++)
-            {
-                empty = !TryRead(buffer, out held);
-                if (!empty)
-                {
-                    Deliver(buffer, ref held, ref sent);
-                }
-            }
-
-            if (asked && (empty || held != 0))
-            {
-                _settling.Answer();
-            }
+            reader.Serve(_room);
         }
     }
 
@@ -328,33 +308,17 @@ public sealed unsafe class SharedSwitchPort : INetworkBackend
         }
     }
 
-    private bool TryRead(byte[] buffer, out int length)
-    {
-        nint read;
-        fixed (byte* bytes = buffer)
-        {
-            read = HostCalls.Read(_descriptor, bytes, (nuint)buffer.Length);
-        }
-
-        length = (int)Math.Max(0, read);
-        return read >= 0 && length > 0;
-    }
-
-    // Gives the guest the frame that is held; it stays held where the guest has no room.
-    private void Deliver(byte[] buffer, ref int held, ref int sent)
+    // Gives the guest a frame of another port's.
+    private bool TryTake(ReadOnlySpan<byte> message, ref int sent)
     {
         _room = false;
-        ReadOnlySpan<byte> message = buffer.AsSpan(0, held);
-        if (SwitchMessage.TryRead(message, out ulong port, out FrameOffload offload) && port != _self)
+        if (!SwitchMessage.TryRead(message, out ulong port, out FrameOffload offload) || port == _self)
         {
-            ReadOnlySpan<byte> frame = message[SwitchMessage.HeaderLength..];
-            _addresses.Learn(MacAddress.Read(frame[MacAddress.Length..]), port);
-            if (!_adapter.Send(_guest!, frame, offload, ref sent))
-            {
-                return;
-            }
+            return true;
         }
 
-        held = sent = 0;
+        ReadOnlySpan<byte> frame = message[SwitchMessage.HeaderLength..];
+        _addresses.Learn(MacAddress.Read(frame[MacAddress.Length..]), port);
+        return _adapter.Send(_guest!, frame, offload, ref sent);
     }
 }

@@ -15,7 +15,7 @@ namespace Dbt.Devices.Network.Tap;
 public sealed unsafe class TapDevice : INetworkBackend
 {
     private const string Path = "/dev/net/tun";
-    private const int MaxName = 15, MaxFrame = 65_549, MaxBurst = 64;
+    private const int MaxName = 15, MaxFrame = 65_549;
 
     // linux/if_tun.h and sockios.h; struct ifreq is 40 bytes with 16 of name before the flags.
     private const nuint SetInterface = 0x400454CA, SetOffload = 0x400454D0, SetHeaderSize = 0x400454D8;
@@ -227,12 +227,11 @@ public sealed unsafe class TapDevice : INetworkBackend
 
     private void Serve()
     {
-        var buffer = new byte[VirtioHeader.Length + MaxFrame];
-        int held = 0, sent = 0;
+        var reader = new FrameReader(_descriptor, VirtioHeader.Length + MaxFrame, _settling, TryTake);
         HostCalls.PollEntry* entries = stackalloc HostCalls.PollEntry[2];
         while (!_stopping)
         {
-            bool reading = held == 0;
+            bool reading = !reader.IsHolding;
             entries[0] = new HostCalls.PollEntry { Descriptor = _wake.Descriptor, Wanted = HostCalls.PollIn };
             entries[1] = new HostCalls.PollEntry
             {
@@ -260,55 +259,20 @@ public sealed unsafe class TapDevice : INetworkBackend
                 RoomAvailable?.Invoke();
             }
 
-            bool asked = _settling.IsAsked;
-            if (held != 0 && _room)
-            {
-                Deliver(buffer, ref held, ref sent);
-            }
-
-            bool empty = false;
-            for (int i = 0; i < MaxBurst && held == 0 && !empty; i++)
-            {
-                empty = !TryRead(buffer, out held);
-                if (!empty)
-                {
-                    Deliver(buffer, ref held, ref sent);
-                }
-            }
-
-            if (asked && (empty || held != 0))
-            {
-                _settling.Answer();
-            }
+            reader.Serve(_room);
         }
     }
 
-    private bool TryRead(byte[] buffer, out int length)
-    {
-        nint read;
-        fixed (byte* bytes = buffer)
-        {
-            read = HostCalls.Read(_descriptor, bytes, (nuint)buffer.Length);
-        }
-
-        length = (int)Math.Max(0, read);
-        return read > 0;
-    }
-
-    // Gives the guest the frame that is held; it stays held where the guest has no room.
-    private void Deliver(byte[] buffer, ref int held, ref int sent)
+    // Gives the guest a frame.
+    private bool TryTake(ReadOnlySpan<byte> all, ref int sent)
     {
         _room = false;
-        ReadOnlySpan<byte> all = buffer.AsSpan(0, held);
-        if (held <= VirtioHeader.Length || !VirtioHeader.TryRead(all, out FrameOffload offload))
+        if (all.Length > VirtioHeader.Length && VirtioHeader.TryRead(all, out FrameOffload offload))
         {
-            Interlocked.Increment(ref _dropped);
-        }
-        else if (!_adapter.Send(_guest!, all[VirtioHeader.Length..], offload, ref sent))
-        {
-            return;
+            return _adapter.Send(_guest!, all[VirtioHeader.Length..], offload, ref sent);
         }
 
-        held = sent = 0;
+        Interlocked.Increment(ref _dropped);
+        return true;
     }
 }

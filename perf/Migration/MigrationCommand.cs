@@ -99,7 +99,8 @@ internal static partial class MigrationCommand
                 steps.Add(to.Steps(Name, 1)[0] / 1000.0);
                 if (peer is not null)
                 {
-                    (int longest, bytes) = Ask(peer);
+                    (int longest, long now) = Ask(peer);
+                    bytes = now != bytes ? now : throw new BootFailure(Text($"the stream stands still after {i + 1} migrations and {now} bytes"));
                     pauses.Add(longest / 1000.0);
                 }
 

@@ -3,14 +3,13 @@ using Dbt.Tests.Xen.Hvm;
 using Dbt.Translator;
 using Dbt.Xen;
 using Dbt.Xen.Snapshot;
-using Iced.Intel;
 
 namespace Dbt.Tests.Snapshot;
 
 /// <summary>Domains of one saved guest that share its memory until they write it.</summary>
 public sealed unsafe class CloneTests : IDisposable
 {
-    private const uint Counter = 0x40000, CodePage = HvmFixture.Entry >> 12;
+    private const uint CodePage = HvmFixture.Entry >> 12;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("dbt-clone-").FullName;
     private readonly Hypervisor _machine = new(256 << 20);
@@ -99,7 +98,7 @@ public sealed unsafe class CloneTests : IDisposable
         Pages = pages,
     };
 
-    private static uint Count(Domain domain) => BitConverter.ToUInt32(Page(domain, Counter >> 12));
+    private static uint Count(Domain domain) => BitConverter.ToUInt32(Page(domain, CountingKernel.Counter >> 12));
 
     private static Span<byte> Page(Domain domain, uint gfn) => new(domain.Hypervisor.Machine.Frame(domain.Hvm!.Physmap[gfn]), 4096);
 
@@ -134,16 +133,8 @@ public sealed unsafe class CloneTests : IDisposable
 
     private byte[] SaveCounter()
     {
-        var a = new Assembler(32);
-        Label again = a.CreateLabel();
-        a.Label(ref again);
-        a.inc(AssemblerRegisters.eax);
-        a.mov(AssemblerRegisters.__dword_ptr[Counter], AssemblerRegisters.eax);
-        a.jmp(again);
-        var code = new MemoryStream();
-        a.Assemble(new StreamCodeWriter(code), HvmFixture.Entry);
         string kernel = Path.Combine(_folder, "kernel");
-        File.WriteAllBytes(kernel, HvmFixture.Kernel(code.ToArray()));
+        File.WriteAllBytes(kernel, CountingKernel.Make());
         using var guest = new MovingGuest(Dbt.Cli.Config.GuestConfigReader.Read(null, [$"kernel={kernel}", "type=pvh", "memory=16"]), EngineKind.Interpreter);
         Assert.True(SpinWait.SpinUntil(() => guest.Domain.Vcpus[0].EngineStatistics is { InterpretedInstructions: > 10_000 }, TimeSpan.FromMinutes(2)));
         return guest.Save();

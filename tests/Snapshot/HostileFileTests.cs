@@ -6,11 +6,9 @@ using Dbt.Devices;
 using Dbt.Devices.Snapshot;
 using Dbt.Devices.Store;
 using Dbt.Runtime;
-using Dbt.Tests.Xen.Hvm;
 using Dbt.Translator;
 using Dbt.Xen;
 using Dbt.Xen.Snapshot;
-using Iced.Intel;
 
 namespace Dbt.Tests.Snapshot;
 
@@ -208,19 +206,10 @@ public sealed class HostileFileTests : IDisposable
         return guest.Save();
     }
 
-    // A processor that counts for ever.
     private byte[] SaveTranslatedGuest()
     {
-        var a = new Assembler(32);
-        Label again = a.CreateLabel();
-        a.Label(ref again);
-        a.inc(AssemblerRegisters.eax);
-        a.mov(AssemblerRegisters.__dword_ptr[0x40000], AssemblerRegisters.eax);
-        a.jmp(again);
-        var code = new MemoryStream();
-        a.Assemble(new StreamCodeWriter(code), HvmFixture.Entry);
         string kernel = Path.Combine(_folder, "kernel"), image = Path.Combine(_folder, "b.img");
-        File.WriteAllBytes(kernel, HvmFixture.Kernel(code.ToArray()));
+        File.WriteAllBytes(kernel, CountingKernel.Make());
         File.WriteAllBytes(image, new byte[64 << 10]);
         GuestConfig config = GuestConfigReader.Read(null, [$"kernel={kernel}", "type=pvh", $"disk=['{image},raw,xvda,w']", "memory=16", "vcpus=2"]);
         using var guest = new MovingGuest(config, EngineKind.Tiered);

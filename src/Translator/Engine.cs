@@ -109,6 +109,14 @@ public abstract unsafe class Engine : IDisposable
     /// <returns>Null where nothing is mapped there, or it isn't translated.</returns>
     public virtual Diagnostics.BlockListing? List(uint eip) => null;
 
+    /// <summary>What code it has run, for <see cref="Warm"/> of another engine. Its thread must be held outside guest code. Null where it keeps nothing that takes long to make.</summary>
+    public virtual Cache.HotCode? ListHot() => null;
+
+    /// <summary>Makes code ready that the guest is going to run. On the processor's thread, before <see cref="Run"/>; the processor need have no state yet, and keeps what it has.</summary>
+    public virtual void Warm(Cache.HotCode code)
+    {
+    }
+
     /// <inheritdoc/>
     public abstract void Dispose();
 }

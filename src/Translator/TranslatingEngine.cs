@@ -30,5 +30,11 @@ internal sealed unsafe class TranslatingEngine(EngineOptions options, Platform p
     public override Diagnostics.BlockListing? List(uint eip) => _dispatcher.List(eip);
 
     /// <inheritdoc/>
+    public override HotCode? ListHot() => _dispatcher.ListHot();
+
+    /// <inheritdoc/>
+    public override void Warm(HotCode code) => _dispatcher.Warm(code);
+
+    /// <inheritdoc/>
     public override void Dispose() => _dispatcher.Dispose();
 }

@@ -241,7 +241,7 @@ public sealed unsafe partial class Domain : IDisposable
     /// <summary>Whether the domain has stopped.</summary>
     public bool IsStopped => _stopped.Task.IsCompleted;
 
-    /// <summary>Holds all processors outside guest code and stops the domain's clock. Not on a processor's thread; holds count.</summary>
+    /// <summary>Holds all processors outside guest code and stops the domain's clock and timers. Not on a processor's thread, nor on the timers'; holds count.</summary>
     public void Pause()
     {
         foreach (Vcpu vcpu in Vcpus)
@@ -256,6 +256,9 @@ public sealed unsafe partial class Domain : IDisposable
             {
                 vcpu.Timers.Suspend();
             }
+
+            // A tick that was on its way writes to the guest's memory: who copies that now must not miss it.
+            Hypervisor.Timers.Settle();
         }
     }
 

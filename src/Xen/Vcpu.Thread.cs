@@ -388,13 +388,14 @@ public sealed unsafe partial class Vcpu
 
     private bool IsToBeHeld => (_down || _holds != 0) && !Domain.IsStopped;
 
-    /// <summary>Waits until it is up and nobody holds it.</summary>
+    /// <summary>Waits until it is up and nobody holds it, and makes code ready meanwhile.</summary>
     /// <returns>False where it is to stop.</returns>
-    private bool AwaitStart()
+    private bool AwaitStart(Engine engine)
     {
         while (TryPark())
         {
             _wake.Wait(-1);
+            WarmUp(engine);
         }
 
         return !Domain.IsStopped;
@@ -409,7 +410,7 @@ public sealed unsafe partial class Vcpu
             using Engine engine = EngineFactory.Create(Domain.EngineOptions, (Platform?)Hvm ?? this, State);
             _engine = engine;
             using ProcessorProbe probe = VcpuProbe.Attach(this, engine);
-            if (!AwaitStart())
+            if (!AwaitStart(engine))
             {
                 return;
             }
@@ -438,6 +439,7 @@ public sealed unsafe partial class Vcpu
         {
             _ = HostCpuTime;
             Volatile.Write(ref _hostClock, null);
+            WarmUp(null);
             Leave();
             Timers.NotRunning();
             Domain.Share.Changed();

@@ -6,6 +6,7 @@ using Dbt.Devices.Snapshot;
 using Dbt.Devices.Store;
 using Dbt.Tests.Cli;
 using Dbt.Translator;
+using Dbt.Translator.Cache;
 using Dbt.Xen;
 using Dbt.Xen.Builder;
 using Dbt.Xen.Snapshot;
@@ -17,6 +18,7 @@ internal sealed class MovingGuest : IDisposable
 {
     private readonly GuestConfig _config;
     private readonly GuestConsole _console;
+    private readonly CodeStore _code = new();
     private Hypervisor _machine = new();
     private XenStore _store = new();
     private Stream _input;
@@ -49,6 +51,12 @@ internal sealed class MovingGuest : IDisposable
     /// <summary>Other domains that are there before it comes.</summary>
     public int Others { get; set; }
 
+    /// <summary>What becomes of the list of code that it runs before it is used where the guest goes; null for nothing.</summary>
+    public Func<byte[], byte[]>? CodeList { get; set; }
+
+    /// <summary>Code of the first processor that was ready before the guest ran where it went last: blocks decoded, regions taken over.</summary>
+    public (long Blocks, long Regions) Ready { get; private set; }
+
     /// <summary>Saves it as it is. It goes on.</summary>
     public byte[] Save()
     {
@@ -73,6 +81,8 @@ internal sealed class MovingGuest : IDisposable
     public bool Move(EngineKind engine)
     {
         byte[] saved;
+        var list = new SectionWriter();
+        HotCodeList.Capture(Domain, list);
         Domain.Pause();
         _devices.Hold();
         try
@@ -106,6 +116,7 @@ internal sealed class MovingGuest : IDisposable
         using var reader = new SnapshotReader(new MemoryStream(saved));
         using var restorer = new DomainRestorer(_machine, reader.Header, Engine(engine), reader.Header.Name, reader.Header.Uuid);
         StateReader state = reader.Read(restorer, null, CancellationToken.None);
+        Prepare(restorer.Domain, list.Written.ToArray());
         restorer.Finish(state);
         Domain = restorer.Domain;
         _input = _console.Input.OpenReader();
@@ -119,7 +130,26 @@ internal sealed class MovingGuest : IDisposable
     /// <inheritdoc/>
     public void Dispose() => End();
 
-    private static EngineOptions Engine(EngineKind kind) => new() { Kind = kind };
+    private void Prepare(Domain domain, byte[] list)
+    {
+        if (CodeList is null)
+        {
+            return;
+        }
+
+        try
+        {
+            Assert.True(HotCodeList.Apply(domain, new SectionReader(SectionType.HotCode, 0, CodeList(list))).Wait(TimeSpan.FromMinutes(1)), "code isn't made ready");
+        }
+        catch (SnapshotException)
+        {
+            // What a test made of the list is none.
+        }
+
+        Ready = domain.Vcpus[0].EngineStatistics is { } ready ? (ready.BlocksDecoded, ready.RegionsTakenOver) : default;
+    }
+
+    private EngineOptions Engine(EngineKind kind) => new() { Kind = kind, Store = _code };
 
     private DeviceConfiguration Devices() => new()
     {

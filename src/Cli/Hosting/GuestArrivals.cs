@@ -41,14 +41,17 @@ internal sealed class GuestArrivals(DaemonHost daemon, TextWriter log) : IArriva
 
             Rehearsal.Once(header.IsTranslated);
             var image = GuestImage.Load(config, options, daemon.Guests.Files);
-            Guest guest = Guest.Expect(daemon.Guests, config, options, image, header, new GuestConsole(), log);
+            var networks = new EarlyNetworks(config);
+            Guest? guest = null;
             try
             {
-                return new ArrivingGuest(guest, header.Name, guest.PrepareDomain(image, header), offer.Paused, _ => daemon.Adopt(guest, stay), stay.Dispose);
+                guest = Guest.Expect(daemon.Guests, config with { Networks = networks.Cards }, options, image, header, new GuestConsole(), log);
+                return new ArrivingGuest(guest, header.Name, guest.PrepareDomain(image, header), networks, offer.Paused, _ => daemon.Adopt(guest, stay), stay.Dispose);
             }
             catch
             {
-                guest.NeverCame();
+                networks.Dispose();
+                guest?.NeverCame();
                 throw;
             }
         }

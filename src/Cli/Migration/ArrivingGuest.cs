@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Dbt.Cli.Running;
 using Dbt.Runtime;
+using Dbt.Translator;
 using Dbt.Xen.Snapshot;
 
 namespace Dbt.Cli.Migration;
@@ -9,15 +10,21 @@ namespace Dbt.Cli.Migration;
 /// <param name="guest">The guest, which has no domain yet.</param>
 /// <param name="name">By which it is to go.</param>
 /// <param name="restorer">Its domain, as far as it is there.</param>
+/// <param name="networks">What its cards are plugged into, as far as it is open.</param>
 /// <param name="paused">It was held by a person, and is to stay so.</param>
 /// <param name="arrived">Called when it runs.</param>
 /// <param name="dropped">Called when it isn't to be.</param>
-internal sealed class ArrivingGuest(Guest guest, string name, DomainRestorer restorer, bool paused, Action<Guest> arrived, Action dropped) : IArrivingGuest
+internal sealed class ArrivingGuest(Guest guest, string name, DomainRestorer restorer, EarlyNetworks networks, bool paused, Action<Guest> arrived, Action dropped) : IArrivingGuest
 {
     private GuestLife? _life;
 
     /// <inheritdoc/>
-    public void Put(uint number, ReadOnlySpan<byte> page) => page.CopyTo(Page(number, out _));
+    public void Put(uint number, ReadOnlySpan<byte> page)
+    {
+        Span<byte> here = Page(number, out _);
+        page.CopyTo(here);
+        TellCode(here);
+    }
 
     /// <inheritdoc/>
     public void PutZero(uint number)
@@ -28,6 +35,20 @@ internal sealed class ArrivingGuest(Guest guest, string name, DomainRestorer res
         if (!fresh && page.ContainsAnyExcept((byte)0))
         {
             page.Clear();
+            TellCode(page);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void PrepareCode(ReadOnlySpan<byte> list)
+    {
+        try
+        {
+            HotCodeList.Apply(restorer.Domain, new SectionReader(SectionType.HotCode, 0, list.ToArray())).Wait();
+        }
+        catch (SnapshotException exception)
+        {
+            throw new MigrationException(exception.Message, exception);
         }
     }
 
@@ -43,6 +64,7 @@ internal sealed class ArrivingGuest(Guest guest, string name, DomainRestorer res
             Note(took, "domain", ref mark);
             _life = guest.Arrive(restorer.Domain, reader);
             reader.End();
+            networks.Dispose();
             Note(took, "devices", ref mark);
         }
         catch (Exception exception) when (exception is SnapshotException or HostException)
@@ -63,9 +85,23 @@ internal sealed class ArrivingGuest(Guest guest, string name, DomainRestorer res
     public void Drop()
     {
         _life?.Dispose();
+        networks.Dispose();
         restorer.Dispose();
         guest.NeverCame();
         dropped();
+    }
+
+    // Code of it may be decoded already.
+    private unsafe void TellCode(Span<byte> page)
+    {
+        fixed (byte* host = page)
+        {
+            CodeMap code = restorer.Domain.Hypervisor.Machine.CodeMap;
+            if (code.Watches(host))
+            {
+                code.Written(host, page.Length);
+            }
+        }
     }
 
     private Span<byte> Page(uint number, out bool fresh)

@@ -62,6 +62,14 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
     }
 
     /// <inheritdoc/>
+    public ReadOnlySpan<byte> ListCode()
+    {
+        var list = new SectionWriter();
+        HotCodeList.Capture(domain, list);
+        return list.Written.Length <= FramedChannel.MostOffer ? list.Written : [];
+    }
+
+    /// <inheritdoc/>
     public void Prepare() => Flush();
 
     /// <inheritdoc/>

@@ -35,4 +35,7 @@ internal enum FrameType : byte
 
     /// <summary>Target: a message of that name.</summary>
     Answer = 11,
+
+    /// <summary>Source: which code the guest runs, a section; see <see cref="Xen.Snapshot.HotCodeList"/>.</summary>
+    HotCode = 12,
 }

@@ -11,7 +11,7 @@ internal sealed class FramedChannel : IFrameChannel
     /// <summary>Most bytes of a message.</summary>
     public const int MostMessage = 64 << 10;
 
-    /// <summary>Most bytes of an offer, which has a configuration in it.</summary>
+    /// <summary>Most bytes of an offer, which has a configuration in it, and of the list of hot code.</summary>
     public const int MostOffer = 2 << 20;
 
     /// <summary>Most bytes of a part of the state.</summary>
@@ -96,7 +96,7 @@ internal sealed class FramedChannel : IFrameChannel
     {
         FrameType.Pages => PageBatch.MostBytes,
         FrameType.State => MostState,
-        FrameType.Offer => MostOffer,
+        FrameType.Offer or FrameType.HotCode => MostOffer,
         >= FrameType.Hello and <= FrameType.Answer => MostMessage,
         _ => -1,
     };

@@ -15,6 +15,9 @@ internal interface IDepartingGuest
     /// <summary>Copies a page's bytes; false where it isn't there any more.</summary>
     bool TryRead(uint number, Span<byte> page);
 
+    /// <summary>Which code it runs, for the target to have ready. It runs on.</summary>
+    ReadOnlySpan<byte> ListCode();
+
     /// <summary>Does what can be done before <see cref="Hold"/>, so that it takes less time then.</summary>
     void Prepare();
 
@@ -45,6 +48,10 @@ internal interface IArrivingGuest
     /// <summary>Makes a page zero.</summary>
     /// <exception cref="MigrationException">It can't have such a page.</exception>
     void PutZero(uint number);
+
+    /// <summary>Makes code ready that the guest runs, as far as its pages are there.</summary>
+    /// <exception cref="MigrationException">The list is none.</exception>
+    void PrepareCode(ReadOnlySpan<byte> list);
 
     /// <summary>Takes the state up: all is checked and built, nothing runs yet.</summary>
     /// <param name="state">All of it.</param>

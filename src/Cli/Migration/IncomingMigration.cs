@@ -118,6 +118,9 @@ internal sealed class IncomingMigration(IFrameChannel channel, string peer, Migr
                 case FrameType.RoundEnd:
                     channel.Send(FrameType.RoundEnd, payload);
                     break;
+                case FrameType.HotCode:
+                    guest.PrepareCode(payload);
+                    break;
                 case FrameType.State when _state.Length + payload.Length <= MostState:
                     _state.Write(payload);
                     break;

@@ -4,7 +4,7 @@ namespace Dbt.Cli.Migration;
 internal sealed record MigrationOptions
 {
     /// <summary>Version of the protocol.</summary>
-    public const uint Version = 1;
+    public const uint Version = 2;
 
     /// <summary>The guest is held when what is left takes no longer than this at the measured rate.</summary>
     public TimeSpan DowntimeGoal { get; init; } = TimeSpan.FromMilliseconds(5);

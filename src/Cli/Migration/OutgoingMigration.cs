@@ -108,6 +108,12 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
         for (_round = 1; ; _round++)
         {
             CopyRound(channel, pages, cancel);
+            if (_round == 1)
+            {
+                // All pages are there, and what is written meanwhile is copied again.
+                channel.Send(FrameType.HotCode, guest.ListCode());
+            }
+
             int before = pages.Count;
             pages.Clear();
             guest.TakeWritten(pages);

@@ -32,6 +32,11 @@ public interface INetworkBackend : INetworkEnd, IDisposable
     /// <summary>Plugs the guest in; called once, before the first frame. After <see cref="IDisposable.Dispose"/> nothing is sent to it any more.</summary>
     void Connect(INetworkEnd guest);
 
+    /// <summary>Forgets what has come so far: it was for a guest that isn't here yet. Before <see cref="Connect"/>.</summary>
+    void Discard()
+    {
+    }
+
     /// <summary>
     /// Gives the guest's end what has come for it so far, or as much of that as it takes, before this returns: the guest goes elsewhere, and what isn't given to it by then is lost. Where
     /// frames don't wait here there is nothing to do.

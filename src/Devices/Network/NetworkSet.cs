@@ -10,6 +10,9 @@ internal sealed class NetworkSet(XenStore store, IFrontend frontend) : IDisposab
     /// <summary>How long a guest has for closing a card, as with xl.</summary>
     public static readonly TimeSpan DetachTimeout = TimeSpan.FromSeconds(10);
 
+    // As QEMU does by default.
+    private static readonly int[] s_announceAgainAfter = [50, 150, 250, 350];
+
     private readonly DeviceSet<VifBackend> _cards = new();
 
     /// <summary>The cards as they are now, in the order in which they were attached.</summary>
@@ -40,11 +43,24 @@ internal sealed class NetworkSet(XenStore store, IFrontend frontend) : IDisposab
         other => other.Configuration.Handle == card.Handle, $"there is a network card {card.Handle} already",
         () => new VifBackend(store, frontend, card, card.Backend(), saved));
 
-    /// <summary>Tells the network where the guest is now; see <see cref="VifBackend.Announce"/>.</summary>
-    public void Announce() => _cards.ForEach(static card => card.Announce());
+    /// <summary>Tells the network where the guest is now, and again a few times within a second, as such frames get lost; see <see cref="VifBackend.Announce"/>.</summary>
+    public void Announce()
+    {
+        _cards.ForEach(static card => card.Announce());
+        _ = AnnounceAgainAsync();
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _cards.Dispose();
+
+    private async Task AnnounceAgainAsync()
+    {
+        foreach (int milliseconds in s_announceAgainAfter)
+        {
+            await Task.Delay(milliseconds).ConfigureAwait(false);
+            _cards.ForEach(static card => card.Announce());
+        }
+    }
 
     private VifBackend Find(string name)
     {

@@ -118,13 +118,19 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     /// </summary>
     /// <param name="stored">The region.</param>
     /// <param name="resolve">Looks a page up that has no execute entry.</param>
-    public Translation? Place(StoredRegion stored, Action<uint> resolve)
+    public Translation? Place(StoredRegion stored, Action<uint> resolve) => Place(stored, page => ExecuteEntry(page << 12), resolve);
+
+    /// <summary>The same where the address space is another's.</summary>
+    /// <param name="stored">The region.</param>
+    /// <param name="entryOf">The execute entry of a page, 0 for none.</param>
+    /// <param name="resolve">Looks a page up that has none.</param>
+    public Translation? Place(StoredRegion stored, Func<uint, long> entryOf, Action<uint> resolve)
     {
         RegionShape shape = stored.Shape;
         var pages = new Dictionary<uint, long>();
 
         // Compared twice: what differs shall not lose its write entries nor be looked up, and what is the same must not change between.
-        Array.ForEach(shape.Pages, page => pages.Add(page, ExecuteEntry(page << 12)));
+        Array.ForEach(shape.Pages, page => pages.Add(page, entryOf(page)));
         if (!shape.Matches(pages))
         {
             return null;
@@ -135,7 +141,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
             if (pages[page] == 0)
             {
                 resolve(page);
-                pages[page] = ExecuteEntry(page << 12);
+                pages[page] = entryOf(page);
                 if (pages[page] == 0)
                 {
                     return null;

@@ -69,6 +69,23 @@ internal sealed unsafe partial class Interpreter
         return TryDecode(cpu, host, maxInstructions, false, out block);
     }
 
+    /// <summary>Decodes a block of flat code that isn't where the processor is. Its frame is held as for <see cref="TryDecodeBlock"/>.</summary>
+    /// <returns>Null where its first instruction may lie in two pages.</returns>
+    public DecodedBlock? DecodeAhead(CpuState* cpu, byte* host, uint eip, CpuMode mode, int maxInstructions)
+    {
+        if (CrossingCache.MayCross(host))
+        {
+            return null;
+        }
+
+        (uint, CpuMode, Segment) own = (cpu->Eip, cpu->Mode, cpu->Segments[SegmentIndex.Cs]);
+        (cpu->Eip, cpu->Mode) = (eip, mode);
+        cpu->Segments[SegmentIndex.Cs] = new Segment { High = uint.MaxValue };
+        bool decoded = TryDecode(cpu, host, maxInstructions, false, out DecodedBlock? block);
+        (cpu->Eip, cpu->Mode, cpu->Segments[SegmentIndex.Cs]) = own;
+        return decoded ? block : null;
+    }
+
     private bool TryDecode(CpuState* cpu, byte* host, int maxInstructions, bool single, [NotNullWhen(true)] out DecodedBlock? block)
     {
         block = CrossingCache.MayCross(host) ? FindCrossing(cpu, host) : null;

@@ -36,6 +36,9 @@ public enum SectionType : uint
     /// <summary>HVM parameters and the memory map of an auto-translated domain.</summary>
     Hvm = 22,
 
+    /// <summary>Which code its processors have run; only in migrations, on its own.</summary>
+    HotCode = 23,
+
     /// <summary>A virtual processor; the instance is its id.</summary>
     Vcpu = 32,
 

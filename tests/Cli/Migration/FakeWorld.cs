@@ -238,6 +238,12 @@ internal sealed class FakeDeparting(FakeWorld world) : IDepartingGuest
         return true;
     }
 
+    public ReadOnlySpan<byte> ListCode()
+    {
+        world.Source.Act();
+        return new byte[100_000];
+    }
+
     public void Prepare() => world.Source.Act();
 
     public void Hold(List<uint> last)
@@ -281,6 +287,12 @@ internal sealed class FakeArrivals(FakeWorld world) : IArrivals, IArrivingGuest
     public void Put(uint number, ReadOnlySpan<byte> page) => Assert.False(page.ContainsAnyExcept((byte)number));
 
     public void PutZero(uint number) => Assert.Fail("no page is zero");
+
+    public void PrepareCode(ReadOnlySpan<byte> list)
+    {
+        world.Target.Act();
+        Assert.Equal(100_000, list.Length);
+    }
 
     public void Finish(Stream state, IDictionary<string, ulong> took)
     {

@@ -200,7 +200,7 @@ public sealed class TransportTests : IDisposable
             {
                 if (i % 2 == 0)
                 {
-                    channel.Send(FrameType.Hello, new Hello { Version = 1, Id = ByteString.CopyFrom(Guid.NewGuid().ToByteArray()) }.ToByteArray());
+                    channel.Send(FrameType.Hello, new Hello { Version = MigrationOptions.Version, Id = ByteString.CopyFrom(Guid.NewGuid().ToByteArray()) }.ToByteArray());
                 }
 
                 if (i % 4 == 0)
@@ -263,7 +263,7 @@ public sealed class TransportTests : IDisposable
         Trust("here", "there");
         using IFrameChannel channel = PathFrom("here").Connect();
         channel.Limit(TimeSpan.FromMinutes(2));
-        channel.Send(FrameType.Hello, new Hello { Version = 1, Id = ByteString.CopyFrom(Guid.NewGuid().ToByteArray()) }.ToByteArray());
+        channel.Send(FrameType.Hello, new Hello { Version = MigrationOptions.Version, Id = ByteString.CopyFrom(Guid.NewGuid().ToByteArray()) }.ToByteArray());
         channel.Send(FrameType.Offer, new Offer { Name = "x" }.ToByteArray());
         byte[] part = new byte[FramedChannel.MostState];
         Action tooMuch = () =>
@@ -287,7 +287,7 @@ public sealed class TransportTests : IDisposable
     {
         using IFrameChannel channel = PathFrom("there").Connect();
         channel.Send(FrameType.Hello, new Hello { Version = 99, Id = ByteString.CopyFrom(Guid.NewGuid().ToByteArray()) }.ToByteArray());
-        Assert.Contains("version 1", Assert.Throws<MigrationException>(() => Frames.Expect(channel, FrameType.Welcome, Welcome.Parser)).Message, StringComparison.Ordinal);
+        Assert.Contains($"version {MigrationOptions.Version}", Assert.Throws<MigrationException>(() => Frames.Expect(channel, FrameType.Welcome, Welcome.Parser)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -330,7 +330,7 @@ public sealed class TransportTests : IDisposable
         try
         {
             using IFrameChannel channel = PathFrom("there").Connect();
-            channel.Send(FrameType.Hello, new Hello { Version = 1, Id = ByteString.CopyFrom(Guid.NewGuid().ToByteArray()), Question = true }.ToByteArray());
+            channel.Send(FrameType.Hello, new Hello { Version = MigrationOptions.Version, Id = ByteString.CopyFrom(Guid.NewGuid().ToByteArray()), Question = true }.ToByteArray());
             Frames.Expect(channel, FrameType.Welcome, Welcome.Parser);
             return !Frames.Expect(channel, FrameType.Answer, Answer.Parser).Running;
         }
@@ -381,6 +381,8 @@ public sealed class TransportTests : IDisposable
             public void Put(uint number, ReadOnlySpan<byte> page) => Check(number);
 
             public void PutZero(uint number) => Check(number);
+
+            public void PrepareCode(ReadOnlySpan<byte> list) => throw new MigrationException("the list is nonsense");
 
             public void Finish(Stream state, IDictionary<string, ulong> took) => throw new MigrationException("the state is nonsense");
 

@@ -170,10 +170,15 @@ internal sealed partial class VifBackend : INetworkEnd, IDetachable
 
     /// <summary>
     /// Tells the network where the guest is now, as after a move to another host: a reverse ARP request, which switches learn from and nobody
-    /// answers, and an announcement of each IP address that the guest is known to have.
+    /// answers, and an announcement of each IP address that the guest is known to have. Nothing while it is held: it may go on elsewhere.
     /// </summary>
     public void Announce()
     {
+        if (_isHeld)
+        {
+            return;
+        }
+
         Backend.Send(AnnouncementFrames.ReverseArp(_card.Mac), default);
         foreach (IPAddress address in Addresses.All)
         {

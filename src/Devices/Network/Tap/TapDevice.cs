@@ -121,6 +121,17 @@ public sealed unsafe class TapDevice : INetworkBackend
     }
 
     /// <inheritdoc/>
+    public void Discard()
+    {
+        // More than the kernel keeps for a device by default (1000), so that a flood of frames doesn't keep us here.
+        const int most = 4096;
+        byte* some = stackalloc byte[VirtioHeader.Length];
+        for (int i = 0; i < most && HostCalls.Read(_descriptor, some, VirtioHeader.Length) > 0; i++)
+        {
+        }
+    }
+
+    /// <inheritdoc/>
     public bool Send(ReadOnlySpan<byte> frame, FrameOffload offload)
     {
         byte* header = stackalloc byte[VirtioHeader.Length];

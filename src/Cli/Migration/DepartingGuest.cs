@@ -2,6 +2,7 @@ using Dbt.Cli.Migration.Messages;
 using Dbt.Cli.Running;
 using Dbt.Devices;
 using Dbt.Runtime;
+using Dbt.Runtime.Memory;
 using Dbt.Xen;
 using Dbt.Xen.Memory;
 using Dbt.Xen.Snapshot;
@@ -21,6 +22,9 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
 
     private readonly List<uint> _frames = [];
     private WriteLog? _log;
+
+    // In the first round.
+    private UntouchedFrames? _untouched;
     private bool _paused, _held;
 
     /// <inheritdoc/>
@@ -37,6 +41,9 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
     {
         Rehearsal.Once(domain.IsTranslated);
         _log = new WriteLog(domain);
+
+        // What is touched from now on is in the log.
+        _untouched = domain.Hypervisor.Machine.FindUntouched();
         return [.. DomainState.Pages(domain).Select(static page => page.Number)];
     }
 
@@ -44,6 +51,7 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
     public void TakeWritten(List<uint> numbers)
     {
         CheckAlive();
+        _untouched = null;
         _frames.Clear();
         _log!.Take(_frames);
         AddNumbers(numbers);
@@ -53,7 +61,11 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
     public bool TryRead(uint number, Span<byte> page)
     {
         uint mfn = DomainState.FindPage(domain, number);
-        if (mfn != 0)
+        if (_untouched is { } untouched && untouched.Contains(mfn))
+        {
+            page.Clear();
+        }
+        else if (mfn != 0)
         {
             new ReadOnlySpan<byte>(domain.Hypervisor.Machine.Frame(mfn), PageSize).CopyTo(page);
         }

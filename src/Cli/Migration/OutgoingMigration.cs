@@ -12,6 +12,8 @@ namespace Dbt.Cli.Migration;
 /// </summary>
 internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath path, MigrationOptions options, Action<MigrationProgress> tell)
 {
+    private static readonly TimeSpan s_tellAfter = TimeSpan.FromMilliseconds(200);
+
     private readonly Guid _id = Guid.NewGuid();
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly PageBatch _batch = new();
@@ -19,6 +21,7 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
     private long _sent, _bytes;
     private double _rate = 100e6;
     private int _round;
+    private TimeSpan _told;
 
     /// <summary>What the pause was made of, in order: what, and how long.</summary>
     public IReadOnlyList<(string What, TimeSpan Took)> PauseParts => _parts;
@@ -118,7 +121,7 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
             pages.Clear();
             guest.TakeWritten(pages);
             TimeSpan pause = Pause(pages.Count);
-            Tell(MigrationPhase.Copying, pages.Count, pause);
+            TellRound(pages.Count, pause);
             idle = _round > 1 && pages.Count > before * 9L / 10 ? idle + 1 : 0;
             bool last = _round >= options.MostRounds || idle >= options.MostIdleRounds;
             if (pause <= options.DowntimeGoal || last)
@@ -166,7 +169,8 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
 
     private void HandOver(IFrameChannel channel, long start)
     {
-        Tell(MigrationPhase.Holding, 0, TimeSpan.Zero);
+        // Whoever shows it takes processor time, on this host too: not while the guest is held, unless that takes long.
+        using var late = new Timer(_ => Tell(MigrationPhase.Holding, 0, TimeSpan.Zero), null, s_tellAfter, Timeout.InfiniteTimeSpan);
         long mark = start;
         var pages = new List<uint>();
         guest.Hold(pages);
@@ -202,6 +206,16 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
         if (_batch.IsFull)
         {
             _bytes += _batch.Send(channel);
+        }
+    }
+
+    // Rounds get shorter and shorter, and the guest is held behind the last.
+    private void TellRound(int left, TimeSpan pause)
+    {
+        if (_clock.Elapsed - _told >= s_tellAfter)
+        {
+            _told = _clock.Elapsed;
+            Tell(MigrationPhase.Copying, left, pause);
         }
     }
 

@@ -237,6 +237,11 @@ internal sealed partial class Guest
             }
 
             Control.Detach();
+            if (HasDeparted)
+            {
+                await life.RestAsync().ConfigureAwait(false);
+            }
+
             life.Stop();
             if (action is ShutdownAction.RenameRestart)
             {

@@ -176,6 +176,17 @@ internal sealed class GuestLife : IDisposable
         Domain.Vcpus[0].Start();
     }
 
+    /// <summary>
+    /// Its guest runs elsewhere, and is held here for good: others may have its disks and cards at once; giving its memory back takes the host's processors and can wait until the guest,
+    /// which may be on this host still, has made up for what it missed.
+    /// </summary>
+    public Task RestAsync()
+    {
+        _devices?.Dispose();
+        _devices = null;
+        return Task.Delay(TimeSpan.FromSeconds(1));
+    }
+
     /// <summary>Ends it where it runs still, and waits for its processors.</summary>
     public void Stop()
     {

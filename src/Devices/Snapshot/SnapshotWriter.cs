@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Dbt.Runtime.Memory;
 using Dbt.Xen;
 using Dbt.Xen.Snapshot;
 
@@ -50,9 +51,11 @@ public static class SnapshotWriter
     private static void WriteMemory(StateWriter writer, Domain domain, Action<SnapshotProgress>? progress, CancellationToken cancellation)
     {
         IReadOnlyList<GuestPage> pages = DomainState.Pages(domain);
+        UntouchedFrames untouched = domain.Hypervisor.Machine.FindUntouched();
+        GuestPage[] touched = [.. pages.Where(page => !untouched.Contains(page.Mfn))];
         uint instance = 0;
-        long done = 0;
-        foreach (GuestPage[][] chunks in MemoryChunk.Split(domain, pages).Chunk(ChunksAhead * Environment.ProcessorCount))
+        long done = pages.Count - touched.Length;
+        foreach (GuestPage[][] chunks in MemoryChunk.Split(domain, touched).Chunk(ChunksAhead * Environment.ProcessorCount))
         {
             cancellation.ThrowIfCancellationRequested();
             var packed = new SectionWriter[chunks.Length];

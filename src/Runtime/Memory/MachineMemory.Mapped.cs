@@ -38,6 +38,21 @@ public sealed unsafe partial class MachineMemory
         }
     }
 
+    /// <summary>Frames that are zero and take no memory of the host's. Of those of a file that are not written nobody can say so.</summary>
+    public UntouchedFrames FindUntouched() => new(this, HighWater);
+
+    /// <summary>Does something with each range of frames that began as a file's.</summary>
+    internal void ForEachMapped(Action<FrameMapping> action)
+    {
+        lock (_lock)
+        {
+            foreach (FrameMapping mapping in _mappings.Values)
+            {
+                action(mapping);
+            }
+        }
+    }
+
     private FrameMapping? FindMapping(uint mfn)
     {
         IList<uint> firsts = _mappings.Keys;

@@ -41,6 +41,7 @@ internal sealed unsafe partial class Dispatcher
     /// <summary>See <see cref="Engine.Warm"/>.</summary>
     public void Warm(HotCode code)
     {
+        _jumps.Commit();
         foreach (HotRegion region in code.Regions)
         {
             TakeOver(region);

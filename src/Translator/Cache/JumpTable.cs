@@ -27,6 +27,9 @@ internal sealed unsafe class JumpTable : IDisposable
     /// <param name="native">See <see cref="CompiledCode.IsNative"/>.</param>
     public nint Address(bool native) => (nint)(_tables + (native ? TableBytes : 0));
 
+    /// <summary>Has the host commit the table of code that is the host's own, which most of what runs is.</summary>
+    public void Commit() => HostMemory.Commit((byte*)Address(native: true), TableBytes);
+
     /// <summary>Enters a block that has a translation.</summary>
     public void Set(CodeBlock block)
     {

@@ -7,7 +7,7 @@ public static unsafe partial class HostMemory
 {
     private const int ProtRead = 1, ProtWrite = 2, ProtExecute = 4;
     private const int MapPrivate = 2, MapFixed = 0x10, MapAnonymous = 0x20, MapNoReserve = 0x4000;
-    private const int MadviseDontNeed = 4;
+    private const int MadviseDontNeed = 4, MadvisePopulateWrite = 23;
 
     /// <summary>Reserves zeroed, writable memory that the host commits lazily.</summary>
     /// <param name="bytes">Length, a multiple of 4096.</param>
@@ -31,6 +31,9 @@ public static unsafe partial class HostMemory
             NativeMemory.Clear(address, bytes);
         }
     }
+
+    /// <summary>Has the host commit a part of a reservation at once, which is cheaper than page by page as it is touched. A host that can't (Linux before 5.14) goes on doing that.</summary>
+    public static void Commit(byte* address, nuint bytes) => _ = Advise((nint)address, bytes, MadvisePopulateWrite);
 
     /// <summary>Has a part of a reservation be as <see cref="Reserve"/> left it, whatever was mapped there.</summary>
     /// <returns>False where the host can't; it is as it was then.</returns>

@@ -243,7 +243,8 @@ public sealed class TransportTests : IDisposable
     [InlineData(PageBatch.MostBytes + 1, 5)]
     [InlineData(FramedChannel.MostMessage + 1, 1)]
     [InlineData(0, 0)]
-    [InlineData(0, 12)]
+    [InlineData(FramedChannel.MostOffer + 1, 12)]
+    [InlineData(0, 13)]
     [InlineData(0, 255)]
     public void ALengthThatCannotBeIsNotBelieved(int length, byte type)
     {

@@ -29,6 +29,17 @@ public sealed class AnnouncementTests : IDisposable
         Assert.Empty(_driver.Cable.Frames);
     }
 
+    [Fact]
+    public void AGuestThatIsHeldIsNotAnnounced()
+    {
+        _driver.Backend.Hold();
+        _driver.Backend.Announce();
+        Assert.Empty(_driver.Cable.Frames);
+        _driver.Backend.Release();
+        _driver.Backend.Announce();
+        Assert.Single(_driver.Cable.Frames);
+    }
+
     [Theory]
     [InlineData(ArpOperation.Request)]
     [InlineData(ArpOperation.Response)]

@@ -18,6 +18,8 @@ internal sealed class FakeCable : INetworkBackend
 
     public bool IsDisposed { get; private set; }
 
+    public int Discards { get; private set; }
+
     /// <summary>How many frames it takes before it refuses; setting it tells who was refused.</summary>
     public int Room
     {
@@ -30,6 +32,8 @@ internal sealed class FakeCable : INetworkBackend
     }
 
     public void Connect(INetworkEnd guest) => Guest = guest;
+
+    public void Discard() => Discards++;
 
     public bool Send(ReadOnlySpan<byte> frame, FrameOffload offload)
     {

@@ -40,7 +40,7 @@ internal static class CloneCommand
 
             string which = last.Names.Count == 1 ? last.Names[0] : $"{last.Names.Count} clones, {last.Names[0]} to {last.Names[^1]}";
             Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{which}: {Stopwatch.GetElapsedTime(start).TotalSeconds:F2} s, {last.BytesEach / 1048576.0:F1} MiB of memory of their own each"));
+                $"{which}: {Stopwatch.GetElapsedTime(start).TotalSeconds:F2} s, {last.BytesEach / 1048576.0:F1} MiB of memory of their own each so far"));
             return ExitStatus.Success;
         });
         return command;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Dbt.Cli.Api;
 using Dbt.Cli.Config;
@@ -41,23 +42,41 @@ internal sealed partial class DaemonHost
 
             // They may start anew, each with what the images hold.
             config = config with { Disks = [.. config.Disks.Select(static disk => disk with { IsOverlaid = !disk.ReadOnly && disk.Type != Devices.DiskType.Cdrom })] };
-            GuestOptions options = Options(saved.Origin, request.Paused);
+
+            // None runs before all are made: what each does first would hold up the making of the others.
+            GuestOptions options = Options(saved.Origin, paused: true);
             long before = OwnBytes();
             using var template = new GuestTemplate(saved);
             string[] names = Names(request.Name, saved.Name, count);
             int made = 0;
+            var clones = new ConcurrentQueue<Guest>();
             var parallel = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellation };
-            await Parallel.ForEachAsync(names, parallel, async (name, _) =>
+            try
             {
-                var guest = new Guest(Guests, config with { Name = name }, options, template.Clone(name), new GuestConsole(), _log, static _ => { }) { Origin = origin };
-                Task run = RunAsync(guest, held: null);
-                if (await Task.WhenAny(guest.Control.Started, run).ConfigureAwait(false) == run)
+                await Parallel.ForEachAsync(names, parallel, async (name, _) =>
                 {
-                    await run.ConfigureAwait(false);
-                }
+                    var guest = new Guest(Guests, config with { Name = name }, options, template.Clone(name), new GuestConsole(), _log, static _ => { }) { Origin = origin };
+                    Task run = RunAsync(guest, held: null);
+                    if (await Task.WhenAny(guest.Control.Started, run).ConfigureAwait(false) == run)
+                    {
+                        await run.ConfigureAwait(false);
+                    }
 
-                report(new Progress { Pages = (ulong)Interlocked.Increment(ref made), AllPages = count });
-            }).ConfigureAwait(false);
+                    clones.Enqueue(guest);
+                    report(new Progress { Pages = (ulong)Interlocked.Increment(ref made), AllPages = count });
+                }).ConfigureAwait(false);
+            }
+            finally
+            {
+                if (!request.Paused)
+                {
+                    foreach (Guest clone in clones)
+                    {
+                        LetRun(clone);
+                    }
+                }
+            }
+
             _log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"dbt: {count} clones of {request.Path}: {names[0]}{(count > 1 ? " to " + names[^1] : "")}"));
             return new Progress { Names = { names }, BytesEach = (ulong)Math.Max(0, OwnBytes() - before) / count };
         }
@@ -66,6 +85,18 @@ internal sealed partial class DaemonHost
             held?.Dispose();
             Leave();
             _tidy.Change(TidyAfter, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    // One that somebody has destroyed or let run meanwhile is no longer for this to let run.
+    private static void LetRun(Guest clone)
+    {
+        try
+        {
+            clone.Control.SetPaused(false);
+        }
+        catch (ControlException)
+        {
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation;
@@ -33,6 +34,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private readonly CompileQueue? _queue;
     private readonly CodeBlock?[] _recent = new CodeBlock?[RecentMask + 1];
     private readonly ConcurrentQueue<(uint Frame, int Offset, int Length)> _foreignWrites = new();
+    private GCHandle _platformHandle;
     private volatile Thread? _thread;
     private long _linksMade, _lookUps, _lookUpMisses;
 
@@ -45,6 +47,8 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         _cache = new CodeCache(platform, cpu, _instances, _jumps, policy.RewritesUntilCool);
         _compiler = new RegionCompiler(cpu, policy, _cache, _interpreter.JumpTargets);
         _queue = policy.Background ? new CompileQueue(cpu, _compiler.Compile, _compiler.Unclaim) : null;
+        _platformHandle = GCHandle.Alloc(platform);
+        cpu->Platform = GCHandle.ToIntPtr(_platformHandle);
         cpu->ActivateCode = LiveUnits.ActivateCode;
         cpu->HarvestCode = LiveUnits.HarvestCode;
         cpu->HarvestX87Code = LiveUnits.HarvestX87Code;
@@ -158,6 +162,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         _instances.Dispose();
         _jumps.Dispose();
         _interpreter.Dispose();
+        _platformHandle.Free();
     }
 
     private bool TryFind(CpuState* cpu, [NotNullWhen(true)] out CodeBlock? block)

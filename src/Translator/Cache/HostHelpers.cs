@@ -16,7 +16,7 @@ internal sealed unsafe class HostHelpers
     private const int MostJumps = 8;
 
     // Whose methods translated code calls.
-    private static readonly Type[] Types = [typeof(LazyFlags), typeof(FlagMath), typeof(RepeatedStrings)];
+    private static readonly Type[] Types = [typeof(LazyFlags), typeof(FlagMath), typeof(RepeatedStrings), typeof(TimeStampCounter)];
 
     private readonly Lock _lock = new();
     private readonly Dictionary<nint, string> _names = [];
@@ -79,7 +79,7 @@ internal sealed unsafe class HostHelpers
 
     private nint MakeEntry(MethodInfo method)
     {
-        if (method.DeclaringType != typeof(RepeatedStrings))
+        if (!HelperEntries.Has(method.DeclaringType))
         {
             RuntimeHelpers.PrepareMethod(method.MethodHandle, Array.ConvertAll(method.GetGenericArguments(), type => type.TypeHandle));
             nint function = Resolve(method.MethodHandle.GetFunctionPointer());
@@ -92,7 +92,7 @@ internal sealed unsafe class HostHelpers
             // MOV RAX, entry; JMP RAX.
             byte* at = (byte*)address;
             (at[0], at[1], at[10], at[11]) = (0x48, 0xB8, 0xFF, 0xE0);
-            *(nint*)(at + 2) = RepeatedStringEntries.Of(method.Name);
+            *(nint*)(at + 2) = HelperEntries.Of(method.Name);
         }
 
         return address;

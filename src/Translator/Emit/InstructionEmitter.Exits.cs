@@ -105,6 +105,16 @@ internal sealed partial class InstructionEmitter
         BlockEnded = true;
     }
 
+    /// <summary>Ends the block behind the instruction for the dispatcher to go on: what code is translated for may have changed.</summary>
+    public void LeaveBehind()
+    {
+        Retire();
+        Constant((int)NextEip);
+        Il.Emit(OpCodes.Stloc, EipLocal);
+        LeaveWithFlags(Flags, Plain);
+        BlockEnded = true;
+    }
+
     /// <summary>Counts the block up to and with this instruction. Called once by what ends a block, after the last place where it may leave.</summary>
     public void Retire()
     {

@@ -124,6 +124,9 @@ internal sealed partial class InstructionEmitter
         return SpanHost(site) ?? _memory.EmitHostAddress(this, Linear(site, default), size, write, MemoryExit(site));
     }
 
+    /// <summary>The host address for reading at a linear address in a 64-bit local, whose bytes are in one page. May leave.</summary>
+    public LocalBuilder HostOf(LocalBuilder linear, int size) => _memory.EmitHostAddress(this, linear, size, false, SideExit(SideExitKind.Rare));
+
     /// <summary>The host address of a memory operand that must be aligned on its size. May leave.</summary>
     public LocalBuilder HostAligned(in Instruction instruction, int size, bool write)
     {

@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit.Routines;
 using Dbt.Translator.State;
 using Iced.Intel;
 
@@ -161,6 +162,8 @@ internal sealed unsafe class RegionBuilder
 
             switch (instruction.FlowControl)
             {
+                case FlowControl.Next when EmitSegments.EndsBlock(instruction):
+                    return;
                 case FlowControl.Next:
                     address = next;
                     continue;
@@ -230,7 +233,7 @@ internal sealed unsafe class RegionBuilder
             {
                 block.Instructions.Add(instruction);
                 address = (uint)instruction.NextIP;
-                if (instruction.FlowControl != FlowControl.Next || leaders.Contains(address) || Translatable.Routine(instruction, region) is null)
+                if (instruction.FlowControl != FlowControl.Next || EmitSegments.EndsBlock(instruction) || leaders.Contains(address) || Translatable.Routine(instruction, region) is null)
                 {
                     break;
                 }
@@ -249,7 +252,7 @@ internal sealed unsafe class RegionBuilder
         foreach (GuestBlock block in region.ByStart.Values)
         {
             Instruction last = block.Instructions[^1];
-            if (Translatable.Routine(last, region) is null)
+            if (Translatable.Routine(last, region) is null || EmitSegments.EndsBlock(last))
             {
                 block.LeavesRegion = true;
                 continue;

@@ -15,6 +15,12 @@ internal static unsafe class StateLayout
     public static readonly int FlagB = Offset(&State->FlagB);
     public static readonly int FlagResult = Offset(&State->FlagResult);
     public static readonly int Eflags = Offset(&State->Eflags);
+    public static readonly int Mode = Offset(&State->Mode);
+    public static readonly int KernelUsesGs = Offset(&State->KernelUsesGs);
+    public static readonly int GdtrBase = Offset(&State->GdtrBase);
+    public static readonly int GdtrLimit = Offset(&State->GdtrLimit);
+    public static readonly int Cr4 = Offset(&State->Cr4);
+    public static readonly int TscAux = Offset(&State->TscAux);
     public static readonly int Cpl = Offset(&State->Cpl);
 #pragma warning disable CS0420 // only its address is wanted
     public static readonly int Attention = Offset(&State->Attention);
@@ -52,7 +58,10 @@ internal static unsafe class StateLayout
         Offset(&State->Segments) + ((int)index * sizeof(Segment));
 
     /// <summary>The selector of a segment register.</summary>
-    public static int SegmentSelector(SegmentIndex index) => SegmentBase(index) + (int)Marshal.OffsetOf<Segment>(nameof(Segment.Selector));
+    public static int SegmentSelector(SegmentIndex index) => SegmentField(index, nameof(Segment.Selector));
+
+    /// <summary>A field of a segment register, by its name.</summary>
+    public static int SegmentField(SegmentIndex index, string field) => SegmentBase(index) + (int)Marshal.OffsetOf<Segment>(field);
 
     private static int Offset(void* field) => (int)((nint)field - (nint)State);
 }

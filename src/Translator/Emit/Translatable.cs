@@ -18,7 +18,7 @@ internal static class Translatable
     {
         InstructionRow? row = InstructionTable.Lookup(instruction);
         EmitRoutine? routine = row?.Emit;
-        return routine is not null && UnitsAllow(row!, instruction, region) && AddressesAreTranslated(instruction, region.Mode) && !LoadsSegment(instruction)
+        return routine is not null && UnitsAllow(row!, instruction, region) && AddressesAreTranslated(instruction, region.Mode) && LoadIsTranslated(instruction, region.Mode)
             && !region.Untranslatable.Contains(instruction.IP32)
             ? routine
             : null;
@@ -66,7 +66,8 @@ internal static class Translatable
     }
 
     // It shares its row with the move the other way.
-    private static bool LoadsSegment(in Instruction instruction) => instruction.Mnemonic == Mnemonic.Mov && instruction.Op0Register.IsSegmentRegister();
+    private static bool LoadIsTranslated(in Instruction instruction, CpuMode mode) =>
+        instruction.Mnemonic is not (Mnemonic.Mov or Mnemonic.Pop) || !instruction.Op0Register.IsSegmentRegister() || EmitSegments.IsLoadTranslated(instruction.Op0Register, mode);
 
     private static bool AddressesAreTranslated(in Instruction instruction, CpuMode mode)
     {

@@ -11,7 +11,7 @@ internal static unsafe partial class InstructionTable
     [
         new(Mnemonic.Mov, "MOV", TestClass.Segment, &SegmentOperations.MovSegment, emit: EmitSegments.Mov, form: InstructionForm.Segment, traits: RowTraits.EndsBlock),
         new(Mnemonic.Push, "PUSH", TestClass.Segment, &SegmentOperations.PushSegment, emit: EmitSegments.Push, form: InstructionForm.Segment),
-        new(Mnemonic.Pop, "POP", TestClass.Segment, &SegmentOperations.PopSegment, form: InstructionForm.Segment, traits: RowTraits.EndsBlock),
+        new(Mnemonic.Pop, "POP", TestClass.Segment, &SegmentOperations.PopSegment, emit: EmitSegments.Pop, form: InstructionForm.Segment, traits: RowTraits.EndsBlock),
         new(Mnemonic.Lds, "LDS/LES/LFS/LGS/LSS", TestClass.Segment, &SegmentOperations.LoadFarPointer<LoadDs>, traits: RowTraits.EndsBlock),
         new(Mnemonic.Les, "LDS/LES/LFS/LGS/LSS", TestClass.Segment, &SegmentOperations.LoadFarPointer<LoadEs>, traits: RowTraits.EndsBlock),
         new(Mnemonic.Lfs, "LDS/LES/LFS/LGS/LSS", TestClass.Segment, &SegmentOperations.LoadFarPointer<LoadFs>, traits: RowTraits.EndsBlock),

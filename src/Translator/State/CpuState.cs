@@ -165,6 +165,9 @@ public unsafe struct CpuState
     /// <summary>Host code that translated code calls: <see cref="Interpretation.Native.LiveUnits"/>. Set by the engine.</summary>
     public nint ActivateCode, HarvestCode, HarvestX87Code;
 
+    /// <summary>A GCHandle of the <see cref="Translator.Platform"/> that it is plugged into, for C# that translated code calls. Set by the engine.</summary>
+    public nint Platform;
+
     /// <summary>The jump table for the kind of translated code that runs. Set by the engine.</summary>
     public nint JumpTable;
 

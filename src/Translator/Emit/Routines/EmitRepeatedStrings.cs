@@ -19,7 +19,7 @@ internal static class EmitRepeatedStrings
 
     public static bool Movs(InstructionEmitter e, int size)
     {
-        if (!Begin(e))
+        if (!EmitHostCall.TryBegin(e))
         {
             return false;
         }
@@ -33,7 +33,7 @@ internal static class EmitRepeatedStrings
 
     public static bool Stos(InstructionEmitter e, int size)
     {
-        if (!Begin(e))
+        if (!EmitHostCall.TryBegin(e))
         {
             return false;
         }
@@ -47,7 +47,7 @@ internal static class EmitRepeatedStrings
 
     public static bool Cmps(InstructionEmitter e, in Instruction i, int size)
     {
-        if (!Begin(e))
+        if (!EmitHostCall.TryBegin(e))
         {
             return false;
         }
@@ -62,7 +62,7 @@ internal static class EmitRepeatedStrings
 
     public static bool Scas(InstructionEmitter e, in Instruction i, int size)
     {
-        if (!Begin(e))
+        if (!EmitHostCall.TryBegin(e))
         {
             return false;
         }
@@ -72,33 +72,6 @@ internal static class EmitRepeatedStrings
         e.Constant(i.HasRepnePrefix ? 0 : 1);
         e.Il.Emit(OpCodes.Call, ScanMethod);
         EndComparison(e, size, moves: false);
-        return true;
-    }
-
-    /// <summary>
-    /// What is called is C#, behind whose return the runtime may put code of its own: units that an earlier region made live are
-    /// taken back first. A region that needs them itself leaves the instruction to the interpreter, for RyuJIT would move
-    /// floating-point operations past the change.
-    /// </summary>
-    private static bool Begin(InstructionEmitter e)
-    {
-        if (e.NeededUnits != LiveUnit.None || e.Region.MixesX87AndMmx)
-        {
-            return false;
-        }
-
-        ILGenerator il = e.Il;
-        Label live = il.DefineLabel(), call = il.DefineLabel();
-        e.LoadState(StateLayout.LiveUnits, OpCodes.Ldind_I4);
-        il.Emit(OpCodes.Brtrue, live);
-        il.MarkLabel(call);
-        e.Defer(() =>
-        {
-            il.MarkLabel(live);
-            il.Emit(OpCodes.Ldarg_0);
-            e.CallHost(StateLayout.HarvestCode, typeof(void), typeof(nint));
-            il.Emit(OpCodes.Br, call);
-        });
         return true;
     }
 

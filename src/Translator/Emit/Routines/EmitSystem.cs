@@ -1,12 +1,18 @@
+using System.Reflection;
 using System.Reflection.Emit;
 using Dbt.Translator.State;
 using Iced.Intel;
 
 namespace Dbt.Translator.Emit.Routines;
 
-/// <summary>CLI and STI in ring 0, and POPFD. In other rings IOPL decides, which is the interpreter's, as are faults.</summary>
+/// <summary>CLI and STI in ring 0, POPFD, RDTSC and RDTSCP. In other rings IOPL decides, which is the interpreter's, as are faults.</summary>
 internal static class EmitSystem
 {
+    // CR4.TSD.
+    private const int TimeStampDisable = 4;
+
+    private static readonly MethodInfo ReadCounter = typeof(TimeStampCounter).GetMethod(nameof(TimeStampCounter.Read))!;
+
     public static bool Cli(InstructionEmitter e, in Instruction i)
     {
         RequireRing0(e);
@@ -42,6 +48,42 @@ internal static class EmitSystem
             e.Constant(Flags.If);
             e.Il.Emit(OpCodes.Or);
         });
+        return true;
+    }
+
+    /// <summary>RDTSC, and RDTSCP, which gives IA32_TSC_AUX too.</summary>
+    public static bool Rdtsc(InstructionEmitter e, in Instruction i)
+    {
+        if (!EmitHostCall.TryBegin(e))
+        {
+            return false;
+        }
+
+        if ((e.Mode & (CpuMode.User | CpuMode.CplShift0 | CpuMode.CplShift1)) != 0)
+        {
+            e.LoadState(StateLayout.Cr4, OpCodes.Ldind_I4);
+            e.Constant(TimeStampDisable);
+            e.Il.Emit(OpCodes.And);
+            e.Il.Emit(OpCodes.Brtrue, e.SideExit(SideExitKind.Rare));
+        }
+
+        e.Il.Emit(OpCodes.Ldarg_0);
+        e.Il.Emit(OpCodes.Call, ReadCounter);
+        LocalBuilder counter = e.StoreTemp64();
+        e.Il.Emit(OpCodes.Ldloc, counter);
+        e.Il.Emit(OpCodes.Conv_I4);
+        e.SetRegister(Gpr.Eax, e.StoreValue());
+        e.Il.Emit(OpCodes.Ldloc, counter);
+        e.Constant(32);
+        e.Il.Emit(OpCodes.Shr_Un);
+        e.Il.Emit(OpCodes.Conv_I4);
+        e.SetRegister(Gpr.Edx, e.StoreValue());
+        if (i.Mnemonic == Mnemonic.Rdtscp)
+        {
+            e.LoadState(StateLayout.TscAux, OpCodes.Ldind_I4);
+            e.SetRegister(Gpr.Ecx, e.StoreValue());
+        }
+
         return true;
     }
 

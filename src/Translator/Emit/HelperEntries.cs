@@ -3,9 +3,12 @@ using Dbt.Translator.State;
 
 namespace Dbt.Translator.Emit;
 
-/// <summary>Entries to <see cref="RepeatedStrings"/> for translated code that runs as unmanaged code.</summary>
-internal static unsafe class RepeatedStringEntries
+/// <summary>Entries to C# for translated code that runs as unmanaged code: what is more than a copy of its machine code can be.</summary>
+internal static unsafe class HelperEntries
 {
+    /// <summary>Whose methods are called so.</summary>
+    public static bool Has(Type? type) => type == typeof(RepeatedStrings) || type == typeof(TimeStampCounter);
+
     /// <summary>The entry to a method, by its name.</summary>
     public static nint Of(string name) => name switch
     {
@@ -13,6 +16,7 @@ internal static unsafe class RepeatedStringEntries
         nameof(RepeatedStrings.Fill) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, uint>)&Fill,
         nameof(RepeatedStrings.Compare) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, byte, ulong>)&Compare,
         nameof(RepeatedStrings.Scan) => (nint)(delegate* unmanaged<CpuState*, uint, uint, uint, int, byte, ulong>)&Scan,
+        nameof(TimeStampCounter.Read) => (nint)(delegate* unmanaged<CpuState*, ulong>)&ReadTimeStampCounter,
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, null),
     };
 
@@ -29,4 +33,7 @@ internal static unsafe class RepeatedStringEntries
     [UnmanagedCallersOnly]
     private static ulong Scan(CpuState* cpu, uint destination, uint value, uint count, int size, byte whileEqual) =>
         RepeatedStrings.Scan(cpu, destination, value, count, size, whileEqual != 0);
+
+    [UnmanagedCallersOnly]
+    private static ulong ReadTimeStampCounter(CpuState* cpu) => TimeStampCounter.Read(cpu);
 }

@@ -6,6 +6,8 @@ namespace Dbt.Translator.Protection;
 /// <summary>Linear addresses: the software TLB over the page tables.</summary>
 public abstract unsafe partial class NativePlatform
 {
+    private readonly RecentSpaces _recent = new();
+
     /// <summary>
     /// Held while an entry is filled and while another processor's thread drops entries: a write entry is then never filled for a frame
     /// that has just been protected.
@@ -51,22 +53,31 @@ public abstract unsafe partial class NativePlatform
 
             if (access != MemoryAccess.Write || !CodeMap.HasCode(page))
             {
-                _tlb.Set(linear >> 12, access, user, page, found.IsGlobal);
+                Fill(linear >> 12, access, user, page, found.IsGlobal);
             }
 
             // What else the walk has shown to be allowed: the access that comes next is often of the other kind.
             if (access != MemoryAccess.Read)
             {
-                _tlb.Set(linear >> 12, MemoryAccess.Read, user, page, found.IsGlobal);
+                Fill(linear >> 12, MemoryAccess.Read, user, page, found.IsGlobal);
             }
 
             if (access == MemoryAccess.Read && found.AllowsWrite && !logs && !CodeMap.HasCode(page))
             {
-                _tlb.Set(linear >> 12, MemoryAccess.Write, user, page, found.IsGlobal);
+                Fill(linear >> 12, MemoryAccess.Write, user, page, found.IsGlobal);
             }
         }
 
         return true;
+    }
+
+    private void Fill(uint page, MemoryAccess access, bool user, byte* host, bool isGlobal)
+    {
+        _tlb.Set(page, access, user, host, isGlobal);
+        if (!isGlobal)
+        {
+            _recent.Note(page, access, user);
+        }
     }
 
     /// <inheritdoc/>
@@ -126,12 +137,51 @@ public abstract unsafe partial class NativePlatform
         Array.Clear(_largeRegions);
     }
 
-    /// <summary>MOV to CR3: all but global pages.</summary>
-    internal void FlushLocal()
+    /// <summary>MOV to CR3: drops all but global pages, and fills those that were used in this address space when it was left.</summary>
+    internal void FlushLocal(CpuState* cpu)
     {
         lock (TlbLock)
         {
             _tlb.ClearLocal();
+            if (_system.Paging.CanProbe(cpu))
+            {
+                Refill(cpu);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Walks that nobody has asked for, as a processor may make them at any time (SDM vol. 3, 4.10.2.3): they set no accessed or dirty bit, so what lacks one is left for the access itself. Under
+    /// the lock.
+    /// </summary>
+    private void Refill(CpuState* cpu)
+    {
+        bool logs = CodeMap.Dirty.IsOn;
+        foreach (UsedPage used in _recent.Enter(cpu->Cr3))
+        {
+            uint linear = used.Page << 12;
+            if (!_system.Paging.TryProbe(cpu, linear, out Probe probe) || probe.IsGlobal)
+            {
+                continue;
+            }
+
+            byte* page = PhysicalPage(probe.Physical >> 12, false);
+            if (page == null)
+            {
+                continue;
+            }
+
+            _largeRegions[linear >> 22] |= probe.IsLarge;
+            bool mayWrite = probe.IsDirty && !logs && !CodeMap.HasCode(page);
+            for (int kind = 0; kind < 2 * RecentSpaces.UserShift; kind++)
+            {
+                bool user = kind >= RecentSpaces.UserShift;
+                var access = (MemoryAccess)(user ? kind - RecentSpaces.UserShift : kind);
+                if ((used.Kinds >> kind & 1) != 0 && (access != MemoryAccess.Write || mayWrite) && Paging.Permits(cpu, probe, access, user))
+                {
+                    _tlb.Set(used.Page, access, user, page);
+                }
+            }
         }
     }
 

@@ -83,6 +83,7 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
         cpu->RealMode = 0;
         _isStopped = false;
         _system.Reset();
+        _recent.Clear();
         FlushAll();
         cpu->RefreshMode();
     }

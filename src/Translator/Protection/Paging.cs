@@ -21,6 +21,28 @@ internal struct Translation
     public bool AllowsWrite;
 }
 
+/// <summary>What a walk of PAE tables finds that changes nothing.</summary>
+internal struct Probe
+{
+    /// <summary>Physical address of the page.</summary>
+    public ulong Physical;
+
+    /// <summary>R/W and U/S of all levels.</summary>
+    public ulong Rights;
+
+    /// <summary>From an entry with G set while CR4.PGE is.</summary>
+    public bool IsGlobal;
+
+    /// <summary>From a 2-MiB page.</summary>
+    public bool IsLarge;
+
+    /// <summary>Marked dirty.</summary>
+    public bool IsDirty;
+
+    /// <summary>NX of any level.</summary>
+    public bool ForbidsExecution;
+}
+
 /// <summary>
 /// The processor's page walks: physical addresses without paging, 2-level tables with 4-MiB pages and PSE-36, and PAE tables with
 /// 2-MiB pages and NX (SDM vol. 3, 4.3 and 4.4). Accessed and dirty bits are set with a compare-exchange, as another processor may
@@ -110,6 +132,55 @@ internal sealed unsafe class Paging(NativePlatform platform)
 
         return false;
     }
+
+    /// <summary>Whether <see cref="TryProbe"/> is for the paging that is on.</summary>
+    public bool CanProbe(CpuState* cpu) => (cpu->Cr0 & Cr0Pg) != 0 && (cpu->Cr4 & Cr4Pae) != 0;
+
+    /// <summary>Walks PAE tables without setting a bit in them.</summary>
+    /// <returns>False where nothing is mapped, a reserved bit is set, or an accessed bit isn't.</returns>
+    public bool TryProbe(CpuState* cpu, uint linear, out Probe probe)
+    {
+        const ulong Used = EntryPresent | EntryAccessed;
+        probe = default;
+        ulong pointer = _directoryPointers[linear >> 30];
+        ulong physical = platform.PhysicalMask & ~0xFFFUL;
+        ulong reserved = Reserved;
+        var directory = (pointer & EntryPresent) == 0 ? null : (ulong*)Entry((pointer & physical) + (((linear >> 21) & 0x1FF) * 8));
+        ulong entry = directory == null ? 0 : Volatile.Read(ref *directory);
+        bool large = (entry & EntryLarge) != 0;
+        if ((entry & Used) != Used || (entry & (large ? reserved | 0x1FE000 : reserved)) != 0)
+        {
+            return false;
+        }
+
+        probe.Rights = entry;
+        probe.ForbidsExecution = (entry & EntryNoExecute) != 0;
+        if (!large)
+        {
+            var leaf = (ulong*)Entry((entry & physical) + (((linear >> 12) & 0x1FF) * 8));
+            entry = leaf == null ? 0 : Volatile.Read(ref *leaf);
+            if ((entry & Used) != Used || (entry & reserved) != 0)
+            {
+                return false;
+            }
+
+            probe.Rights &= entry;
+            probe.ForbidsExecution |= (entry & EntryNoExecute) != 0;
+        }
+
+        probe.Physical = large ? (entry & physical & ~0x1FFFFFUL) | (linear & 0x1FF000) : entry & physical;
+        probe.IsLarge = large;
+        probe.IsGlobal = (entry & EntryGlobal) != 0 && (cpu->Cr4 & Cr4Pge) != 0;
+        probe.IsDirty = (entry & EntryDirty) != 0;
+        return true;
+    }
+
+    /// <summary>Whether what was found may be accessed so.</summary>
+    public static bool Permits(CpuState* cpu, in Probe probe, MemoryAccess access, bool user) =>
+        Permits(cpu, probe.Rights, access, user) && (access != MemoryAccess.Execute || !probe.ForbidsExecution);
+
+    // Bits of a PAE entry that must be clear.
+    private ulong Reserved => (~platform.PhysicalMask & ~EntryNoExecute) | ((platform.Efer & EferNxe) == 0 ? EntryNoExecute : 0);
 
     // Marks success in the error code while walking; no fault has this bit.
     private const PageFaultCode NoFault = (PageFaultCode)(1u << 31);
@@ -201,12 +272,7 @@ internal sealed unsafe class Paging(NativePlatform platform)
         }
 
         ulong physical = platform.PhysicalMask & ~0xFFFUL;
-        ulong reserved = ~platform.PhysicalMask & ~EntryNoExecute;
-        if ((platform.Efer & EferNxe) == 0)
-        {
-            reserved |= EntryNoExecute;
-        }
-
+        ulong reserved = Reserved;
         var directory = (ulong*)Entry((pointer & physical) + (((linear >> 21) & 0x1FF) * 8));
         ulong pde = directory == null ? 0 : Volatile.Read(ref *directory);
         if ((pde & EntryPresent) == 0)

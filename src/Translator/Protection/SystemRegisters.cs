@@ -99,7 +99,7 @@ internal sealed unsafe partial class SystemRegisters(SystemUnit system)
         }
 
         cpu->Cr3 = value;
-        system.Owner.FlushLocal();
+        system.Owner.FlushLocal(cpu);
         return true;
     }
 

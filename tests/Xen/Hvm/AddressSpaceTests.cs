@@ -99,14 +99,9 @@ public sealed class AddressSpaceTests
         Enter(Here);
         a.add(ebx, __dword_ptr[Place]);
 
-        // Neither accessed nor dirty.
-        Enter(There);
-        a.and(__dword_ptr[Leaf], ~0x60);
-        Enter(Here);
-        a.inc(__dword_ptr[Place]);
-        a.mov(edx, __dword_ptr[Leaf]);
-        a.and(edx, 0x60);
-        a.add(ebx, edx);
+        // Not dirty, and then not accessed.
+        Marks(0x40, () => a.inc(__dword_ptr[Place]));
+        Marks(0x20, () => a.add(ebx, __dword_ptr[Place]));
 
         // Read only.
         Enter(There);
@@ -144,6 +139,17 @@ public sealed class AddressSpaceTests
         BitConverter.TryWriteBytes(code.AsSpan(operand), begin);
         return code;
 
+        void Marks(int bit, Action access)
+        {
+            Enter(There);
+            a.and(__dword_ptr[Leaf], ~bit);
+            Enter(Here);
+            access();
+            a.mov(edx, __dword_ptr[Leaf]);
+            a.and(edx, 0x60);
+            a.add(ebx, edx);
+        }
+
         void Enter(uint tables)
         {
             a.mov(eax, tables);
@@ -162,6 +168,8 @@ public sealed class AddressSpaceTests
             (here, other) = (other, here);
             sum += here;
             here++;
+            sum += 0x60;
+            sum += here;
             sum += 0x60;
             here++;
             faults++;

@@ -1,4 +1,3 @@
-using Dbt.Translator.Interpretation;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 

@@ -2,7 +2,6 @@ using System.Reflection;
 using System.Reflection.Emit;
 using Dbt.Translator.State;
 using Iced.Intel;
-using Label = System.Reflection.Emit.Label;
 
 namespace Dbt.Translator.Emit.Routines;
 

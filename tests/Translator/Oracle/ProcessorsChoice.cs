@@ -7,7 +7,7 @@ namespace Dbt.Tests.Translator.Oracle;
 
 /// <summary>
 /// What the manuals leave to a processor, and in which those of the two makers differ. The engines do as AMD's do; a host of another maker says nothing
-/// about vectors that meet such a case and come out differently. On AMD's own all is compared.
+/// about vectors that meet such a case and come out differently. On AMD's own all is compared but what AMD has changed.
 /// </summary>
 internal static class ProcessorsChoice
 {
@@ -18,7 +18,12 @@ internal static class ProcessorsChoice
 
     /// <summary>Whether a difference may be one of two right answers.</summary>
     public static bool Allows(TestVector vector, Outcome native, Outcome guest) =>
-        !HostIsAmd && (WrapsAround(native, guest) || vector.Code.Exists(code => Allows(vector.Bits, code, native.Vector, guest.Vector)));
+        FaultsInTheOtherOperand(vector, native, guest) || (!HostIsAmd && (WrapsAround(native, guest) || vector.Code.Exists(code => Allows(vector.Bits, code, native.Vector, guest.Vector))));
+
+    // Both of CMPS can't be read: older processors of AMD's tell of the first, newer ones (seen on one with AVX-512) of the second.
+    private static bool FaultsInTheOtherOperand(TestVector vector, Outcome native, Outcome guest) =>
+        IsFault(native.Vector) && IsFault(guest.Vector) && native.Eip == guest.Eip && (native.Vector, native.Cr2) != (guest.Vector, guest.Cr2)
+        && vector.Code.Exists(code => Decode(vector.Bits, code).Mnemonic is Mnemonic.Cmpsb or Mnemonic.Cmpsw or Mnemonic.Cmpsd);
 
     // An operand that goes on beyond 4 GiB in a segment of 4 GiB may be a violation of the limit or not (SDM vol. 3, 5.3).
     private static bool WrapsAround(Outcome native, Outcome guest) =>
@@ -27,7 +32,7 @@ internal static class ProcessorsChoice
 
     private static bool Allows(int bits, byte[] code, uint native, uint guest)
     {
-        Instruction instruction = Decoder.Create(bits, new ByteArrayCodeReader(code), 0).Decode();
+        Instruction instruction = Decode(bits, code);
         bool faulted = IsFault(native) || IsFault(guest);
         switch (instruction.Mnemonic)
         {
@@ -55,6 +60,8 @@ internal static class ProcessorsChoice
                     && (InstructionIsX87(instruction) || Enumerable.Range(0, instruction.OpCount).Any(i => instruction.GetOpKind(i) == OpKind.Register && instruction.GetOpRegister(i).IsMM()));
         }
     }
+
+    private static Instruction Decode(int bits, byte[] code) => Decoder.Create(bits, new ByteArrayCodeReader(code), 0).Decode();
 
     private static bool IsFault(uint vector) => vector is 5 or (uint)Vector.SegmentNotPresent or (uint)Vector.StackFault or (uint)Vector.GeneralProtection or (uint)Vector.PageFault;
 

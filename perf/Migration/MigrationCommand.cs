@@ -27,7 +27,7 @@ internal static partial class MigrationCommand
         var times = new Argument<int>("N") { Description = "How often it goes", DefaultValueFactory = _ => 100 };
         var kernel = new Option<string?>("--kernel") { Description = "A PVH kernel; without it that of dbt guest fetch debian" };
         var memory = new Option<int>("--memory") { Description = "MiB", DefaultValueFactory = _ => 512 };
-        var dirty = new Option<int>("--dirty") { Description = "MiB that the guest writes over and over meanwhile, some 60 MiB a second", DefaultValueFactory = _ => 0 };
+        var dirty = new Option<int>("--dirty") { Description = "MiB that the guest writes over and over meanwhile, some 60 MiB a second, and checks; it powers itself off where they are not what it wrote", DefaultValueFactory = _ => 0 };
         var stream = new Option<bool>("--stream") { Description = "With the disk and a network card of dbt guest fetch debian, and a stream of TCP to a peer in another network namespace. Needs root" };
         var peer = new Option<string?>("--peer") { Description = "Be that peer", Hidden = true };
         var dbt = new Option<string?>("--dbt") { Description = "The command; by default the script of the tree that this was built from" };

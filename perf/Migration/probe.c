@@ -1,5 +1,5 @@
 /* A program for a guest, without a C library. gap [MIB]: watches the clock in a tight loop and says each second what the largest step was, in
-   microseconds; a child writes a word into each page of so many MiB meanwhile, over and over. stream PORT: sends words that count up, 1 KiB at a time with
+   microseconds; a child writes a word into each page of so many MiB meanwhile, over and over, and turns the machine off if one isn't what it wrote before. stream PORT: sends words that count up, 1 KiB at a time with
    a pause of a millisecond, to whoever connects. */
 typedef unsigned u32;
 typedef unsigned long long u64;
@@ -56,6 +56,11 @@ static void dirty(u32 mib)
     u32 pause[2] = { 0, 1000000 };
     for (u32 round = 1;; round++)
         for (u32 page = 0; page < mib << 8; page++) {
+            if (round > 1 && memory[page << 10] != round - 1 + page) {
+                static const char corrupt[] = "memory is not what was written\n";
+                call(4, 1, (long)corrupt, sizeof corrupt - 1);
+                call(88, (long)0xfee1dead, 672274793, 0x4321fedc); /* reboot: power off */
+            }
             memory[page << 10] = round + page;
             if (page % 64 == 63)
                 call(162, (long)pause, 0, 0); /* nanosleep: some 60 MiB/s */

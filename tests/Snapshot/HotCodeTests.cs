@@ -20,7 +20,9 @@ public sealed class HotCodeTests
         {
             await Task.Delay(300);
             Assert.True(guest.Move(engine), guest.Transcript.Text);
-            Assert.True(guest.Ready.Blocks > 0, $"{guest.Ready} after move {move}");
+
+            // Once all that it runs is in regions, there is nothing else.
+            Assert.True(guest.Ready.Blocks > 0 || (move > 0 && guest.Ready.Regions > 0), $"{guest.Ready} after move {move}");
             Assert.True(engine == EngineKind.Quick || guest.Ready.Regions > 0, $"{guest.Ready} after move {move}");
         }
 

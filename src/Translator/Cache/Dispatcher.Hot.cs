@@ -1,4 +1,3 @@
-using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
 namespace Dbt.Translator.Cache;

@@ -84,6 +84,19 @@ void blk_close(void)
     ring = 0;
 }
 
+/* In a new domain, where the grants and the channel of before are nobody's. */
+void blk_resume(void)
+{
+    if (!ring)
+        return;
+    page_free(ring);
+    page_free(bounce);
+    ring = 0;
+    consumed = 0;
+    if (!blk_init())
+        printf("disk: %s did not come back\n", name);
+}
+
 uint32_t blk_sectors(void)
 {
     return ring ? sectors : 0;

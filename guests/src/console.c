@@ -74,9 +74,16 @@ static int has_input(void *argument)
     return ring->in_prod != ring->in_cons;
 }
 
+static int has_work(void *argument)
+{
+    return has_input(0) || xs_pending();
+}
+
+/* Nothing is under way in a guest that waits here, so this is where it suspends. */
 int console_getc(void)
 {
-    wait_for(has_input, 0, 0);
+    for (suspend_if_asked(); !has_input(0); suspend_if_asked())
+        wait_for(has_work, 0, 0);
     barrier();
     char c = ring->in[ring->in_cons % sizeof ring->in];
     mb();

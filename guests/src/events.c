@@ -118,11 +118,22 @@ int wait_for(int (*condition)(void *), void *argument, uint64_t timeout_ns)
     return result;
 }
 
-void events_init(void)
+static void set_up(void)
 {
     for (int i = 0; i < 32; i++)
         shared->mask[i] = ~0u;
     if (!strncmp(start_info->cmd_line, "fifo", 4) && !fifo_init())
         panic("events: no queues");
+}
+
+void events_init(void)
+{
+    set_up();
     events_enable();
+}
+
+void events_resume(void)
+{
+    memset(handlers, 0, sizeof handlers);
+    set_up();
 }

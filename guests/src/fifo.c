@@ -15,7 +15,9 @@ static struct control_block *blocks;
 /* Asks for it: a control block for each processor, then words for the first 1024 ports, all masked. */
 int fifo_init(void)
 {
-    blocks = page_alloc();
+    static struct control_block all_blocks[PAGE_SIZE / sizeof *blocks] PAGE_ALIGN;
+    static volatile uint32_t all_words[1024] PAGE_ALIGN;
+    memset(blocks = all_blocks, 0, sizeof all_blocks);
     int processors = 0;
     for (;; processors++) {
         struct evtchn_init_control control = { virt_to_mfn(blocks), processors * sizeof *blocks, processors, 0, { 0 } };
@@ -24,18 +26,15 @@ int fifo_init(void)
         if (control.link_bits != 17)
             panic("events: links of %u bits", control.link_bits);
     }
-    if (!processors) {
-        page_free(blocks);
+    if (!processors)
         return 0;
-    }
-    volatile uint32_t *page = page_alloc();
     for (int i = 0; i < 1024; i++)
-        page[i] = MASKED;
-    struct evtchn_expand_array expand = { virt_to_mfn((void *)page) };
+        all_words[i] = MASKED;
+    struct evtchn_expand_array expand = { virt_to_mfn((void *)all_words) };
     int error = event_op(EVTCHN_expand_array, &expand);
     if (error)
         panic("events: no words: %d", error);
-    words = page;
+    words = all_words;
     return processors;
 }
 

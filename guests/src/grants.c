@@ -5,20 +5,30 @@
 #define ENTRIES 512
 
 struct grant_entry *grant_table;
+static uint32_t frame;
 static uint16_t next_free[ENTRIES], first_free;
 
 void grants_init(void)
 {
-    uint32_t frame;
     struct gnttab_setup setup = { DOMID_SELF, 0, 1, 0, 0, &frame };
     if (hypercall(HC_grant_table_op, GNTTAB_setup_table, &setup, 1) || setup.status)
         panic("no grant table: %d", setup.status);
-    if (map_page(GRANT_VA, (pte_t)frame << 12 | PTE_P | PTE_RW | PTE_A | PTE_D))
-        panic("the grant table could not be mapped");
+    grants_show();
     grant_table = (struct grant_entry *)GRANT_VA;
     for (int i = 8; i < ENTRIES; i++)
         next_free[i] = i + 1 < ENTRIES ? i + 1 : 0;
     first_free = 8;
+}
+
+void grants_show(void)
+{
+    if (map_page(GRANT_VA, (pte_t)frame << 12 | PTE_P | PTE_RW | PTE_A | PTE_D))
+        panic("the grant table could not be mapped");
+}
+
+void grants_hide(void)
+{
+    map_page(GRANT_VA, 0);
 }
 
 int grant_page(uint16_t domid, void *page, int readonly)

@@ -78,6 +78,8 @@ int set_entry(pte_t *entry, pte_t value);     /* by mmu_update */
 void set_readonly(void *page);
 void set_writable(void *page);
 void memory_report(void);
+void memory_show_shared_info(void);
+void memory_hide_shared_info(void);
 
 /* traps.c */
 struct fault_record { int vector; uint32_t error, cr2, eip, eflags, count; };
@@ -97,6 +99,7 @@ void trap_handler(struct regs *regs);
 /* events.c */
 typedef void (*event_handler)(uint32_t port);
 void events_init(void);                       /* by queues where the command line begins with "fifo" */
+void events_resume(void);                     /* in a new domain: no channel is bound, all are masked */
 void events_handle(void);
 void event_bind(uint32_t port, event_handler handler);
 void event_unbind(uint32_t port);
@@ -128,11 +131,14 @@ void sleep_ns(uint64_t ns);
 
 /* grants.c */
 void grants_init(void);
+void grants_show(void);
+void grants_hide(void);
 int grant_page(uint16_t domid, void *page, int readonly);
 void grant_end(int ref);
 extern struct grant_entry *grant_table;
 
 /* xenstore.c */
+#define SHUTDOWN_TOKEN "shutdown"
 void xs_init(void);
 int xs_request(int type, uint32_t tx, const char *payload, int length, char *reply, int size);
 int xs_read(const char *path, char *reply, int size);
@@ -140,6 +146,7 @@ int xs_write(const char *path, const char *value);
 int xs_watch(const char *path, const char *token);
 extern uint32_t xs_watch_events;
 int xs_available(void);
+int xs_shutdown_asked(void);                  /* takes what waits; whether control/shutdown has changed since the last time */
 int xs_pending(void);                         /* whether the store has sent something */
 int xs_take_events(void);                     /* takes what waits; the number of watch events since the last time */
 
@@ -159,11 +166,13 @@ uint32_t blk_sectors(void);
 int blk_transfer(int write, uint32_t sector, uint32_t count, void *page);
 const char *blk_name(void);
 void blk_close(void);
+void blk_resume(void);                        /* in a new domain: connects again */
 
 /* netfront.c: a network card, the first that xenstore names */
 typedef void (*frame_receiver)(const uint8_t *frame, uint32_t length, uint16_t flags);
 int card_open(void);                          /* nonzero where there is one */
 void card_close(void);
+void card_resume(void);                       /* in a new domain: connects again */
 int card_is_connected(void);                  /* a back end serves it still */
 const uint8_t *card_address(void);
 int card_send(const void *frame, uint32_t length, uint16_t flags); /* NETTXF_; 0 where there is no room */
@@ -215,6 +224,11 @@ extern const struct kernel kernels[];
 
 /* pair.c */
 void pair(char **words, int count);           /* a command of the monitor */
+
+/* suspend.c */
+void suspend_init(void);
+void suspend_if_asked(void);                  /* returns when it goes on */
+void suspend_command(char **words, int count);
 
 /* monitor.c, selftest.c, fuzz.c */
 void monitor(void);

@@ -114,6 +114,7 @@ void kernel_main(struct start_info *info)
     memory_report();
     grants_init();
     xs_init();
+    suspend_init();
     timer_demo();
     event_demo();
     disk_demo();

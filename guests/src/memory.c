@@ -173,12 +173,22 @@ void memory_init(void)
             break;
     }
 
-    /* shared_info belongs to the hypervisor: it gets a place of its own, in the page that follows all memory. */
     map_all();
-    if (map_page(VIRT_BASE + LOWMEM_LIMIT, (pte_t)start_info->shared_info | PTE_P | PTE_RW | PTE_A | PTE_D))
-        panic("shared_info could not be mapped");
     shared = (struct shared_info *)(VIRT_BASE + LOWMEM_LIMIT);
+    memory_show_shared_info();
     vcpu = shared->vcpu;
+}
+
+/* shared_info belongs to the hypervisor: it gets a place of its own, in the page that follows all memory. */
+void memory_show_shared_info(void)
+{
+    if (map_page((uint32_t)shared, (pte_t)start_info->shared_info | PTE_P | PTE_RW | PTE_A | PTE_D))
+        panic("shared_info could not be mapped");
+}
+
+void memory_hide_shared_info(void)
+{
+    map_page((uint32_t)shared, 0);
 }
 
 void memory_report(void)

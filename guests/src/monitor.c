@@ -318,6 +318,7 @@ static const struct { const char *name; void (*run)(char **, int); const char *h
     { "fuzz", run_fuzz, "[SEED] [COUNT]: random hypercalls; the guest may not survive" },
     { "crash", crash, "ud2 | pagefault | triple | wildptr | panic" },
     { "hang", hang, "spin | busy | wait | dead" },
+    { "suspend", suspend_command, "[MFN]: how often it was asked to; the next time with MFN for start_info's" },
     { "keys", keys, "shows the codes of keys until q" },
     { "sum", sum, "COUNT: takes so many bytes of input, and shows their checksum" },
     { "bytes", bytes, "writes a byte of each value" },

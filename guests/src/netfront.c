@@ -112,6 +112,23 @@ void card_close(void)
     rx = 0;
 }
 
+/* In a new domain, where the grants and the channel of before are nobody's. */
+void card_resume(void)
+{
+    if (!tx)
+        return;
+    for (int i = 0; i < SENDING; i++)
+        page_free(sending[i]);
+    for (int i = 0; i < RECEIVING; i++)
+        page_free(receiving[i]);
+    page_free(tx);
+    page_free(rx);
+    tx = 0;
+    rx = 0;
+    if (!card_open())
+        printf("net: the card did not come back\n");
+}
+
 int card_is_connected(void)
 {
     return tx && xenbus_read_number(backend, "state", 0) == CONNECTED;

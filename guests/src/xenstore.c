@@ -1,8 +1,9 @@
-/* xenstore over its ring: one request at a time, watch events counted as they pass. */
+/* xenstore over its ring: one request at a time, watch events counted as they pass, but for the one of control/shutdown. */
 #include "kernel.h"
 
 static struct xs_ring *ring;
 static uint32_t last_id;
+static int shutdown_asked;
 uint32_t xs_watch_events;
 
 static void woken(uint32_t port)
@@ -46,6 +47,20 @@ static int receive(void *data, uint32_t length, uint32_t size)
     return 1;
 }
 
+/* An event: path and token, each with its end. */
+static int take_event(uint32_t length)
+{
+    char event[512];
+    memset(event, 0, sizeof event);
+    if (!receive(event, length, sizeof event - 1))
+        return 0;
+    if (strcmp(event + strlen(event) + 1, SHUTDOWN_TOKEN))
+        xs_watch_events++;
+    else
+        shutdown_asked = 1;
+    return 1;
+}
+
 /* The reply, NUL-terminated, and its length; -1 for an error, whose name is then the reply. */
 int xs_request(int type, uint32_t tx, const char *payload, int length, char *reply, int size)
 {
@@ -57,15 +72,14 @@ int xs_request(int type, uint32_t tx, const char *payload, int length, char *rep
     mb();
     event_send(start_info->store_evtchn);
     for (;;) {
-        if (!receive(&header, sizeof header, sizeof header) || !receive(reply, header.len, size - 1)) {
+        int event = receive(&header, sizeof header, sizeof header) && header.type == XS_WATCH_EVENT;
+        if (event ? !take_event(header.len) : !receive(reply, header.len, size - 1)) {
             printf("xenstore: no answer\n");
             return -1;
         }
-        reply[header.len < (uint32_t)size ? header.len : (uint32_t)size - 1] = 0;
-        if (header.type == XS_WATCH_EVENT) {
-            xs_watch_events++;
+        if (event)
             continue;
-        }
+        reply[header.len < (uint32_t)size ? header.len : (uint32_t)size - 1] = 0;
         return header.type == XS_ERROR ? -1 : (int)header.len;
     }
 }
@@ -98,16 +112,30 @@ int xs_pending(void)
     return ring && has_reply(0);
 }
 
+static void take_pending(void)
+{
+    struct xs_header header;
+    char payload[512];
+    while (xs_pending() && receive(&header, sizeof header, sizeof header))
+        if (!(header.type == XS_WATCH_EVENT ? take_event(header.len) : receive(payload, header.len, sizeof payload)))
+            break;
+}
+
 int xs_take_events(void)
 {
     static uint32_t taken;
-    struct xs_header header;
-    char payload[512];
-    while (xs_pending() && receive(&header, sizeof header, sizeof header) && receive(payload, header.len, sizeof payload))
-        xs_watch_events += header.type == XS_WATCH_EVENT;
+    take_pending();
     uint32_t count = xs_watch_events - taken;
     taken = xs_watch_events;
     return count;
+}
+
+int xs_shutdown_asked(void)
+{
+    take_pending();
+    int asked = shutdown_asked;
+    shutdown_asked = 0;
+    return asked;
 }
 
 int xs_available(void)

@@ -112,13 +112,14 @@ public sealed unsafe partial class Vcpu
         Iopl = reader.UInt32() & Translator.State.Flags.Iopl;
         IoBitmap = reader.UInt32();
         IoBitmapPorts = reader.UInt32(0, 65536, "the number of ports");
-        Descriptors.Restore(reader);
-        uint root = reader.UInt32();
+        Descriptors.Restore(reader, Domain.Memory);
+        uint saved = reader.UInt32(), root = Domain.Memory.Relocated(saved);
         _firstEntry = reader.Flag() ? FirstEntry.Read(reader) : null;
         reader.End();
-        if (root == 0 ? IsInitialised : Domain.Memory.SwitchBase(this, root) != 0)
+        Domain.Memory.Relocation?.RewriteTables([(root, PageType.L3)]);
+        if (saved == 0 ? IsInitialised : Domain.Memory.SwitchBase(this, root) != 0)
         {
-            throw reader.Error($"frame {root:x} is no page table that the processor could have in CR3");
+            throw reader.Error($"frame {saved:x} is no page table that the processor could have in CR3");
         }
     }
 

@@ -79,8 +79,8 @@ internal sealed class GuestSaver(Guest guest, Domain domain, DeviceHost devices,
     private async Task<bool> SuspendAsync(SaveRequest request, CancellationToken cancellation)
     {
         bool automatic = request.Kind == SaveRequest.Types.Kind.Automatic;
-        bool able = domain.IsTranslated && domain.CancelsSuspend && devices.Store.Read(devices.Home + FeatureNode) == "1";
-        if (request.Kind == SaveRequest.Types.Kind.Live || (automatic && (!able || request.KeepRunning)))
+        bool able = domain.CancelsSuspend && devices.Store.Read(devices.Home + FeatureNode) == "1";
+        if (request.Kind == SaveRequest.Types.Kind.Live || (automatic && (!able || !domain.IsTranslated || request.KeepRunning)))
         {
             return false;
         }

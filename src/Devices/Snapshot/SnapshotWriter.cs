@@ -32,6 +32,11 @@ public static class SnapshotWriter
         Stream stream, Domain domain, DeviceHost devices, ImageKind kind, ReadOnlySpan<byte> configuration, Action<SnapshotProgress>? progress,
         CancellationToken cancellation)
     {
+        if (kind == ImageKind.Suspended)
+        {
+            DomainState.CheckSuspended(domain);
+        }
+
         using var digest = new DigestStream(stream);
         Span<byte> preamble = stackalloc byte[SnapshotFormat.PreambleBytes];
         preamble.Clear();

@@ -15,8 +15,11 @@ public static unsafe class DomainBuilder
 
     // Xen's toolstack lets every domain have 1 MiB more than maxmem, for what the guest didn't ask for (LIBXL_MAXMEM_CONSTANT).
     private const int MaxMemorySlackMiB = 1;
-    // SHARED_M2P_ENTRY, and VMASST_TYPE_pae_extended_cr3.
-    private const uint SharedMachineToPhys = 0x55555555, ExtendedCr3Assist = 1 << 3;
+    // VMASST_TYPE_pae_extended_cr3.
+    private const uint ExtendedCr3Assist = 1 << 3;
+
+    /// <summary>SHARED_M2P_ENTRY: what the machine-to-phys table says of a page that is shared.</summary>
+    internal const uint SharedMachineToPhys = 0x55555555;
 
     /// <summary>
     /// The ELF file within a kernel file. A guest that is kept for many runs keeps this: unpacking an xz kernel takes as long as a third of

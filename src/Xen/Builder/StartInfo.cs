@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Dbt.Xen.Builder;
@@ -41,6 +42,16 @@ internal sealed record StartInfo
     public uint ModuleBytes { get; init; }
 
     public required byte[] CommandLine { get; init; }
+
+    /// <summary>
+    /// Writes what is another one in another domain to the page of a guest that goes on there: where shared_info, xenstore and console are, and that
+    /// neither a module nor a privilege comes with it.
+    /// </summary>
+    public static void Renew(Span<byte> page, Domain domain)
+    {
+        ReadOnlySpan<uint> words = [domain.SharedInfoMfn << 12, 0, domain.StoreMfn, domain.StorePort, domain.ConsoleMfn, domain.ConsolePort];
+        MemoryMarshal.AsBytes(words).CopyTo(page[(PageCountAt + sizeof(uint))..]);
+    }
 
     /// <summary>Writes the structure to a zeroed page.</summary>
     public void Write(Span<byte> page)

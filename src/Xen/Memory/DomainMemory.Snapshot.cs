@@ -7,7 +7,8 @@ namespace Dbt.Xen.Memory;
 /// <content>
 /// Going on elsewhere. A guest's pages are known by their number: an auto-translated domain's by the guest frame, a paravirtual one's by the machine
 /// frame, which it has in its own tables and which must be free where it goes on. Page types are not saved: they follow from the pinned tables and the
-/// processors' base pointers, by the same validation as ever.
+/// processors' base pointers, by the same validation as ever. A paravirtual guest that suspended itself gets any frames; while it is made
+/// (<see cref="Relocation"/>) its pages go by the frames that they had.
 /// </content>
 public sealed unsafe partial class DomainMemory
 {
@@ -15,6 +16,18 @@ public sealed unsafe partial class DomainMemory
     private const uint FramesInSection = 1 << 17;
     private const int RunsInSection = 1 << 17, PinsInSection = 1 << 17;
     private const int MostSections = 512;
+
+    /// <summary>Where the pages of a suspended paravirtual guest go while it is made again; null for all others, and afterwards.</summary>
+    internal FrameRelocation? Relocation { get; set; }
+
+    /// <summary>The machine frame here of a page by the frame that it had; 0 for none of the guest's.</summary>
+    internal uint Relocated(uint mfn) => Relocation is { } relocation ? relocation.Numbers[mfn] : mfn;
+
+    /// <summary>Whether a frame of the guest's is used as nothing yet.</summary>
+    internal bool IsUntyped(uint mfn) => PageInfo.CountOf(Volatile.Read(ref _frames[mfn].TypeInfo)) == 0;
+
+    /// <summary>Whether a frame of the guest's is no more than data to it: nothing yet, or mapped writable.</summary>
+    internal bool IsPlain(uint mfn) => IsUntyped(mfn) || _frames.TypeOf(mfn) == PageType.Writable;
 
     /// <summary>
     /// The pages that the guest has now, in the order of their numbers; those of the hypervisor's that it shares left out. Any thread; what changes
@@ -36,6 +49,11 @@ public sealed unsafe partial class DomainMemory
             return pages;
         }
 
+        if (Relocation is { } relocation)
+        {
+            return [.. relocation.Numbers.Pages()];
+        }
+
         uint end = _machine.HighWater;
         for (uint mfn = 1; mfn < end; mfn++)
         {
@@ -51,7 +69,7 @@ public sealed unsafe partial class DomainMemory
     /// <summary>The machine frame of a page by its number; 0 where the guest has none. Any thread.</summary>
     internal uint FindPage(uint number)
     {
-        uint mfn = Domain.Hvm is { } hvm ? hvm.Physmap[number] : Owns(number) ? number : 0;
+        uint mfn = Domain.Hvm is { } hvm ? hvm.Physmap[number] : Relocated(number) is uint frame && Owns(frame) ? frame : 0;
         return mfn == 0 || IsHypervisorPage(mfn) ? 0 : mfn;
     }
 
@@ -62,6 +80,17 @@ public sealed unsafe partial class DomainMemory
         if (Domain.Hvm is { } hvm)
         {
             return number < Physmap.Count && hvm.Physmap[number] == 0 && TryPopulate(number) ? hvm.Physmap[number] : 0;
+        }
+
+        if (Relocation is { } relocation)
+        {
+            if (!FrameNumbers.IsPossible(number) || !TryAddPage(out uint mfn))
+            {
+                return 0;
+            }
+
+            relocation.Numbers.Set(number, mfn);
+            return mfn;
         }
 
         if (Interlocked.Increment(ref _pageCount) > (long)MaxPages || !_machine.TryAllocateGiven(number))
@@ -114,6 +143,7 @@ public sealed unsafe partial class DomainMemory
         }
         else
         {
+            Relocation?.Numbers.Set(page.Number, 0);
             _ = TryReleasePage(page.Mfn);
         }
     }
@@ -178,7 +208,7 @@ public sealed unsafe partial class DomainMemory
         uint[] released = new uint[summary.Count(1 << 20, sizeof(uint), "pages given up")];
         foreach (ref uint mfn in released.AsSpan())
         {
-            mfn = summary.UInt32();
+            mfn = Relocated(summary.UInt32());
         }
 
         summary.End();
@@ -218,7 +248,7 @@ public sealed unsafe partial class DomainMemory
     /// <summary>The guest gave these frames up: each stays only as long as something uses it.</summary>
     internal void ReleaseGivenUp(uint[] frames)
     {
-        foreach (uint mfn in frames)
+        foreach (uint mfn in frames.Where(static mfn => mfn != 0))
         {
             _ = TryReleasePage(mfn);
         }
@@ -270,13 +300,15 @@ public sealed unsafe partial class DomainMemory
             int count = section.Count(PinsInSection, 5, "pinned tables");
             for (int pin = 0; pin < count; pin++)
             {
-                uint mfn = section.UInt32();
+                uint mfn = Relocated(section.UInt32());
                 var type = (PageType)section.Byte();
                 left.Add(type is PageType.L1 or PageType.L2 or PageType.L3 ? (mfn, type) : throw section.Error("a pin is of no page table"));
             }
 
             section.End();
         }
+
+        Relocation?.RewriteTables(left);
 
         // The roots first: one walk over all that they lead to.
         left.Sort(static (a, b) => b.Type.CompareTo(a.Type));
@@ -405,5 +437,6 @@ public sealed unsafe partial class DomainMemory
     internal string PageRefusal(uint number) =>
         PageCount >= MaxPages ? $"it has more pages than the {MaxPages} that it may have"
         : Domain.Hvm is not null ? $"guest frame {number:x} is none, is there twice, or the machine has no memory left"
+        : Relocation is not null ? $"machine frame {number:x} is none, or the machine has no memory left"
         : $"machine frame {number:x} isn't free here, and a paravirtual guest knows its frames by number";
 }

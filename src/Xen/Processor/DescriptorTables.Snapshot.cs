@@ -1,4 +1,5 @@
 using Dbt.Xen.Abi;
+using Dbt.Xen.Memory;
 using Dbt.Xen.Snapshot;
 
 namespace Dbt.Xen.Processor;
@@ -20,13 +21,15 @@ internal sealed unsafe partial class DescriptorTables
     }
 
     /// <summary>Sets them, as the hypercalls do.</summary>
-    public void Restore(SectionReader reader)
+    /// <param name="reader">The section.</param>
+    /// <param name="memory">Knows where frames are that were elsewhere.</param>
+    public void Restore(SectionReader reader, DomainMemory memory)
     {
         uint entries = reader.UInt32(0, Layout.FirstReservedGdtEntry, "the number of GDT entries");
         Span<uint> frames = stackalloc uint[Pages(entries)];
         foreach (ref uint frame in frames)
         {
-            frame = reader.UInt32();
+            frame = memory.Relocated(reader.UInt32());
         }
 
         if (SetGdt(frames, entries) != 0)

@@ -33,6 +33,10 @@ public sealed unsafe class DomainRestorer : IPageSink, IDisposable
             Domain.MakeTranslated();
             Domain.Cpuid.Translated = Domain.GuestId;
         }
+        else if (header.Kind == ImageKind.Suspended)
+        {
+            Domain.Memory.Relocation = new FrameRelocation(Domain);
+        }
 
         // What it may have is in the state; a guest that was just told to give memory back has more.
         Domain.Memory.MaxPages = Math.Max(header.MaxPages, header.Pages);
@@ -102,11 +106,6 @@ public sealed unsafe class DomainRestorer : IPageSink, IDisposable
     public void Finish(StateReader state)
     {
         bool fresh = _header.Kind == ImageKind.Suspended;
-        if (fresh && !_header.IsTranslated)
-        {
-            throw new SnapshotException("suspended paravirtual guests can't be restored yet");
-        }
-
         Domain.Pause();
         DomainState.Restore(Domain, state, fresh);
         if (fresh)
@@ -119,6 +118,7 @@ public sealed unsafe class DomainRestorer : IPageSink, IDisposable
             throw new SnapshotException("saved state: none of its processors is up");
         }
 
+        Domain.Memory.Relocation = null;
         Domain.Vcpus.ForEach(static vcpu => vcpu.StartHeld());
         _finished = true;
     }
@@ -132,7 +132,7 @@ public sealed unsafe class DomainRestorer : IPageSink, IDisposable
         }
     }
 
-    // As the domain builder does: new ports, which the guest asks for by its parameters.
+    // As the domain builder does: new ports, which the guest asks for by its parameters, or finds in its start_info.
     private void ConnectRings()
     {
         if (!Domain.Events.TryAllocateForBackend(out uint store) || !Domain.Events.TryAllocateForBackend(out uint console))
@@ -141,7 +141,14 @@ public sealed unsafe class DomainRestorer : IPageSink, IDisposable
         }
 
         (Domain.StorePort, Domain.ConsolePort) = (store, console);
-        Domain.Hvm!.Parameters[HvmParameters.StorePort] = store;
-        Domain.Hvm.Parameters[HvmParameters.ConsolePort] = console;
+        if (Domain.Hvm is { } hvm)
+        {
+            hvm.Parameters[HvmParameters.StorePort] = store;
+            hvm.Parameters[HvmParameters.ConsolePort] = console;
+        }
+        else
+        {
+            SuspendedPv.RestoreStartInfo(Domain);
+        }
     }
 }

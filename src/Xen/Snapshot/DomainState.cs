@@ -55,6 +55,16 @@ public static unsafe class DomainState
         }
     }
 
+    /// <summary>A domain that has suspended itself, of which a state is to be made from which it goes on in another one.</summary>
+    /// <exception cref="SnapshotException">It doesn't say what has to be known for that. It can go on where it is.</exception>
+    public static void CheckSuspended(Domain domain)
+    {
+        if (!domain.IsTranslated)
+        {
+            SuspendedPv.Check(domain);
+        }
+    }
+
     /// <summary>Takes them up, in a domain that has its processors and whose pages have been put. It is paused.</summary>
     internal static void Restore(Domain domain, StateReader state, bool fresh)
     {
@@ -136,7 +146,8 @@ public static unsafe class DomainState
 
         if (fresh)
         {
-            _ = reader.Bytes(sizeof(uint) + Layout.PageSize);
+            _ = reader.UInt32();
+            ReadOnlySpan<byte> before = reader.Bytes(Layout.PageSize);
             if (!domain.Memory.TryAllocateHypervisorPage(out uint mfn, guestWritable: true))
             {
                 throw new SnapshotException("the machine has no memory left for the guest");
@@ -145,6 +156,7 @@ public static unsafe class DomainState
             // All ports masked, as Xen's tools leave them: the guest unmasks those that it had open.
             domain.SharedInfoMfn = mfn;
             new Span<byte>(domain.SharedInfo + SharedInfoLayout.EventMask, SharedInfoLayout.WallclockVersion - SharedInfoLayout.EventMask).Fill(0xFF);
+            SuspendedPv.RestoreSharedInfo(domain, before);
         }
         else
         {

@@ -33,6 +33,9 @@ public sealed class HostileFileTests : IDisposable
     public void NothingOfAParavirtualOneHarmsTheHost() => Fuzz(SaveOwnGuest());
 
     [Fact]
+    public void NothingOfASuspendedOneHarmsTheHost() => Fuzz(SaveOwnGuest(ImageKind.Suspended));
+
+    [Fact]
     public void NothingOfATranslatedOneHarmsTheHost() => Fuzz(SaveTranslatedGuest());
 
     [Fact]
@@ -101,7 +104,7 @@ public sealed class HostileFileTests : IDisposable
 
         restorer.Finish(state);
         using Domain domain = restorer.Domain;
-        using DeviceHost devices = DeviceHost.Restore(domain, new DeviceConfiguration { ConsoleOutput = Stream.Null, Store = store }, state);
+        using DeviceHost devices = Devices(domain, store, state, reader.Header.Kind);
         state.End();
         devices.Release();
         domain.Resume();
@@ -109,6 +112,10 @@ public sealed class HostileFileTests : IDisposable
         domain.Shutdown(ShutdownReason.Poweroff);
         domain.Vcpus.ForEach(static vcpu => vcpu.Stop());
     }
+
+    private static DeviceHost Devices(Domain domain, XenStore store, StateReader state, ImageKind kind) => kind == ImageKind.Live
+        ? DeviceHost.Restore(domain, new DeviceConfiguration { ConsoleOutput = Stream.Null, Store = store }, state)
+        : DeviceHost.Attach(domain, new DeviceConfiguration { ConsoleOutput = Stream.Null, Store = store, Disks = DeviceHost.ReadDevices(state).Disks });
 
     private static byte[] Mutate(byte[] good, List<Section> sections, Random random)
     {
@@ -196,14 +203,14 @@ public sealed class HostileFileTests : IDisposable
         return file.ToArray();
     }
 
-    private byte[] SaveOwnGuest()
+    private byte[] SaveOwnGuest(ImageKind kind = ImageKind.Live)
     {
         string image = Path.Combine(_folder, "a.img");
         File.WriteAllBytes(image, new byte[64 << 10]);
         GuestConfig config = GuestConfigReader.Read(null, [$"disk=['{image},raw,xvda,w']", "memory=16", "vcpus=3", "extra='run=selftest processors'"]);
         using var guest = new MovingGuest(config, EngineKind.Tiered);
         Assert.True(SpinWait.SpinUntil(() => guest.Transcript.Text.EndsWith("dbt> ", StringComparison.Ordinal), TimeSpan.FromMinutes(2)), guest.Transcript.Text);
-        return guest.Save();
+        return guest.Save(kind);
     }
 
     private byte[] SaveTranslatedGuest()

@@ -57,22 +57,83 @@ internal sealed class MovingGuest : IDisposable
     /// <summary>Code of the first processor that was ready before the guest ran where it went last: blocks decoded, regions taken over.</summary>
     public (long Blocks, long Regions) Ready { get; private set; }
 
+    /// <summary>Types at its console.</summary>
+    public void Type(string text) => _console.Input.Add(System.Text.Encoding.ASCII.GetBytes(text));
+
+    /// <summary>Waits until its prompt is the last that it said, so many times in all.</summary>
+    public void AwaitPrompt(int count) => Await(() => Transcript.Text.Split("dbt> ").Length > count);
+
+    /// <summary>Waits for something.</summary>
+    public void Await(Func<bool> condition) =>
+        Assert.True(SpinWait.SpinUntil(condition, TimeSpan.FromMinutes(2)), $"{Domain.CrashReport?.Text}\n{Transcript.Text}");
+
     /// <summary>Saves it as it is. It goes on.</summary>
-    public byte[] Save()
+    public byte[] Save(ImageKind kind = ImageKind.Live)
     {
+        if (kind == ImageKind.Suspended)
+        {
+            Suspend();
+        }
+
         Domain.Pause();
         _devices.Hold();
         try
         {
             using var file = new MemoryStream();
-            SnapshotWriter.Write(file, Domain, _devices, ImageKind.Live, [], null, CancellationToken.None);
+            SnapshotWriter.Write(file, Domain, _devices, kind, [], null, CancellationToken.None);
             return file.ToArray();
         }
         finally
         {
             _devices.Release();
             Domain.Resume();
+            if (kind == ImageKind.Suspended)
+            {
+                Domain.EndSuspend();
+            }
         }
+    }
+
+    /// <summary>Has it suspend itself, ends it here, and has it go on in a hypervisor of its own, in other machine frames.</summary>
+    /// <param name="engine">Which engine it has there.</param>
+    /// <param name="taken">So many frames are another's there.</param>
+    public void MoveSuspended(EngineKind engine, int taken)
+    {
+        Suspend();
+        Domain.Pause();
+        _devices.Hold();
+        using var file = new MemoryStream();
+        SnapshotWriter.Write(file, Domain, _devices, ImageKind.Suspended, [], null, CancellationToken.None);
+        End();
+        (_machine, _store) = (new Hypervisor(), new XenStore());
+        Domain other = _machine.CreateDomain("other", Engine(engine));
+        other.Memory.MaxPages = (uint)taken;
+        for (int i = 0; i < taken; i++)
+        {
+            Assert.True(other.Memory.TryAddPage(out _));
+        }
+
+        file.Position = 0;
+        using var reader = new SnapshotReader(file);
+        using var restorer = new DomainRestorer(_machine, reader.Header, Engine(engine), reader.Header.Name, reader.Header.Uuid);
+        StateReader state = reader.Read(restorer, null, CancellationToken.None);
+        restorer.Finish(state);
+        Domain = restorer.Domain;
+        _input = _console.Input.OpenReader();
+        _ = DeviceHost.ReadDevices(state);
+        _devices = DeviceHost.Attach(Domain, Devices());
+        state.End();
+        _devices.Release();
+        Domain.Resume();
+    }
+
+    /// <summary>Has it suspend itself, as the tools do.</summary>
+    private void Suspend()
+    {
+        Task suspended = Domain.AwaitSuspend();
+        _devices.RequestShutdown("suspend");
+        Await(() => suspended.IsCompleted);
+        Assert.Equal("", _store.Read(_devices.Home + "/control/shutdown"));
     }
 
     /// <summary>Saves it, ends it here, and has it go on in a hypervisor of its own.</summary>

@@ -18,7 +18,10 @@ internal static class MigrateCommand
         var target = new Argument<string>("HOST[:PORT]") { Description = $"Where a daemon listens (dbt daemon --migration-listen); port {SecureConnection.DefaultPort} where none is named." };
         var downtime = new Option<double?>("--downtime") { Description = "Hold the guest when what is left takes no longer than this (5).", HelpName = "MS" };
         var rounds = new Option<int?>("--rounds") { Description = "Hold it after so many rounds over its memory, whatever is left (30).", HelpName = "N" };
-        var command = new Command("migrate", "Move a running guest to a daemon of another host. Ctrl-C, before the guest is held, leaves it here.") { domain, target, downtime, rounds };
+        var kind = new Option<string>("--kind") { Description = "live: it notices nothing. suspended: it is asked to suspend itself, and sets itself up anew there.", DefaultValueFactory = static _ => "live" };
+        kind.AcceptOnlyFromAmong("live", "suspended");
+        var patience = new Option<uint>("--suspend-timeout") { Description = "Seconds that it is given to suspend itself (60).", HelpName = "S" };
+        var command = new Command("migrate", "Move a running guest to a daemon of another host. Ctrl-C, before the guest is held, leaves it here.") { domain, target, downtime, rounds, kind, patience };
         command.SetAction(async (result, _) =>
         {
             if (result.GetValue(downtime) is <= 0 or > 60_000 || result.GetValue(rounds) is < 1 or > 1000)
@@ -33,6 +36,8 @@ internal static class MigrateCommand
                 Target = result.GetValue(target)!,
                 DowntimeMilliseconds = result.GetValue(downtime) ?? 0,
                 Rounds = (uint)(result.GetValue(rounds) ?? 0),
+                Suspended = result.GetValue(kind) == "suspended",
+                SuspendSeconds = result.GetValue(patience),
             }, result.GetValue(global.Verbose)).ConfigureAwait(false);
         });
         return command;

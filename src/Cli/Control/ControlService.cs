@@ -115,6 +115,7 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
         {
             DowntimeGoal = request.DowntimeMilliseconds > 0 ? TimeSpan.FromMilliseconds(Math.Min(request.DowntimeMilliseconds, 60_000)) : options.DowntimeGoal,
             MostRounds = request.Rounds > 0 ? (int)Math.Min(request.Rounds, 1000) : options.MostRounds,
+            SuspendPatience = request.SuspendSeconds > 0 ? TimeSpan.FromSeconds(Math.Min(request.SuspendSeconds, 3600)) : options.SuspendPatience,
         };
         var told = Channel.CreateBounded<MigrateProgress>(new BoundedChannelOptions(16) { FullMode = BoundedChannelFullMode.DropOldest });
         Task work = Task.Factory.StartNew(() =>
@@ -122,7 +123,7 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
             try
             {
                 (IReadOnlyList<(string What, TimeSpan Took)> parts, TimeSpan held) = guest.Migrate(
-                    request.Target, options, progress => told.Writer.TryWrite(MigrationReplies.Of(progress)), context.CancellationToken);
+                    request.Target, options, request.Suspended, progress => told.Writer.TryWrite(MigrationReplies.Of(progress)), context.CancellationToken);
                 told.Writer.TryWrite(MigrationReplies.Done(parts, held));
             }
             finally

@@ -13,13 +13,14 @@ internal sealed partial class ControlledGuest
     /// <summary>Moves it. Returns when it runs there. Takes as long as it takes, on a thread of its own.</summary>
     /// <param name="target">HOST[:PORT].</param>
     /// <param name="options">How.</param>
+    /// <param name="suspended">It suspends itself before, and sets itself up anew there.</param>
     /// <param name="tell">How far it is.</param>
     /// <param name="cancel">Ends it until the guest is held.</param>
     /// <returns>What the pause was made of, and how long it was.</returns>
     /// <exception cref="ControlException">It stays here.</exception>
     /// <exception cref="OperationCanceledException">It stays here.</exception>
     public (IReadOnlyList<(string What, TimeSpan Took)> Parts, TimeSpan Held) Migrate(
-        string target, MigrationOptions options, Action<MigrationProgress> tell, CancellationToken cancel)
+        string target, MigrationOptions options, bool suspended, Action<MigrationProgress> tell, CancellationToken cancel)
     {
         var migration = new ControlledMigration();
         bool gone = false;
@@ -36,8 +37,19 @@ internal sealed partial class ControlledGuest
                 throw new ControlException(ControlError.Refused, why);
             }
 
+            GuestSuspension? suspension = suspended ? new GuestSuspension(guest.Name, domain, devices) : null;
+            if (suspension is { IsAble: false })
+            {
+                throw new ControlException(ControlError.Refused, $"{suspension.Inability}; migrate it live (--kind live)");
+            }
+
+            if (suspension is not null && _paused)
+            {
+                throw new ControlException(ControlError.Refused, $"{guest.Name} is paused, so it can't suspend itself; dbt unpause it, or migrate it live (--kind live)");
+            }
+
             _migration = migration;
-            return new DepartingGuest(guest, domain, devices, Offer(), why => Undecided(migration, domain, target, why));
+            return new DepartingGuest(guest, domain, devices, Offer(), suspension, options.SuspendPatience, why => Undecided(migration, domain, target, why));
         });
         try
         {

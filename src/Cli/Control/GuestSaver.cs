@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dbt.Cli.Api;
 using Dbt.Cli.Running;
 using Dbt.Devices;
@@ -15,8 +14,7 @@ namespace Dbt.Cli.Control;
 /// <param name="report">Told how far it is.</param>
 internal sealed class GuestSaver(Guest guest, Domain domain, DeviceHost devices, Action<Progress> report)
 {
-    private const int DefaultSuspendSeconds = 60;
-    private const string FeatureNode = "/control/feature-suspend", RequestNode = "/control/shutdown";
+    private readonly GuestSuspension _suspension = new(guest.Name, domain, devices);
 
     /// <summary>Saves it. Afterwards it is paused and its devices are held: the caller lets it go on, by <see cref="GoOn"/>, or ends it.</summary>
     /// <exception cref="ControlException">It can't be saved, or not written.</exception>
@@ -33,7 +31,7 @@ internal sealed class GuestSaver(Guest guest, Domain domain, DeviceHost devices,
             throw new ControlException(ControlError.Refused, why);
         }
 
-        _suspended = await SuspendAsync(request, cancellation).ConfigureAwait(false);
+        await SuspendAsync(request, cancellation).ConfigureAwait(false);
         domain.Pause();
         devices.Hold();
         try
@@ -49,17 +47,12 @@ internal sealed class GuestSaver(Guest guest, Domain domain, DeviceHost devices,
         }
     }
 
-    private bool _suspended;
-
     /// <summary>Lets it go on where it was.</summary>
     public void GoOn()
     {
         devices.Release();
         domain.Resume();
-        if (_suspended)
-        {
-            domain.EndSuspend();
-        }
+        _suspension.GoOn();
     }
 
     private void WriteFile(string path, CancellationToken cancellation)
@@ -71,56 +64,33 @@ internal sealed class GuestSaver(Guest guest, Domain domain, DeviceHost devices,
 
         devices.FlushDisks();
         WholeFile.Write(path, file => SnapshotWriter.Write(
-            file, domain, devices, _suspended ? ImageKind.Suspended : ImageKind.Live, SavedGuest.Describe(guest.Origin, guest.KernelDigest),
+            file, domain, devices, _suspension.IsSuspended ? ImageKind.Suspended : ImageKind.Live, SavedGuest.Describe(guest.Origin, guest.KernelDigest),
             progress => report(new Progress { Pages = (ulong)progress.Pages, AllPages = (ulong)progress.AllPages, Bytes = (ulong)progress.Bytes }), cancellation), cancellation);
     }
 
-    /// <returns>Whether it has suspended itself, and waits.</returns>
-    private async Task<bool> SuspendAsync(SaveRequest request, CancellationToken cancellation)
+    /// <summary>Has it suspend itself, where it is to be saved so.</summary>
+    private async Task SuspendAsync(SaveRequest request, CancellationToken cancellation)
     {
         bool automatic = request.Kind == SaveRequest.Types.Kind.Automatic;
-        bool able = domain.CancelsSuspend && devices.Store.Read(devices.Home + FeatureNode) == "1";
-        if (request.Kind == SaveRequest.Types.Kind.Live || (automatic && (!able || !domain.IsTranslated || request.KeepRunning)))
+        if (request.Kind == SaveRequest.Types.Kind.Live || (automatic && (!domain.IsTranslated || !_suspension.IsAble || request.KeepRunning)))
         {
-            return false;
+            return;
         }
 
-        if (!able)
+        if (!_suspension.IsAble)
         {
-            throw new ControlException(ControlError.Refused, $"{guest.Name} can't suspend itself so that it could be restored; save it live (--kind live)");
+            throw new ControlException(ControlError.Refused, $"{_suspension.Inability}; save it live (--kind live)");
         }
 
-        var patience = TimeSpan.FromSeconds(request.SuspendSeconds == 0 ? DefaultSuspendSeconds : request.SuspendSeconds);
-        Task suspended = domain.AwaitSuspend();
-        devices.Store.Write(devices.Home + RequestNode, "suspend");
-        try
+        uint seconds = request.SuspendSeconds == 0 ? GuestSuspension.DefaultSeconds : request.SuspendSeconds;
+        if (await _suspension.AskAsync(TimeSpan.FromSeconds(seconds), cancellation).ConfigureAwait(false) is { } late)
         {
-            await suspended.WaitAsync(patience, cancellation).ConfigureAwait(false);
-            return true;
-        }
-        catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
-        {
-            if (!domain.CancelSuspend())
+            if (!automatic)
             {
-                // It did in the last moment.
-                if (exception is TimeoutException)
-                {
-                    return true;
-                }
-
-                domain.EndSuspend();
-                throw;
-            }
-
-            devices.Store.Write(devices.Home + RequestNode, "");
-            string late = string.Create(CultureInfo.InvariantCulture, $"{guest.Name} has not suspended itself within {patience.TotalSeconds:0} s");
-            if (exception is OperationCanceledException || !automatic)
-            {
-                throw exception is OperationCanceledException ? exception : new ControlException(ControlError.Refused, late);
+                throw new ControlException(ControlError.Refused, late);
             }
 
             report(new Progress { Note = $"{late}; it is saved live" });
-            return false;
         }
     }
 }

@@ -62,7 +62,7 @@ internal sealed class ArrivingGuest(Guest guest, string name, DomainRestorer res
             Note(took, "reading", ref mark);
             restorer.Finish(reader);
             Note(took, "domain", ref mark);
-            _life = guest.Arrive(restorer.Domain, reader);
+            _life = guest.Arrive(restorer.Domain, reader, restorer.Kind);
             reader.End();
             networks.Dispose();
             Note(took, "devices", ref mark);

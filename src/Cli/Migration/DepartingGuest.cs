@@ -1,3 +1,4 @@
+using Dbt.Cli.Control;
 using Dbt.Cli.Migration.Messages;
 using Dbt.Cli.Running;
 using Dbt.Devices;
@@ -15,8 +16,11 @@ namespace Dbt.Cli.Migration;
 /// <param name="domain">Its domain.</param>
 /// <param name="devices">The domain's devices.</param>
 /// <param name="offer">What is known of it beside the domain itself.</param>
+/// <param name="suspension">By which it suspends itself before it goes; null where it is to notice nothing.</param>
+/// <param name="patience">How long it is given for that.</param>
 /// <param name="undecided">Called when it can't be found out where it is, with one line.</param>
-internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHost devices, Offer offer, Action<string> undecided) : IDepartingGuest
+internal sealed unsafe class DepartingGuest(
+    Guest guest, Domain domain, DeviceHost devices, Offer offer, GuestSuspension? suspension, TimeSpan patience, Action<string> undecided) : IDepartingGuest
 {
     private const int PageSize = 4096;
 
@@ -31,7 +35,7 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
     public Offer Describe()
     {
         var header = new SectionWriter();
-        DomainHeader.Of(domain, ImageKind.Live).Write(header);
+        DomainHeader.Of(domain, suspension is null ? ImageKind.Live : ImageKind.Suspended).Write(header);
         offer.Header = ByteString.CopyFrom(header.Written);
         return offer;
     }
@@ -85,6 +89,21 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
     public void Prepare() => Flush();
 
     /// <inheritdoc/>
+    public void Suspend(CancellationToken cancel)
+    {
+        if (suspension is null)
+        {
+            return;
+        }
+
+        CheckAlive();
+        if (suspension.AskAsync(patience, cancel).GetAwaiter().GetResult() is { } late)
+        {
+            throw new MigrationException(late);
+        }
+    }
+
+    /// <inheritdoc/>
     public void Hold(List<uint> last)
     {
         CheckAlive();
@@ -104,6 +123,11 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
     {
         try
         {
+            if (suspension is not null)
+            {
+                DomainState.CheckSuspended(domain);
+            }
+
             var writer = new StateWriter(state);
             DomainState.Capture(domain, writer);
             devices.Capture(writer);
@@ -129,6 +153,7 @@ internal sealed unsafe class DepartingGuest(Guest guest, Domain domain, DeviceHo
             domain.Resume();
         }
 
+        suspension?.GoOn();
         (_log, _held, _paused) = (null, false, false);
     }
 

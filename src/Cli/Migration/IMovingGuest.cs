@@ -21,6 +21,11 @@ internal interface IDepartingGuest
     /// <summary>Does what can be done before <see cref="Hold"/>, so that it takes less time then.</summary>
     void Prepare();
 
+    /// <summary>Has it suspend itself, where it is to go so: it runs no more then. Otherwise nothing.</summary>
+    /// <exception cref="MigrationException">It doesn't, or not so that it could go on there.</exception>
+    /// <exception cref="OperationCanceledException">Somebody ended the waiting.</exception>
+    void Suspend(CancellationToken cancel);
+
     /// <summary>Holds it, its devices at rest, and adds the pages that are left.</summary>
     void Hold(List<uint> last);
 

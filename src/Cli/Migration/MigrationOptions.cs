@@ -18,6 +18,12 @@ internal sealed record MigrationOptions
     /// <summary>How long the guest may be held before it is decided whose it is; beyond, it goes on here and the migration has failed.</summary>
     public TimeSpan HoldLimit { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a guest has to suspend itself, where it is to go so.</summary>
+    public TimeSpan SuspendPatience { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long the connection may be idle for that.</summary>
+    public TimeSpan SuspendLimit => SuspendPatience + TimeSpan.FromSeconds(10);
+
     /// <summary>How long an answer may take while the guest runs.</summary>
     public TimeSpan AnswerLimit { get; init; } = TimeSpan.FromSeconds(60);
 

@@ -45,6 +45,8 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
                 using CancellationTokenRegistration _ = cancel.Register(() => channel.Limit(TimeSpan.Zero));
                 Open(channel);
                 Copy(channel, cancel);
+                channel.Limit(options.SuspendLimit);
+                guest.Suspend(cancel);
                 cancel.ThrowIfCancellationRequested();
                 _.Unregister();
                 channel.Limit(options.HoldLimit);

@@ -39,9 +39,9 @@ internal sealed partial class Guest
     /// <summary>Its domain is there: it gets its devices, held. Their images are locked when the source lets go of them.</summary>
     /// <exception cref="SnapshotException">What is said of the devices is not good.</exception>
     /// <exception cref="Runtime.HostException">A disk or a network can't be used.</exception>
-    public GuestLife Arrive(Domain domain, StateReader state)
+    public GuestLife Arrive(Domain domain, StateReader state, ImageKind kind)
     {
-        _first = GuestLife.Adopt(domain, Config, Console, _host.Store, state);
+        _first = GuestLife.Adopt(domain, Config, Console, _host.Store, state, kind);
 
         // What it starts anew with is what it has, hot-plugged devices included.
         Config = Config with

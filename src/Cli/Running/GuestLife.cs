@@ -32,15 +32,15 @@ internal sealed class GuestLife : IDisposable
     /// <summary>Whether it has its devices: it was started, or came with them.</summary>
     public bool HasDevices => _devices is not null;
 
-    /// <summary>Takes over a domain that came from elsewhere, paused, with its devices, held.</summary>
+    /// <summary>Takes over a domain that came from elsewhere, paused, with its devices, held; fresh ones where it suspended itself.</summary>
     /// <exception cref="SnapshotException">What is said of the devices is not good.</exception>
     /// <exception cref="Runtime.HostException">A disk or a network can't be used.</exception>
-    public static GuestLife Adopt(Domain domain, GuestConfig config, GuestConsole console, Devices.Store.XenStore store, StateReader state)
+    public static GuestLife Adopt(Domain domain, GuestConfig config, GuestConsole console, Devices.Store.XenStore store, StateReader state, ImageKind kind)
     {
         var life = new GuestLife(domain) { _input = console.Input.OpenReader() };
         try
         {
-            life._devices = DeviceHost.Restore(domain, new DeviceConfiguration
+            var configuration = new DeviceConfiguration
             {
                 ConsoleInput = life._input,
                 PaceInput = console.IsPaced,
@@ -49,7 +49,11 @@ internal sealed class GuestLife : IDisposable
                 DisksLockLater = true,
                 Networks = config.Networks,
                 Store = store,
-            }, state);
+                ParseNetwork = specification => VifSpecification.ParseOne(specification, config.Name),
+            };
+            life._devices = kind == ImageKind.Live
+                ? DeviceHost.Restore(domain, configuration, state)
+                : FreshDevices.Attach(domain, configuration, state, sameAddresses: true);
             return life;
         }
         catch

@@ -1,6 +1,5 @@
 using Dbt.Cli.Api;
 using Dbt.Devices;
-using Dbt.Devices.Network;
 using Dbt.Translator;
 using Dbt.Xen;
 using Dbt.Xen.Snapshot;
@@ -46,28 +45,7 @@ internal abstract class SavedGuest
     /// <summary>Gives it the devices of a state.</summary>
     protected DeviceHost AttachDevices(Domain domain, DeviceConfiguration configuration, StateReader state)
     {
-        DeviceHost devices;
-        if (IsLive)
-        {
-            devices = DeviceHost.Restore(domain, configuration, state);
-        }
-        else
-        {
-            (IReadOnlyList<DiskConfiguration> disks, IReadOnlyList<string> cards) = DeviceHost.ReadDevices(state);
-            devices = DeviceHost.Attach(domain, new DeviceConfiguration
-            {
-                ConsoleInput = configuration.ConsoleInput,
-                ConsoleOutput = configuration.ConsoleOutput,
-                PaceInput = configuration.PaceInput,
-                Store = configuration.Store,
-                Disks = [.. disks.Select(disk => configuration.Disks.FirstOrDefault(other => other.Device.Number == disk.Device.Number) ?? disk)],
-                Networks = [.. cards.Select(card => Card(configuration, card))],
-            });
-
-            // The kernel says that it can when it starts, and this one doesn't start.
-            devices.Store.Write(devices.Home + "/control/feature-suspend", "1");
-        }
-
+        DeviceHost devices = IsLive ? DeviceHost.Restore(domain, configuration, state) : FreshDevices.Attach(domain, configuration, state, sameAddresses: false);
         try
         {
             state.End();
@@ -79,11 +57,5 @@ internal abstract class SavedGuest
         }
 
         return devices;
-    }
-
-    private static NetworkConfiguration Card(DeviceConfiguration configuration, string specification)
-    {
-        NetworkConfiguration card = configuration.ParseNetwork!(specification);
-        return configuration.Networks.FirstOrDefault(other => other.Handle == card.Handle) ?? card;
     }
 }

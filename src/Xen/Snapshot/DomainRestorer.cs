@@ -64,6 +64,9 @@ public sealed unsafe class DomainRestorer : IPageSink, IDisposable
     /// <summary>The domain. Until <see cref="Finish"/> there is nothing to do with it.</summary>
     public Domain Domain { get; }
 
+    /// <summary>At what moment its state was taken.</summary>
+    public ImageKind Kind => _header.Kind;
+
     /// <inheritdoc/>
     public uint PageCount => Domain.Memory.PageCount;
 

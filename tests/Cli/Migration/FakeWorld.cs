@@ -246,6 +246,8 @@ internal sealed class FakeDeparting(FakeWorld world) : IDepartingGuest
 
     public void Prepare() => world.Source.Act();
 
+    public void Suspend(CancellationToken cancel) => world.Source.Act();
+
     public void Hold(List<uint> last)
     {
         world.Source.Act();

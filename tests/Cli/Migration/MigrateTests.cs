@@ -60,6 +60,76 @@ public sealed partial class MigrateTests : IDisposable
         Assert.DoesNotContain("warning", _pair.Here.Log + _pair.There.Log, StringComparison.Ordinal);
     }
 
+    /// <summary>A paravirtual guest that suspends itself needs no frames that are free there: another guest has them.</summary>
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void AGuestThatSuspendsItselfGoesWhereItsFramesAreTaken(EngineKind engine)
+    {
+        _pair.TrustEachOther();
+        _pair.ListenBoth();
+        _pair.There.Do("create", "-p", "name=other", "type=pv", "memory=16");
+        _pair.Here.Do("create", "--engine", engine.ToString().ToLowerInvariant(), "name=x", "memory=32", "vcpus=3", "vif=['']", $"disk=['{_pair.Disk()},raw,xvda,w']", "extra=run=net 10.0.2.15");
+        using (DaemonFolder.RunningCommand console = _pair.Here.Start("console", "x"))
+        {
+            console.Await("dbt> ", times: 2);
+            console.Type("disk write 3 written\n");
+            console.Await("dbt> ", times: 3);
+            Assert.Contains("x stays here", _pair.Here.Refused("migrate", "x", _pair.ThereAddress), StringComparison.Ordinal);
+            Assert.Matches(Moved(), _pair.Here.Do("migrate", "--kind", "suspended", "x", _pair.ThereAddress));
+            Assert.Equal(0, console.End());
+        }
+
+        using (DaemonFolder.RunningCommand console = _pair.There.Start("console", "x"))
+        {
+            console.Type("suspend\ndisk read 3\nselftest\n");
+            console.Await("suspend: resumed 1 times, cancelled 0 times");
+            console.Await("written");
+            console.Await(" ok, 0 failed\r\ndbt> ");
+        }
+
+        // Back, live, by the frames that it has now; and once more as it came.
+        Assert.Matches(Moved(), _pair.There.Do("migrate", "x", _pair.HereAddress));
+        Assert.Matches(Moved(), _pair.Here.Do("migrate", "--kind", "suspended", "x", _pair.ThereAddress));
+        using (DaemonFolder.RunningCommand console = _pair.There.Start("console", "x"))
+        {
+            console.Type("suspend\nping 10.0.2.2\nselftest\nuser\nreboot\n");
+            console.Await("suspend: resumed 2 times, cancelled 0 times");
+            console.Await("ping: 10.0.2.2: 3 sent, 3 answered");
+            console.Await(" ok, 0 failed");
+            console.Await("a 32-bit PAE Xen");
+            console.Await("dbt> net 10.0.2.15");
+            console.Type("halt\n");
+            Assert.Equal(0, console.End());
+        }
+
+        Assert.DoesNotContain("Exception", _pair.Here.Log + _pair.There.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain("warning", _pair.Here.Log + _pair.There.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AGuestThatDoesNotSuspendItselfStays()
+    {
+        _pair.TrustEachOther();
+        _pair.ListenBoth();
+        _pair.Here.Do("create", "name=x", "memory=16");
+        using DaemonFolder.RunningCommand console = _pair.Here.Start("console", "x");
+        console.Await("dbt> ");
+        console.Type("idle 20\n");
+        console.Await("dbt> idle 20\r\n");
+        Assert.Contains("x has not suspended itself within 1 s", _pair.Here.Refused("migrate", "--kind", "suspended", "--suspend-timeout", "1", "x", _pair.ThereAddress), StringComparison.Ordinal);
+        Assert.Empty(_pair.There.List());
+        console.Await("idle: done");
+        console.Type("suspend 0xF0000000\n");
+        console.Await("dbt> ", times: 3);
+        Assert.Contains("where it can have none", _pair.Here.Refused("migrate", "--kind", "suspended", "x", _pair.ThereAddress), StringComparison.Ordinal);
+        console.Type("suspend\nxs rm control/feature-suspend\nselftest\n");
+        console.Await("suspend: resumed 0 times, cancelled 1 times");
+        console.Await(" ok, 0 failed");
+        Assert.Contains("can't suspend itself", _pair.Here.Refused("migrate", "--kind", "suspended", "x", _pair.ThereAddress), StringComparison.Ordinal);
+        console.Type("halt\n");
+        Assert.Equal(0, console.End());
+    }
+
     [Fact]
     public void AGuestThatCameIsSavedThereAndGoesBack()
     {

@@ -63,6 +63,13 @@ internal sealed class MovingGuest : IDisposable
     /// <summary>Waits until its prompt is the last that it said, so many times in all.</summary>
     public void AwaitPrompt(int count) => Await(() => Transcript.Text.Split("dbt> ").Length > count);
 
+    /// <summary>Waits until it has powered itself off.</summary>
+    public void AwaitPoweroff()
+    {
+        Await(() => Domain.IsStopped);
+        Assert.Equal(ShutdownReason.Poweroff, Domain.Stopped.Result);
+    }
+
     /// <summary>Waits for something.</summary>
     public void Await(Func<bool> condition) =>
         Assert.True(SpinWait.SpinUntil(condition, TimeSpan.FromMinutes(2)), $"{Domain.CrashReport?.Text}\n{Transcript.Text}");

@@ -55,8 +55,12 @@ internal sealed class GuestSuspension(string name, Domain domain, DeviceHost dev
             }
 
             devices.Store.Write(devices.Home + RequestNode, "");
-            return exception is OperationCanceledException ? throw exception
-                : string.Create(CultureInfo.InvariantCulture, $"{name} has not suspended itself within {patience.TotalSeconds:0} s");
+            if (exception is OperationCanceledException)
+            {
+                throw;
+            }
+
+            return string.Create(CultureInfo.InvariantCulture, $"{name} has not suspended itself within {patience.TotalSeconds:0} s");
         }
     }
 

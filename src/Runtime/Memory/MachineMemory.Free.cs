@@ -30,9 +30,9 @@ public sealed unsafe partial class MachineMemory
 
     private void Give(uint first, uint count)
     {
-        HostMemory.Discard(Frame(first), (nuint)count * PageSize);
         lock (_lock)
         {
+            Discard(first, count);
             for (uint mfn = first; mfn < first + count; mfn++)
             {
                 if (_mappings.Count != 0 && FindMapping(mfn) is { } mapping)
@@ -43,6 +43,27 @@ public sealed unsafe partial class MachineMemory
 
                 _allocator.Give(mfn);
                 _taken--;
+            }
+        }
+    }
+
+    private void Discard(uint first, uint count)
+    {
+        if (_mappings.Count == 0)
+        {
+            _file.Discard((ulong)first << 12, (nuint)count * PageSize);
+            return;
+        }
+
+        for (uint mfn = first; mfn < first + count; mfn++)
+        {
+            if (FindMapping(mfn) is not null)
+            {
+                HostMemory.Discard(Frame(mfn), PageSize);
+            }
+            else
+            {
+                _file.Discard((ulong)mfn << 12, PageSize);
             }
         }
     }

@@ -39,7 +39,7 @@ public sealed unsafe partial class MachineMemory
     }
 
     /// <summary>Frames that are zero and take no memory of the host's. Of those of a file that are not written nobody can say so.</summary>
-    public UntouchedFrames FindUntouched() => new(this, HighWater);
+    public UntouchedFrames FindUntouched() => new(this, _file, HighWater);
 
     /// <summary>Does something with each range of frames that began as a file's.</summary>
     internal void ForEachMapped(Action<FrameMapping> action)
@@ -86,7 +86,7 @@ public sealed unsafe partial class MachineMemory
         }
 
         // A host that can't map anything more can't map this anew either: then these frames are lost, and nobody reads what was in them.
-        if (HostMemory.TryRenew(Frame(mapping.First), (nuint)mapping.Count << 12))
+        if (_file.TryRenew((ulong)mapping.First << 12, (nuint)mapping.Count << 12))
         {
             _mappings.Remove(mapping.First);
             GiveAll(mapping.First, mapping.Count);

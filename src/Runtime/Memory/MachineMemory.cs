@@ -4,7 +4,8 @@ using Dbt.Translator.Memory;
 namespace Dbt.Runtime.Memory;
 
 /// <summary>
-/// The machine's memory: frames (MFNs) of 4 KiB in one host reservation, shared by all domains and committed when touched.
+/// The machine's memory: frames (MFNs) of 4 KiB in one file of the host's memory, shared by all domains and committed when touched. A file, because its pages can be
+/// mapped a second time, where a guest has them (<see cref="AddressWindow"/>).
 /// Frame n lies at <see cref="Base"/> + n * 4096. Frame 0 is never handed out, so that 0 can mean "none".
 /// </summary>
 public sealed unsafe partial class MachineMemory : IDisposable
@@ -16,6 +17,7 @@ public sealed unsafe partial class MachineMemory : IDisposable
 
     private readonly Lock _lock = new();
     private readonly FrameAllocator _allocator;
+    private readonly MemoryFile _file;
     private uint _taken = 1;
 
     /// <summary>Reserves <paramref name="bytes"/> (a multiple of 4096, below 16 TiB).</summary>
@@ -23,7 +25,8 @@ public sealed unsafe partial class MachineMemory : IDisposable
     public MachineMemory(ulong bytes)
     {
         FrameCount = checked((uint)(bytes >> 12));
-        Base = HostMemory.Reserve((nuint)bytes);
+        _file = new MemoryFile((nuint)bytes);
+        Base = _file.Contents;
         CodeMap = new CodeMap(Base, FrameCount);
         _allocator = new FrameAllocator(FrameCount, first: 1);
     }
@@ -110,7 +113,7 @@ public sealed unsafe partial class MachineMemory : IDisposable
     {
         if (Base != null)
         {
-            HostMemory.Release(Base, (nuint)FrameCount << 12);
+            _file.Dispose();
             _allocator.Dispose();
             Base = null;
         }

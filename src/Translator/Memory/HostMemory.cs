@@ -7,7 +7,8 @@ public static unsafe partial class HostMemory
 {
     private const int ProtRead = 1, ProtWrite = 2, ProtExecute = 4;
     private const int MapPrivate = 2, MapFixed = 0x10, MapAnonymous = 0x20, MapNoReserve = 0x4000;
-    private const int MadviseDontNeed = 4, MadvisePopulateWrite = 23;
+    private const int RemapMayMove = 1, RemapFixed = 2;
+    private const int MadviseDontNeed = 4, MadvisePopulateRead = 22, MadvisePopulateWrite = 23;
 
     /// <summary>Reserves zeroed, writable memory that the host commits lazily.</summary>
     /// <param name="bytes">Length, a multiple of 4096.</param>
@@ -35,16 +36,47 @@ public static unsafe partial class HostMemory
     /// <summary>Has the host commit a part of a reservation at once, which is cheaper than page by page as it is touched. A host that can't (Linux before 5.14) goes on doing that.</summary>
     public static void Commit(byte* address, nuint bytes) => _ = Advise((nint)address, bytes, MadvisePopulateWrite);
 
-    /// <summary>Has a part of a reservation be as <see cref="Reserve"/> left it, whatever was mapped there.</summary>
-    /// <returns>False where the host can't; it is as it was then.</returns>
-    public static bool TryRenew(byte* address, nuint bytes) =>
-        Map((nint)address, bytes, ProtRead | ProtWrite, MapPrivate | MapAnonymous | MapNoReserve | MapFixed, -1, 0) != -1;
+    /// <summary>Reserves addresses at which nothing can be read or written, until something is mapped there.</summary>
+    /// <returns>Null where the host refuses.</returns>
+    public static byte* ReserveAddresses(nuint bytes)
+    {
+        nint address = Map(0, bytes, 0, MapPrivate | MapAnonymous | MapNoReserve, -1, 0);
+        return address == -1 ? null : (byte*)address;
+    }
+
+    /// <summary>Has a part of <see cref="ReserveAddresses"/> be as that left it.</summary>
+    public static bool TryHide(byte* address, nuint bytes) =>
+        Map((nint)address, bytes, 0, MapPrivate | MapAnonymous | MapNoReserve | MapFixed, -1, 0) != -1;
+
+    /// <summary>Maps memory that can be shared (<see cref="MemoryFile.Contents"/>) a second time, over a part of <see cref="ReserveAddresses"/>.</summary>
+    /// <param name="at">Where.</param>
+    /// <param name="memory">What, as it is mapped already.</param>
+    /// <param name="bytes">How much.</param>
+    /// <param name="write">Whether it may be written there.</param>
+    /// <returns>False where the host can't, or it is memory of another kind.</returns>
+    public static bool TryMapAgain(byte* at, byte* memory, nuint bytes, bool write)
+    {
+        if (Remap((nint)memory, 0, bytes, RemapMayMove | RemapFixed, (nint)at) == -1 || (!write && Protect((nint)at, bytes, ProtRead) != 0))
+        {
+            return false;
+        }
+
+        // At once, rather than by a fault for each page. A host that can't (Linux before 5.14) does it so.
+        _ = Advise((nint)at, bytes, write ? MadvisePopulateWrite : MadvisePopulateRead);
+        return true;
+    }
 
     /// <summary>Ends a reservation.</summary>
     public static void Release(byte* address, nuint bytes) => _ = Unmap((nint)address, bytes);
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     private static partial nint Map(nint address, nuint length, int protection, int flags, int fd, long offset);
+
+    [LibraryImport("libc", EntryPoint = "mremap", SetLastError = true)]
+    private static partial nint Remap(nint address, nuint length, nuint newLength, int flags, nint newAddress);
+
+    [LibraryImport("libc", EntryPoint = "mprotect", SetLastError = true)]
+    private static partial int Protect(nint address, nuint length, int protection);
 
     [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
     private static partial int Unmap(nint address, nuint length);

@@ -12,6 +12,7 @@ public sealed unsafe partial class MemoryFile : IDisposable
     private const uint CloseOnExec = 1;
     private const int ProtRead = 1, ProtWrite = 2;
     private const int MapShared = 1, MapPrivate = 2, MapFixed = 0x10, MapNoReserve = 0x4000;
+    private const int KeepSize = 1, PunchHole = 2, SeekData = 3, SeekHole = 4, NothingBehind = 6;
 
     private readonly SafeFileHandle _file;
     private readonly nuint _bytes;
@@ -51,6 +52,43 @@ public sealed unsafe partial class MemoryFile : IDisposable
     public bool TryMapPrivate(byte* address, ulong offset, nuint bytes) =>
         Map((nint)address, bytes, ProtRead | ProtWrite, MapPrivate | MapFixed | MapNoReserve, (int)_file.DangerousGetHandle(), (long)offset) != -1;
 
+    /// <summary>Has a part of <see cref="Contents"/> be the file's own, where something else was mapped.</summary>
+    /// <param name="offset">Its first byte.</param>
+    /// <param name="bytes">How much.</param>
+    /// <returns>False where the host can't; it is as it was then.</returns>
+    public bool TryRenew(ulong offset, nuint bytes) =>
+        Map((nint)Contents + (nint)offset, bytes, ProtRead | ProtWrite, MapShared | MapFixed | MapNoReserve, (int)_file.DangerousGetHandle(), (long)offset) != -1;
+
+    /// <summary>Gives pages back to the host; they read as zero afterwards, wherever they are mapped.</summary>
+    public void Discard(ulong offset, nuint bytes)
+    {
+        if (Allocate((int)_file.DangerousGetHandle(), KeepSize | PunchHole, (long)offset, (long)bytes) != 0)
+        {
+            NativeMemory.Clear(Contents + offset, bytes);
+        }
+    }
+
+    /// <summary>The next part of the file for which the host has memory.</summary>
+    /// <param name="from">Where to look from.</param>
+    /// <param name="start">Its first byte.</param>
+    /// <param name="end">Behind its last.</param>
+    /// <returns>False where there is none.</returns>
+    public bool TryFindData(ulong from, out ulong start, out ulong end)
+    {
+        int file = (int)_file.DangerousGetHandle();
+        long data = Seek(file, (long)from, SeekData);
+        if (data < 0)
+        {
+            // A host that doesn't know says so otherwise: all may be data then.
+            (start, end) = (from, _bytes);
+            return Marshal.GetLastPInvokeError() != NothingBehind && from < _bytes;
+        }
+
+        long hole = Seek(file, data, SeekHole);
+        (start, end) = ((ulong)data, hole > data ? (ulong)hole : _bytes);
+        return true;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -69,6 +107,12 @@ public sealed unsafe partial class MemoryFile : IDisposable
 
     [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     private static partial int Truncate(int file, long length);
+
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    private static partial int Allocate(int file, int mode, long offset, long length);
+
+    [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
+    private static partial long Seek(int file, long offset, int whence);
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     private static partial nint Map(nint address, nuint length, int protection, int flags, int fd, long offset);

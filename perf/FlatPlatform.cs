@@ -13,11 +13,13 @@ internal sealed unsafe class FlatPlatform : Platform, IDisposable
 {
     private const uint Size = 16 << 20;
     private readonly SoftwareTlb _tlb = new();
+    private readonly MemoryFile _file;
     private bool _stop;
 
     public FlatPlatform()
     {
-        Memory = HostMemory.Reserve(Size);
+        _file = new MemoryFile(Size);
+        Memory = _file.Contents;
         CodeMap = new CodeMap(Memory, Size >> 12);
         Cpu = CpuState.Allocate();
         Cpu->MemoryBase = Memory;
@@ -53,6 +55,8 @@ internal sealed unsafe class FlatPlatform : Platform, IDisposable
 
     /// <summary>Empties the software TLB.</summary>
     public void DropTranslations() => _tlb.Clear();
+
+    public override SoftwareTlb? WindowedTlb(CpuState* cpu) => _tlb;
 
     public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
     {
@@ -110,7 +114,7 @@ internal sealed unsafe class FlatPlatform : Platform, IDisposable
     public void Dispose()
     {
         CpuState.Free(Cpu);
-        HostMemory.Release(Memory, Size);
+        _file.Dispose();
         _tlb.Dispose();
     }
 }

@@ -18,6 +18,19 @@ public enum EngineKind
     Optimized,
 }
 
+/// <summary>When a guest's programs reach memory by an <see cref="Memory.AddressWindow"/>, where the host's own processor checks their accesses.</summary>
+public enum WindowUse
+{
+    /// <summary>Once a program has run for a while without a change of address space: a page that is touched for the first time then costs the host some microseconds.</summary>
+    WhenSettled,
+
+    /// <summary>Never.</summary>
+    Never,
+
+    /// <summary>From the start.</summary>
+    Always,
+}
+
 /// <summary>What a user may set of an engine. Defaults are break-even figures; see docs/PERFORMANCE.md.</summary>
 public sealed record EngineOptions
 {
@@ -79,6 +92,9 @@ public sealed record EngineOptions
 
     /// <summary>Where compiled regions are shared with other processors and domains; null for not at all.</summary>
     public Cache.CodeStore? Store { get; init; }
+
+    /// <summary>With <see cref="EngineKind.Tiered"/> and <see cref="EngineKind.Optimized"/>, when programs reach memory by an address window.</summary>
+    public WindowUse Windows { get; init; }
 
     /// <summary>
     /// x87, MMX and SSE are computed in C#, not by the host's own instructions: what a host that has none does anyway.

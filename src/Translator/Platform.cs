@@ -27,6 +27,30 @@ public abstract unsafe class Platform
     /// <returns>False for a page fault.</returns>
     public abstract bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error);
 
+    /// <summary>
+    /// The software TLB in force, if its pages may be mapped in an <see cref="AddressWindow"/> too: guest memory can be mapped twice, and <see cref="CpuState.Window"/> is set anew with each change of
+    /// address space. Null otherwise.
+    /// </summary>
+    public virtual SoftwareTlb? WindowedTlb(CpuState* cpu) => null;
+
+    /// <summary>Whether the program in the address space in force has run for so long that it pays to map its pages in a window: <see cref="WindowUse.WhenSettled"/>.</summary>
+    internal virtual bool IsSettled(CpuState* cpu) => true;
+
+    /// <summary>The program in the address space in force is none whose pages it pays to map, however long it has run.</summary>
+    internal virtual void Unsettle(CpuState* cpu)
+    {
+    }
+
+    /// <summary>Fills read and write entries of the pages around one, for as many as an <see cref="AddressWindow"/> maps together, as far as that has no other effect.</summary>
+    internal virtual void LookAround(CpuState* cpu, uint page)
+    {
+    }
+
+    /// <summary>A window is about to be made for the address space in force.</summary>
+    internal virtual void MakeRoomForWindow()
+    {
+    }
+
     /// <summary>Fills the execute entry of a page that the guest has not asked for, if it may be executed: nothing else comes of it where it may not.</summary>
     /// <param name="cpu">The processor.</param>
     /// <param name="page">Linear page.</param>

@@ -25,6 +25,7 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
     public const ushort Code0 = 0x08, Data0 = 0x10, Code1 = 0x19, Data1 = 0x21, Code3 = 0x2B, Data3 = 0x33;
 
     private readonly SoftwareTlb _tlb = new();
+    private readonly MemoryFile _file;
     private readonly PageRights[] _rights;
     private readonly Dictionary<uint, uint> _mapping = [];
     private bool _stop;
@@ -32,7 +33,8 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
     public TestPlatform(int megabytes = 4, int ring = 3)
     {
         Size = (uint)megabytes << 20;
-        Memory = HostMemory.Reserve(Size);
+        _file = new MemoryFile(Size);
+        Memory = _file.Contents;
         CodeMap = new CodeMap(Memory, Size >> 12);
         _rights = new PageRights[Size >> 12];
         Array.Fill(_rights, PageRights.All);
@@ -161,6 +163,8 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
         Cpu->Attention = 1;
     }
 
+    public override SoftwareTlb? WindowedTlb(CpuState* cpu) => _tlb;
+
     public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
     {
         Resolves++;
@@ -254,7 +258,7 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
     {
         CpuState.Free(Cpu);
         Cpu = null;
-        HostMemory.Release(Memory, Size);
+        _file.Dispose();
         Memory = null;
         _tlb.Dispose();
     }

@@ -124,9 +124,17 @@ internal sealed class GuestLife : IDisposable
         (domain.Grants.HighestFrames, domain.Grants.HighestMapFrames, domain.Grants.HighestVersion) = config.GrantLimits;
     }
 
+    /// <summary>When programs reach memory by an address window, from the environment.</summary>
+    private static WindowUse Windows => Environment.GetEnvironmentVariable("DBT_WINDOWS") switch
+    {
+        "never" => WindowUse.Never,
+        "always" => WindowUse.Always,
+        _ => WindowUse.WhenSettled,
+    };
+
     /// <summary>How its code is executed.</summary>
     public static EngineOptions Engine(GuestOptions options, CodeStore code) =>
-        new() { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint, Store = code };
+        new() { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint, Windows = Windows, Store = code };
 
     /// <summary>Tells a domain what isn't the guest's business.</summary>
     public static void Describe(Domain domain, GuestConfig config, Lazy<Xen.Diagnostics.SymbolTable?> symbols, Action<string> log)

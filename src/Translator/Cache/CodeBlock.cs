@@ -53,6 +53,12 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>The optimised region that it is an entry of.</summary>
     public Translation? Region { get; set; }
 
+    /// <summary>The block of the same code by the address window, once that is wanted.</summary>
+    public CodeBlock? Windowed { get; set; }
+
+    /// <summary>The code isn't to reach memory by the address window: it couldn't be made so, or reached for what the window can't have.</summary>
+    public bool ShunsWindow { get; set; }
+
     /// <summary>An optimised region has been asked for and not yet come.</summary>
     public bool RegionPending { get; set; }
 

@@ -21,6 +21,18 @@ internal static unsafe class CodeHeap
     /// <summary>Bytes handed out.</summary>
     public static long Used { get; private set; }
 
+    /// <summary>Where all of it lies; a start of 0 where there is none.</summary>
+    public static (nint Start, int Length) Range
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return _memory != null || TryReserve() ? ((nint)_memory, Capacity) : default;
+            }
+        }
+    }
+
     /// <summary>Memory for so many bytes of code; 0 where there is no more room.</summary>
     public static nint Allocate(int bytes)
     {

@@ -15,7 +15,6 @@ namespace Dbt.Translator.Cache;
 internal sealed unsafe class CompiledCode
 {
     private readonly object? _method;
-    private readonly int _bytes;
 
     private CompiledCode(nint function, object? method, MachineCode? machine, IReadOnlyList<ExitSite> sites, InstanceLayout instance, int ilBytes)
     {
@@ -25,15 +24,15 @@ internal sealed unsafe class CompiledCode
         Instance = instance;
         IlBytes = ilBytes;
         _method = method;
-        _bytes = machine?.Bytes.Length ?? 0;
     }
 
     /// <summary>Nobody can run it any more.</summary>
     ~CompiledCode()
     {
-        if (_bytes != 0)
+        if (Machine is not null)
         {
-            CodeHeap.Release(Function, _bytes);
+            FaultExits.Remove(Function, Machine.Accesses);
+            CodeHeap.Release(Function, Machine.Bytes.Length);
         }
     }
 
@@ -67,6 +66,17 @@ internal sealed unsafe class CompiledCode
         }
 
         return new CompiledCode(function, emitted.Method, null, emitted.Sites, emitted.Instance, emitted.IlBytes);
+    }
+
+    /// <summary>Compiles a region that reaches memory by the address window, which only a copy may. Any thread.</summary>
+    /// <param name="emitted">The region.</param>
+    /// <param name="refused">Exit codes of the accesses that must be checked for it to be of use, where the result is null; none where nothing helps.</param>
+    public static CompiledCode? CompileWindowed(EmittedRegion emitted, out IReadOnlySet<int> refused)
+    {
+        nint function = DynamicMethodFactory.Compile(emitted.Method);
+        MachineCode? machine = MachineCodeReader.ReadWindowed(function, HostHelpers.Shared, out refused);
+        GC.KeepAlive(emitted.Method);
+        return machine is not null && Place(machine) is not 0 and nint copy ? new CompiledCode(copy, null, machine, emitted.Sites, emitted.Instance, emitted.IlBytes) : null;
     }
 
     /// <summary>Makes code that was kept.</summary>
@@ -105,6 +115,12 @@ internal sealed unsafe class CompiledCode
         {
             nint entry = HostHelpers.Shared.EntryOf(call.Helper);
             BinaryPrimitives.WriteInt32LittleEndian(memory[call.Offset..], (int)(entry - (address + call.Offset + sizeof(int))));
+        }
+
+        if (machine.Accesses.Length != 0 && !FaultExits.TryAdd(address, machine.Accesses))
+        {
+            CodeHeap.Release(address, machine.Bytes.Length);
+            return 0;
         }
 
         return address;

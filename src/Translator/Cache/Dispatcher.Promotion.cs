@@ -151,6 +151,12 @@ internal sealed unsafe partial class Dispatcher
             return;
         }
 
+        if (translation.IsRefused)
+        {
+            ShunWindow(translation);
+            return;
+        }
+
         _cache.Install(translation, _compiler.EntriesOf(translation), _policy.OptimizeThreshold);
     }
 

@@ -94,6 +94,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         try
         {
             ApplyForeignWrites();
+            ConsiderWindow(cpu);
             bool resuming = false;
             while (true)
             {
@@ -113,6 +114,8 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                     {
                         return;
                     }
+
+                    ConsiderWindow(cpu);
                 }
 
                 if ((cpu->Mode & CpuMode.SingleStep) != 0)
@@ -135,7 +138,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
 
                 if (block.Function != 0)
                 {
-                    resuming = RunTranslated(cpu, block);
+                    resuming = RunTranslated(cpu, cpu->Window != 0 ? Windowed(block) : block);
                 }
                 else
                 {
@@ -274,6 +277,11 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         SamplePoint.Visit(cpu);
         CountRetired(cpu, site);
         _counters.Count(cpu, _platform.CodeMap, site);
+        if (site.Kind == SideExitKind.Window)
+        {
+            return OnWindowMiss(cpu, site, _instances.TranslationOf(cpu->ExitInfo));
+        }
+
         if (site.Kind == SideExitKind.Untranslated && InterpretUntranslated(cpu))
         {
             return false;
@@ -358,8 +366,13 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 Promote(target);
             }
 
+            if (link.IsWindowed)
+            {
+                target = Windowed(target);
+            }
+
             // Looking the target up may have written to code.
-            if (target.Function != 0 && !link.IsFreed)
+            if (target.Function != 0 && !link.IsFreed && IsWindowed(target) == link.IsWindowed)
             {
                 link.Connect(target);
                 _linksMade++;

@@ -38,6 +38,7 @@ internal sealed unsafe class ExitCounters
         Put("divide", _kinds[(int)SideExitKind.Divide]);
         Put("unaligned-lock", _kinds[(int)SideExitKind.Unaligned]);
         Put("span-cross", _kinds[(int)SideExitKind.Span]);
+        Put("window-miss", _kinds[(int)SideExitKind.Window]);
         Put("rare", _kinds[(int)SideExitKind.Rare]);
         for (int i = 0; i < _untranslated.Length; i++)
         {

@@ -37,7 +37,7 @@ internal sealed unsafe class InstancePool : IDisposable
             var cell = (LinkCell*)(instance + offset);
             int number = Take(_links, _freeLinks, null);
             cell->Number = number;
-            var link = new Link(cell, number, target, translation.Code.IsNative);
+            var link = new Link(cell, number, target, translation.Code.IsNative, translation.IsWindowed);
             _links[number] = link;
             translation.Links.Add(link);
         }

@@ -30,11 +30,12 @@ internal sealed record KeptCode(MachineCode Machine, ExitSite[] Sites, uint[] Pa
             int ilBytes = reader.ReadInt32();
             byte[] code = Bytes(reader);
             HelperCall[] calls = Many(reader, () => new HelperCall(reader.ReadInt32(), reader.ReadString()));
+            WindowAccess[] accesses = Many(reader, () => new WindowAccess(reader.ReadInt32(), reader.ReadInt32()));
             ExitSite[] sites = Many(reader, () => ReadSite(reader));
             uint[] pages = Many(reader, reader.ReadUInt32);
             (int, uint)[] links = Many(reader, () => (reader.ReadInt32(), reader.ReadUInt32()));
             (int, byte[])[] stubs = Many(reader, () => (reader.ReadInt32(), Bytes(reader)));
-            return new KeptCode(new MachineCode(code, calls), sites, pages, links, stubs, ilBytes);
+            return new KeptCode(new MachineCode(code, calls) { Accesses = accesses }, sites, pages, links, stubs, ilBytes);
         }
     }
 
@@ -49,6 +50,11 @@ internal sealed record KeptCode(MachineCode Machine, ExitSite[] Sites, uint[] Pa
         {
             writer.Write(call.Offset);
             writer.Write(call.Helper);
+        });
+        WriteMany(Machine.Accesses, access =>
+        {
+            writer.Write(access.Offset);
+            writer.Write(access.Exit);
         });
         WriteMany(Sites, site => WriteSite(writer, site));
         WriteMany(Pages, writer.Write);

@@ -21,8 +21,8 @@ internal sealed unsafe class MachineCodeReader
     private readonly byte* _function;
     private readonly SortedDictionary<ulong, Instruction> _instructions = [];
     private readonly SortedDictionary<ulong, int> _constants = [];
-    private readonly List<HelperCall> _calls = [];
-    private readonly List<(int Offset, int Next, ulong Constant)> _references = [];
+    private readonly List<(ulong Instruction, string Helper)> _calls = [];
+    private readonly List<(ulong Instruction, int Displacement, int Length, ulong Constant)> _references = [];
     private readonly List<int> _indirectCalls = [];
     private readonly HostHelpers _helpers;
     private ulong _end;
@@ -43,9 +43,21 @@ internal sealed unsafe class MachineCodeReader
     public static MachineCode? Read(nint function, HostHelpers helpers, out string? refusal)
     {
         var reader = new MachineCodeReader(function, helpers);
-        MachineCode? code = reader.TryFollow() ? reader.Copy() : null;
+        MachineCode? code = reader.TryFollow() ? reader.Copy(null) : null;
         refusal = reader.Refusal;
         return code;
+    }
+
+    /// <summary>The same of a function that reaches memory by the address window: <see cref="WindowAccesses"/>.</summary>
+    /// <param name="function">The first byte. It must stay alive meanwhile.</param>
+    /// <param name="helpers">What it may call.</param>
+    /// <param name="refused">Exit codes of the accesses that must be checked for it to be of use, where the result is null.</param>
+    public static MachineCode? ReadWindowed(nint function, HostHelpers helpers, out IReadOnlySet<int> refused)
+    {
+        var reader = new MachineCodeReader(function, helpers);
+        var accesses = new WindowAccesses(reader._instructions);
+        refused = accesses.Refused;
+        return reader.TryFollow() && accesses.TryFree() ? reader.Copy(accesses) : null;
     }
 
     private bool TryFollow()
@@ -123,10 +135,10 @@ internal sealed unsafe class MachineCodeReader
             case FlowControl.IndirectBranch when instruction.Op0Kind == OpKind.Register || !instruction.IsIPRelativeMemoryOperand:
                 break;
             case FlowControl.Call when instruction.Op0Kind == OpKind.NearBranch64:
-                return TryCall((nint)((ulong)_function + instruction.NearBranchTarget), (int)instruction.IP + offsets.ImmediateOffset);
+                return TryCall((nint)((ulong)_function + instruction.NearBranchTarget), instruction.IP);
             case FlowControl.IndirectCall when instruction.IsIPRelativeMemoryOperand && instruction.Length == IndirectCallBytes:
                 _indirectCalls.Add((int)instruction.IP);
-                return TryCall(*(nint*)((ulong)_function + instruction.IPRelativeMemoryAddress), (int)instruction.IP + 1);
+                return TryCall(*(nint*)((ulong)_function + instruction.IPRelativeMemoryAddress), instruction.IP);
             case FlowControl.IndirectCall when instruction.Op0Kind == OpKind.Register || !instruction.IsIPRelativeMemoryOperand:
                 break;
             default:
@@ -150,7 +162,7 @@ internal sealed unsafe class MachineCodeReader
                     int size = Math.Max(instruction.MemorySize.GetSize(), 1);
                     ulong constant = instruction.IPRelativeMemoryAddress;
                     _constants[constant] = Math.Max(size, _constants.GetValueOrDefault(constant));
-                    _references.Add(((int)instruction.IP + offsets.DisplacementOffset, (int)instruction.NextIP, constant));
+                    _references.Add((instruction.IP, offsets.DisplacementOffset, instruction.Length, constant));
                     break;
                 case OpKind.Memory when instruction.MemoryBase == Register.None && instruction.MemoryIndex == Register.None:
                     return Refuse("absolute operand");
@@ -160,22 +172,24 @@ internal sealed unsafe class MachineCodeReader
         return true;
     }
 
-    private bool TryCall(nint target, int offset)
+    private bool TryCall(nint target, ulong instruction)
     {
         if (_helpers.NameOf(target) is not { } name)
         {
             return Refuse("call");
         }
 
-        _calls.Add(new HelperCall(offset, name));
+        _calls.Add((instruction, name));
         return true;
     }
 
-    private MachineCode Copy()
+    /// <summary>Puts the instructions behind each other, and the constants behind them, each aligned as it was (in 64 bytes).</summary>
+    /// <param name="accesses">What is left out; null for nothing.</param>
+    private MachineCode Copy(WindowAccesses? accesses)
     {
-        // The last byte of constants, each aligned as it was (in 64 bytes).
+        var layout = new CodeLayout(_function, _instructions, accesses);
         var placed = new Dictionary<ulong, int>();
-        int length = ((int)_end + 63) & ~63;
+        int length = layout.Length;
         foreach ((ulong constant, int size) in _constants)
         {
             int alignment = (int)((ulong)(_function + constant) & 63);
@@ -185,25 +199,31 @@ internal sealed unsafe class MachineCodeReader
         }
 
         byte[] bytes = new byte[length];
-        new ReadOnlySpan<byte>(_function, (int)_end).CopyTo(bytes);
+        layout.CopyTo(bytes);
         foreach ((ulong constant, int size) in _constants)
         {
             new ReadOnlySpan<byte>(_function + (long)constant, size).CopyTo(bytes.AsSpan(placed[constant]));
         }
 
-        foreach ((int offset, int next, ulong constant) in _references)
+        foreach ((ulong instruction, int displacement, int size, ulong constant) in _references)
         {
-            BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(offset), placed[constant] - next);
+            int at = layout.At(instruction);
+            BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(at + displacement), placed[constant] - (at + size));
         }
 
         foreach (int call in _indirectCalls)
         {
             // CALL through a cell becomes a direct one; both end where the next instruction is.
-            bytes[call] = 0xE8;
-            bytes[call + IndirectCallBytes - 1] = 0x90;
+            int at = layout.At((ulong)call);
+            bytes[at] = 0xE8;
+            bytes[at + IndirectCallBytes - 1] = 0x90;
         }
 
-        return new MachineCode(bytes, [.. _calls]);
+        // The displacement is what follows the opcode.
+        return new MachineCode(bytes, [.. _calls.Select(call => new HelperCall(layout.At(call.Instruction) + 1, call.Helper))])
+        {
+            Accesses = accesses is null ? [] : [.. accesses.Freed.Select(pair => new WindowAccess(layout.At(pair.Key), layout.At(pair.Value)))],
+        };
     }
 
     private bool Refuse(string reason)

@@ -16,6 +16,9 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     // What is larger is linked to and not taken in once more: the way there costs little of the time that is spent in it.
     private const int LargeRegion = 200;
 
+    // So often what goes by the address window is compiled, with more accesses checked each time.
+    private const int MostAttempts = 4;
+
     private readonly RegionBuilder _builder = new(cpu, cache.Protect, IsNativeFloatingPoint(policy));
     private long _nanoseconds, _ilBytes, _blocks, _regions;
 
@@ -54,6 +57,15 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         return translation;
     }
 
+    /// <summary>What an installed translation was made from, once more: to reach memory by the address window.</summary>
+    public Translation BuildWindowed(Translation plain)
+    {
+        Region region = plain.Shape.ToRegion(plain.Pages, windowed: true);
+        var translation = new Translation(RegionShape.Of(region, TargetOf(optimize: true)), plain.Pages, optimized: true) { Region = region };
+        cache.Track(translation);
+        return translation;
+    }
+
     /// <summary>
     /// Blocks of one loop get hot together. Those that the region holds begin to count anew when it is there, and don't ask for regions of their
     /// own, with the same code, before; who is still entered from elsewhere afterwards will.
@@ -89,16 +101,52 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
 
         long start = ThreadTime.Nanoseconds;
         EmittedRegion emitted = RegionEmitter.Emit(translation.Region!, TargetOf(translation.Optimized));
-        translation.Code = CompiledCode.Compile(emitted);
+        translation.Code = translation.IsWindowed ? CompileWindowed(translation.Region!, TargetOf(optimize: true), ref emitted) : CompiledCode.Compile(emitted);
         long spent = ThreadTime.Nanoseconds - start;
-        DbtEventSource.Log.TellCompiled(translation, spent);
         Interlocked.Add(ref _nanoseconds, spent);
+        if (translation.Code is null)
+        {
+            translation.IsRefused = true;
+            Unclaim(translation);
+            return;
+        }
+
+        DbtEventSource.Log.TellCompiled(translation, spent);
         Interlocked.Add(ref _ilBytes, emitted.IlBytes);
         Interlocked.Increment(ref translation.Optimized ? ref _regions : ref _blocks);
         if (translation.IsClaimed)
         {
             policy.Store!.Add(translation.Shape, translation.Code, spent);
             Unclaim(translation);
+        }
+    }
+
+    /// <summary>Compiles a region that goes by the address window; what RyuJIT doesn't compile as it must be for that, it gets once more with those accesses checked.</summary>
+    public static CompiledCode? CompileWindowed(Region region, EmitTarget target, ref EmittedRegion emitted)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            if (CompiledCode.CompileWindowed(emitted, out IReadOnlySet<int> refused) is { } code)
+            {
+                return code;
+            }
+
+            int known = region.Checked.Count;
+            foreach (int exit in refused)
+            {
+                if (exit >= ExitTable.FirstSite && exit - ExitTable.FirstSite < emitted.Sites.Count)
+                {
+                    region.Checked.Add(emitted.Sites[exit - ExitTable.FirstSite].Eip);
+                }
+            }
+
+            if (region.Checked.Count == known || attempt == MostAttempts)
+            {
+                return null;
+            }
+
+            target.Marks?.Clear();
+            emitted = RegionEmitter.Emit(region, target);
         }
     }
 
@@ -220,7 +268,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     {
         bool all = policy.FirstThreshold == 0 && !policy.Quick;
         int least = policy.Quick ? 0 : entry.Executions / RarelyTaken;
-        CpuMode mode = entry.Mode & ~CpuMode.Apart;
+        CpuMode mode = entry.Mode & ~(CpuMode.Apart | CpuMode.Window);
         return (eip, isCall) =>
         {
             if (all && !isCall)

@@ -16,6 +16,9 @@ namespace Dbt.Translator.Cache;
 internal sealed record TierPolicy(int FirstThreshold, int EarlyThreshold, int CompileShare, bool Quick, int OptimizeThreshold, int MaxRegionInstructions, bool Background, bool Link, int RewritesUntilCool,
     bool PortableFloatingPoint, CodeStore? Store = null, int PauseThreshold = int.MaxValue)
 {
+    /// <summary>When programs reach memory by an address window.</summary>
+    public WindowUse Windows { get; init; }
+
     /// <summary>The policy of an engine.</summary>
     public static TierPolicy Of(EngineOptions options)
     {
@@ -30,6 +33,9 @@ internal sealed record TierPolicy(int FirstThreshold, int EarlyThreshold, int Co
         bool background = options.Kind == EngineKind.Tiered && options.BackgroundCompile;
         int early = options.Kind == EngineKind.Tiered && !quick && first != int.MaxValue ? Math.Min(options.EarlyRegionThreshold, first) : first;
         return new TierPolicy(first, early, options.CompileShare, quick, optimize, options.MaxRegionInstructions, background, options.LinkBlocks, options.RewritesUntilCool,
-            options.PortableFloatingPoint, quick && optimize == 0 ? null : options.Store, options.PauseThreshold);
+            options.PortableFloatingPoint, quick && optimize == 0 ? null : options.Store, options.PauseThreshold)
+        {
+            Windows = quick ? WindowUse.Never : options.Windows,
+        };
     }
 }

@@ -25,16 +25,24 @@ internal sealed unsafe class BlockLister(CpuState* cpu, TierPolicy policy, CodeC
 
         CodeBlock block = cache.Get((nint)(entry + eip), eip, cpu->Mode);
         bool optimize = block.Region is not null || !policy.Quick || block.Quick is null;
-        if (compiler.Build(block, optimize) is not { } translation)
+        Translation? made = block is { Windowed.Function: not 0, Region: { } plain } ? compiler.BuildWindowed(plain) : compiler.Build(block, optimize);
+        if (made is not { } translation)
         {
             return null;
         }
 
         Region region = translation.Region!;
         var marks = new List<(int Offset, uint Eip)>();
-        EmittedRegion emitted = RegionEmitter.Emit(region, compiler.TargetOf(optimize) with { Marks = marks });
+        EmitTarget target = compiler.TargetOf(optimize) with { Marks = marks };
+        EmittedRegion emitted = RegionEmitter.Emit(region, target);
+        CompiledCode? compiled = region.IsWindowed ? RegionCompiler.CompileWindowed(region, target, ref emitted) : CompiledCode.Compile(emitted);
+        if (compiled is not { } code)
+        {
+            cache.Drop(translation);
+            return null;
+        }
+
         IReadOnlyList<IlLine> il = IlReader.Read(emitted.Method);
-        var code = CompiledCode.Compile(emitted);
         IReadOnlyList<string> host = HostCode.Read(code.Function, out int hostBytes);
         code.KeepAlive();
         var listing = new BlockListing(Title(block, region, emitted, hostBytes), [.. Rows(region, il, marks)], host);

@@ -23,6 +23,9 @@ internal enum SideExitKind
 
     /// <summary>Any other rare case of an instruction.</summary>
     Rare,
+
+    /// <summary>A memory access whose page isn't in the address window, or not with the right that it needs: see <see cref="MemorySite"/>.</summary>
+    Window,
 }
 
 /// <summary>A memory access, for telling apart why it left.</summary>

@@ -64,6 +64,7 @@ internal sealed partial class InstructionEmitter
             return;
         }
 
+        _registerWritten = true;
         Flags = Flags.Preserve(this, number);
         if (register.IsGPR32())
         {
@@ -102,7 +103,7 @@ internal sealed partial class InstructionEmitter
             case OpKind.Register:
                 return RegisterValue(instruction.GetOpRegister(operand));
             case OpKind.Memory:
-                return Load(Host(instruction, size, write: false), size);
+                return Load(Place(instruction, size, write: false), size);
             default:
                 int value = (int)(uint)instruction.GetImmediate(operand);
                 return Value.Constant(size switch { 1 => (byte)value, 2 => (ushort)value, _ => value });
@@ -152,17 +153,16 @@ internal sealed partial class InstructionEmitter
         return SpanHost(site) ?? _memory.EmitHostAddress(this, Linear(site, default), size, write, MemoryExit(site));
     }
 
-    /// <summary>Reads guest memory at a checked host address, zero-extended.</summary>
-    public Value Load(LocalBuilder host, int size)
-    {
-        PushLoad(host, size);
-        return StoreValue();
-    }
-
-    /// <summary>Pushes guest memory at a checked host address, zero-extended. Volatile: a guest may spin on it.</summary>
+    /// <summary>Pushes guest memory at a checked host address, zero-extended.</summary>
     public void PushLoad(LocalBuilder host, int size)
     {
         Il.Emit(OpCodes.Ldloc, host);
+        EmitLoad(size);
+    }
+
+    /// <summary>Pops a host address, and pushes what is there, zero-extended. Volatile: a guest may spin on it.</summary>
+    private void EmitLoad(int size)
+    {
         Il.Emit(OpCodes.Volatile);
         if (size > 1)
         {
@@ -170,20 +170,6 @@ internal sealed partial class InstructionEmitter
         }
 
         Il.Emit(size switch { 1 => OpCodes.Ldind_U1, 2 => OpCodes.Ldind_U2, _ => OpCodes.Ldind_I4 });
-    }
-
-    /// <summary>Writes guest memory at a checked host address.</summary>
-    public void Store(LocalBuilder host, Value value, int size)
-    {
-        Il.Emit(OpCodes.Ldloc, host);
-        Push(value);
-        Il.Emit(OpCodes.Volatile);
-        if (size > 1)
-        {
-            Il.Emit(OpCodes.Unaligned, (byte)1);
-        }
-
-        Il.Emit(size switch { 1 => OpCodes.Stind_I1, 2 => OpCodes.Stind_I2, _ => OpCodes.Stind_I4 });
     }
 
     /// <summary>Pushes the effective address, 32 bits, without the segment's base.</summary>

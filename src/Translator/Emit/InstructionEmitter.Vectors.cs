@@ -6,11 +6,12 @@ using Iced.Intel;
 
 namespace Dbt.Translator.Emit;
 
-/// <summary>A source operand of a vector instruction, ready to be pushed: a register, or memory at a checked host address.</summary>
+/// <summary>A source operand of a vector instruction, ready to be pushed: a register, memory at a checked host address, or what was read from memory.</summary>
 /// <param name="Register">Register's number (<see cref="InstructionEmitter.VectorNumber"/>), or -1.</param>
-/// <param name="Host">Host address.</param>
+/// <param name="Memory">Host address, or what was read.</param>
 /// <param name="Size">Bytes in memory.</param>
-internal readonly record struct VectorSource(int Register, LocalBuilder? Host, int Size);
+/// <param name="IsRead">Whether it was read.</param>
+internal readonly record struct VectorSource(int Register, LocalBuilder? Memory, int Size, bool IsRead = false);
 
 internal sealed partial class InstructionEmitter
 {
@@ -106,7 +107,7 @@ internal sealed partial class InstructionEmitter
         {
             size = mmx ? instruction.MemorySize.GetSize() : size;
             bool anywhere = !aligned || (mmx && size != 16);
-            source = new VectorSource(-1, anywhere ? Host(instruction, size, write: false) : HostAligned(instruction, size, write: false), size);
+            source = ReadAhead(new GuestVector(anywhere ? Place(instruction, size, write: false) : PlaceAligned(instruction, size, write: false), size));
         }
 
         if (mmx)
@@ -123,34 +124,66 @@ internal sealed partial class InstructionEmitter
     /// <summary>Pushes a source; of narrow memory the rest is zero where asked for, else anything.</summary>
     public void PushVector(VectorSource source, bool clear = false)
     {
-        if (source.Host is null)
+        if (source.Memory is null)
         {
             PushVector(source.Register);
             return;
         }
 
-        Il.Emit(OpCodes.Ldloc, source.Host);
-        Il.Emit(OpCodes.Volatile);
-        Il.Emit(OpCodes.Unaligned, (byte)1);
+        Il.Emit(OpCodes.Ldloc, source.Memory);
+        if (!source.IsRead)
+        {
+            EmitRead(source.Size);
+        }
+
         switch (source.Size)
         {
             case 16:
-                Il.Emit(OpCodes.Ldobj, typeof(Vector128<byte>));
                 break;
             case 8:
-                Il.Emit(OpCodes.Ldind_R8);
                 Il.Emit(OpCodes.Call, clear ? VectorMethods.CreateDouble : VectorMethods.CreateDoubleUnsafe);
                 break;
             case 4:
-                Il.Emit(OpCodes.Ldind_R4);
                 Il.Emit(OpCodes.Call, clear ? VectorMethods.CreateSingle : VectorMethods.CreateSingleUnsafe);
                 break;
             default:
-                Il.Emit(OpCodes.Ldind_U2);
                 Il.Emit(OpCodes.Call, VectorMethods.CreateInt32);
                 break;
         }
     }
+
+    /// <summary>Pops a host address, and pushes what is there, as the type that has so many bytes in vector instructions.</summary>
+    private void EmitRead(int size)
+    {
+        Il.Emit(OpCodes.Volatile);
+        Il.Emit(OpCodes.Unaligned, (byte)1);
+        switch (size)
+        {
+            case 16:
+                Il.Emit(OpCodes.Ldobj, typeof(Vector128<byte>));
+                break;
+            default:
+                Il.Emit(size switch { 8 => OpCodes.Ldind_R8, 4 => OpCodes.Ldind_R4, _ => OpCodes.Ldind_U2 });
+                break;
+        }
+    }
+
+    /// <summary>What goes by the address window is read here, where it may leave: what uses it has other things on the IL stack.</summary>
+    private VectorSource ReadAhead(GuestVector memory)
+    {
+        if (memory.Place.Exit is null)
+        {
+            return new VectorSource(-1, memory.Place.Address, memory.Size);
+        }
+
+        LocalBuilder read = Temp(memory.Size switch { 16 => typeof(Vector128<byte>), 8 => typeof(double), 4 => typeof(float), _ => typeof(int) });
+        PushAddress(memory.Place);
+        EmitRead(memory.Size);
+        Il.Emit(OpCodes.Stloc, read);
+        return new VectorSource(-1, read, memory.Size, IsRead: true);
+    }
+
+    private readonly record struct GuestVector(GuestPlace Place, int Size);
 
     /// <summary>Pushes a 32-bit value that becomes part of a vector.</summary>
     public void PushHidden(Value value)
@@ -217,22 +250,38 @@ internal sealed partial class InstructionEmitter
         }
     }
 
-    /// <summary>Writes a vector that <paramref name="push"/> pushes to guest memory at a checked host address.</summary>
-    public void StoreVector(LocalBuilder host, int size, Action push)
+    /// <summary>Writes a vector that <paramref name="push"/> pushes to guest memory.</summary>
+    public void StoreVector(GuestPlace place, int size, Action push)
     {
-        Il.Emit(OpCodes.Ldloc, host);
-        push();
-        OpCode store = OpCodes.Stind_R8;
-        if (size == 8)
+        if (place.Exit is not null)
         {
-            Il.Emit(OpCodes.Call, VectorMethods.ToDouble);
-        }
-        else if (size == 4)
-        {
-            Il.Emit(OpCodes.Call, VectorMethods.ToSingle);
-            store = OpCodes.Stind_R4;
+            // Nothing is to be computed between where it may leave and the access.
+            push();
+            if (size != 16)
+            {
+                Il.Emit(OpCodes.Call, size == 8 ? VectorMethods.ToDouble : VectorMethods.ToSingle);
+            }
+
+            LocalBuilder value = Temp(size switch { 16 => typeof(Vector128<byte>), 8 => typeof(double), _ => typeof(float) });
+            Il.Emit(OpCodes.Stloc, value);
+            PushAddress(place);
+            Il.Emit(OpCodes.Ldloc, value);
+            EmitWrite(size);
+            return;
         }
 
+        Il.Emit(OpCodes.Ldloc, place.Address!);
+        push();
+        if (size != 16)
+        {
+            Il.Emit(OpCodes.Call, size == 8 ? VectorMethods.ToDouble : VectorMethods.ToSingle);
+        }
+
+        EmitWrite(size);
+    }
+
+    private void EmitWrite(int size)
+    {
         Il.Emit(OpCodes.Volatile);
         Il.Emit(OpCodes.Unaligned, (byte)1);
         if (size == 16)
@@ -241,7 +290,7 @@ internal sealed partial class InstructionEmitter
         }
         else
         {
-            Il.Emit(store);
+            Il.Emit(size == 8 ? OpCodes.Stind_R8 : OpCodes.Stind_R4);
         }
     }
 

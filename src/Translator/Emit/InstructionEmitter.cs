@@ -105,6 +105,7 @@ internal sealed partial class InstructionEmitter
         NextEip = (uint)instruction.NextIP;
         Position = position;
         _memoryExit = null;
+        _registerWritten = false;
         Marks?.Add((Il.ILOffset, Eip));
         EndTemporaries();
         if (Flags.Depth > MaxFlagDepth)

@@ -23,6 +23,9 @@ internal sealed class Region(uint entry, CpuMode mode, bool nativeFloatingPoint)
     /// <summary>Each access is checked by itself: what spans check together lies across pages here, see <see cref="SideExitKind.Span"/>.</summary>
     public bool IsApart { get; init; }
 
+    /// <summary>Memory is reached by the address window where that is possible.</summary>
+    public bool IsWindowed => (Mode & CpuMode.Window) != 0;
+
     /// <summary>The mode in its entry's key.</summary>
     public CpuMode KeyMode => IsApart ? Mode | CpuMode.Apart : Mode;
 
@@ -34,6 +37,9 @@ internal sealed class Region(uint entry, CpuMode mode, bool nativeFloatingPoint)
 
     /// <summary>EIPs of instructions whose routine refused their form.</summary>
     public HashSet<uint> Untranslatable { get; } = [];
+
+    /// <summary>EIPs of instructions whose accesses are checked though the others go by the address window.</summary>
+    public HashSet<uint> Checked { get; } = [];
 
     /// <summary>Blocks behind calls whose target is in the region too: where its returns are likely to go.</summary>
     public List<GuestBlock> ReturnSites { get; } = [];

@@ -60,6 +60,7 @@ internal static unsafe class RegionEmitter
         VectorLiveness.Compute(region);
         FlagLiveness.Compute(region);
         e.Spans = region.IsApart ? null : new SpanPlan(region);
+        e.IsWindowed = region.IsWindowed;
         foreach (GuestBlock block in region.Blocks)
         {
             block.Label = il.DefineLabel();
@@ -82,6 +83,7 @@ internal static unsafe class RegionEmitter
     {
         ILGenerator il = e.Il;
         memory.EmitPrologue(e);
+        e.LoadWindow();
         Label start = il.DefineLabel();
         e.LoadAttention();
         il.Emit(OpCodes.Brfalse, start);
@@ -243,6 +245,11 @@ internal static unsafe class RegionEmitter
         {
             Instruction instruction = block.Instructions[i];
             e.BeginInstruction(instruction, i);
+            if (i == 0)
+            {
+                e.MarkLoop();
+            }
+
             if (Translatable.Routine(instruction, e.Region) is not { } routine)
             {
                 e.LeaveToInterpreter();

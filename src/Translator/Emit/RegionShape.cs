@@ -139,9 +139,10 @@ internal sealed unsafe class RegionShape
 
     /// <summary>Decodes it: the region as it was when its shape was made, at its place in memory.</summary>
     /// <param name="pages">Execute entries of <see cref="Pages"/>.</param>
-    public Region ToRegion(Dictionary<uint, long> pages)
+    /// <param name="windowed">Whether it is to reach memory by the address window, where this one needn't.</param>
+    public Region ToRegion(Dictionary<uint, long> pages, bool windowed = false)
     {
-        var region = new Region(Entry, Mode & ~CpuMode.Apart, (Options & NativeFloatingPoint) != 0) { IsApart = (Mode & CpuMode.Apart) != 0 };
+        var region = new Region(Entry, (Mode & ~CpuMode.Apart) | (windowed ? CpuMode.Window : 0), (Options & NativeFloatingPoint) != 0) { IsApart = (Mode & CpuMode.Apart) != 0 };
         foreach (ShapeBlock part in Blocks)
         {
             byte[] bytes = Key.AsSpan(part.Offset, part.Length).ToArray();

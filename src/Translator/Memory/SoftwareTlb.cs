@@ -77,6 +77,9 @@ public sealed unsafe class SoftwareTlb : IDisposable
     /// <summary>The host's memory in bytes that entries have taken so far, until <see cref="Release"/>.</summary>
     public long CommittedBytes { get; private set; }
 
+    /// <summary>Where pages of the user half are mapped too, as long as their entries are there; null for nowhere.</summary>
+    public AddressWindow? Window { get; set; }
+
     /// <summary>Entries filled since construction, for statistics.</summary>
     public long Fills { get; private set; }
 
@@ -126,11 +129,15 @@ public sealed unsafe class SoftwareTlb : IDisposable
         Touch((((int)access + (user ? 3 : 0)) * (TableBytes / HostPage)) + (int)(page >> 9));
         ref long entry = ref Entry(page, access, user);
         long value = (nint)hostPage - (long)((ulong)page << 12);
-        bool changes = access == MemoryAccess.Execute && entry != 0 && entry != value;
+        bool changes = entry != 0 && entry != value;
         Volatile.Write(ref entry, value);
-        if (changes)
+        if (changes && access == MemoryAccess.Execute)
         {
             Renew();
+        }
+        else if (changes && user)
+        {
+            Window?.Hide(page);
         }
     }
 
@@ -141,6 +148,8 @@ public sealed unsafe class SoftwareTlb : IDisposable
         {
             Renew();
         }
+
+        Window?.Hide(page);
     }
 
     /// <returns>Whether one was an execute entry.</returns>
@@ -176,6 +185,12 @@ public sealed unsafe class SoftwareTlb : IDisposable
     /// <summary>Drops the write entries of a page, so that the next write is seen.</summary>
     public void DropWrite(uint page)
     {
+        DropWriteEntries(page);
+        Window?.Hide(page);
+    }
+
+    private void DropWriteEntries(uint page)
+    {
         Drop(ref Entry(page, MemoryAccess.Write, false));
         Drop(ref Entry(page, MemoryAccess.Write, true));
     }
@@ -189,10 +204,18 @@ public sealed unsafe class SoftwareTlb : IDisposable
             return;
         }
 
+        bool executable = false;
         for (uint i = 0; i < count; i++)
         {
-            Drop((first + i) & 0xFFFFF);
+            executable |= DropAll((first + i) & 0xFFFFF);
         }
+
+        if (executable)
+        {
+            Renew();
+        }
+
+        Window?.Hide(first, count);
     }
 
     /// <summary>Drops every entry that leads to the 4-KiB host page at <paramref name="hostPage"/> for writing.</summary>
@@ -218,6 +241,7 @@ public sealed unsafe class SoftwareTlb : IDisposable
         {
             DropWrites(_written);
             _written.Clear();
+            Window?.Clear();
             return;
         }
 
@@ -229,6 +253,7 @@ public sealed unsafe class SoftwareTlb : IDisposable
         {
             DropWrites(_filled);
             DropWrites(_filledGlobal);
+            Window?.Clear();
         }
 
         _written = [];
@@ -242,7 +267,7 @@ public sealed unsafe class SoftwareTlb : IDisposable
     {
         foreach (uint page in pages)
         {
-            DropWrite(page);
+            DropWriteEntries(page);
         }
     }
 
@@ -292,6 +317,7 @@ public sealed unsafe class SoftwareTlb : IDisposable
         }
 
         _filled.Clear();
+        Window?.Clear();
         if (executable)
         {
             Renew();
@@ -332,6 +358,7 @@ public sealed unsafe class SoftwareTlb : IDisposable
         HostMemory.Discard((byte*)Root, TotalBytes);
         Array.Clear(_touched);
         CommittedBytes = 0;
+        Window?.Clear();
         Renew();
     }
 
@@ -355,6 +382,8 @@ public sealed unsafe class SoftwareTlb : IDisposable
     {
         if (Root != 0)
         {
+            Window?.Dispose();
+            Window = null;
             HostMemory.Release((byte*)Root, TotalBytes);
             Root = 0;
         }

@@ -7,6 +7,13 @@ namespace Dbt.Translator.Protection;
 public abstract unsafe partial class NativePlatform
 {
     private readonly RecentSpaces _recent = new();
+    private readonly SpaceWindows _windows = new();
+    private readonly List<uint> _gone = [];
+
+    private const int LargeShift = 21;
+
+    // Reads and writes of ring 3, in UsedPage.Kinds.
+    private const byte UserData = 0b011 << RecentSpaces.UserShift;
 
     /// <summary>
     /// Held while an entry is filled and while another processor's thread drops entries: a write entry is then never filled for a frame
@@ -40,7 +47,7 @@ public abstract unsafe partial class NativePlatform
         host = page + (linear & 0xFFF);
         if (found.IsLarge)
         {
-            _largeRegions[linear >> 22] = true;
+            NoteLarge(cpu, linear);
         }
 
         lock (TlbLock)
@@ -70,6 +77,40 @@ public abstract unsafe partial class NativePlatform
 
         return true;
     }
+
+    /// <inheritdoc/>
+    public override SoftwareTlb? WindowedTlb(CpuState* cpu) => _tlb;
+
+    /// <inheritdoc/>
+    internal override bool IsSettled(CpuState* cpu) => _windows.IsSettled(cpu);
+
+    /// <inheritdoc/>
+    internal override void Unsettle(CpuState* cpu) => _windows.Unsettle(cpu);
+
+    /// <inheritdoc/>
+    internal override void LookAround(CpuState* cpu, uint page)
+    {
+        if (!_system.Paging.CanProbe(cpu))
+        {
+            return;
+        }
+
+        lock (TlbLock)
+        {
+            bool logs = CodeMap.Dirty.IsOn;
+            uint first = page & ~(uint)(AddressWindow.GroupPages - 1);
+            for (uint at = first; at < first + AddressWindow.GroupPages; at++)
+            {
+                if (_tlb.Entry(at, MemoryAccess.Read, user: true) == 0)
+                {
+                    Probe(cpu, new UsedPage(at) { Kinds = UserData }, logs);
+                }
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override void MakeRoomForWindow() => _windows.MakeRoom();
 
     private void Fill(uint page, MemoryAccess access, bool user, byte* host, bool isGlobal)
     {
@@ -142,12 +183,61 @@ public abstract unsafe partial class NativePlatform
     {
         lock (TlbLock)
         {
+            AddressWindow? window = _windows.Switch(cpu, _tlb.Window);
+            _tlb.Window = null;
+            cpu->Window = 0;
             _tlb.ClearLocal();
             if (_system.Paging.CanProbe(cpu))
             {
                 Refill(cpu);
             }
+
+            if (window is not null)
+            {
+                Retain(cpu, window);
+                _tlb.Window = window;
+                cpu->Window = window.Base;
+            }
         }
+    }
+
+    /// <summary>Keeps those pages of a window that are still mapped as they were, by walks as in <see cref="Refill"/>. Under the lock.</summary>
+    private void Retain(CpuState* cpu, AddressWindow window)
+    {
+        bool logs = CodeMap.Dirty.IsOn, probes = _system.Paging.CanProbe(cpu);
+        _gone.Clear();
+        foreach (WindowPage mapped in window.Pages)
+        {
+            uint linear = mapped.Page << 12;
+            if (!probes || !_system.Paging.TryProbe(cpu, linear, out Probe probe) || probe.IsGlobal || !Paging.Permits(cpu, probe, MemoryAccess.Read, user: true)
+                || (nint)PhysicalPage(probe.Physical >> 12, false) != mapped.Host
+                || (mapped.Write && (!probe.IsDirty || logs || CodeMap.HasCode((byte*)mapped.Host) || !Paging.Permits(cpu, probe, MemoryAccess.Write, user: true))))
+            {
+                _gone.Add(mapped.Page);
+                continue;
+            }
+
+            if (probe.IsLarge)
+            {
+                NoteLarge(cpu, linear);
+            }
+
+            _tlb.Set(mapped.Page, MemoryAccess.Read, user: true, (byte*)mapped.Host);
+            if (mapped.Write)
+            {
+                _tlb.Set(mapped.Page, MemoryAccess.Write, user: true, (byte*)mapped.Host);
+            }
+        }
+
+        if (_gone.Count > window.Pages.Length / 2)
+        {
+            // The tables are another program's now.
+            window.Clear();
+            _windows.Restart();
+            return;
+        }
+
+        _gone.ForEach(window.Hide);
     }
 
     /// <summary>
@@ -159,47 +249,66 @@ public abstract unsafe partial class NativePlatform
         bool logs = CodeMap.Dirty.IsOn;
         foreach (UsedPage used in _recent.Enter(cpu->Cr3))
         {
-            uint linear = used.Page << 12;
-            if (!_system.Paging.TryProbe(cpu, linear, out Probe probe) || probe.IsGlobal)
-            {
-                continue;
-            }
+            Probe(cpu, used, logs);
+        }
+    }
 
-            byte* page = PhysicalPage(probe.Physical >> 12, false);
-            if (page == null)
-            {
-                continue;
-            }
+    private void Probe(CpuState* cpu, UsedPage used, bool logs)
+    {
+        uint linear = used.Page << 12;
+        if (!_system.Paging.TryProbe(cpu, linear, out Probe probe) || probe.IsGlobal)
+        {
+            return;
+        }
 
-            _largeRegions[linear >> 22] |= probe.IsLarge;
-            bool mayWrite = probe.IsDirty && !logs && !CodeMap.HasCode(page);
-            for (int kind = 0; kind < 2 * RecentSpaces.UserShift; kind++)
+        byte* page = PhysicalPage(probe.Physical >> 12, false);
+        if (page == null)
+        {
+            return;
+        }
+
+        if (probe.IsLarge)
+        {
+            NoteLarge(cpu, linear);
+        }
+
+        bool mayWrite = probe.IsDirty && !logs && !CodeMap.HasCode(page);
+        for (int kind = 0; kind < 2 * RecentSpaces.UserShift; kind++)
+        {
+            bool user = kind >= RecentSpaces.UserShift;
+            var access = (MemoryAccess)(user ? kind - RecentSpaces.UserShift : kind);
+            if ((used.Kinds >> kind & 1) != 0 && (access != MemoryAccess.Write || mayWrite) && Paging.Permits(cpu, probe, access, user))
             {
-                bool user = kind >= RecentSpaces.UserShift;
-                var access = (MemoryAccess)(user ? kind - RecentSpaces.UserShift : kind);
-                if ((used.Kinds >> kind & 1) != 0 && (access != MemoryAccess.Write || mayWrite) && Paging.Permits(cpu, probe, access, user))
-                {
-                    _tlb.Set(used.Page, access, user, page);
-                }
+                _tlb.Set(used.Page, access, user, page);
             }
         }
     }
 
     /// <summary>INVLPG: the page of an address, all of it where it is a large one.</summary>
-    internal void FlushPage(uint linear)
+    internal void FlushPage(CpuState* cpu, uint linear)
     {
         lock (TlbLock)
         {
-            if (_largeRegions[linear >> 22])
-            {
-                _tlb.DropRange((linear >> 12) & ~0x3FFu, 1024);
-            }
-            else
+            if (!_largeRegions[linear >> LargeShift])
             {
                 _tlb.Drop(linear >> 12);
+                return;
             }
+
+            // Nothing of a large page is left then, until one is met there again.
+            uint bytes = LargeBytes(cpu), first = linear & ~(bytes - 1);
+            _tlb.DropRange(first >> 12, bytes >> 12);
+            Array.Clear(_largeRegions, (int)(first >> LargeShift), (int)(bytes >> LargeShift));
         }
     }
+
+    private void NoteLarge(CpuState* cpu, uint linear)
+    {
+        uint bytes = LargeBytes(cpu);
+        Array.Fill(_largeRegions, true, (int)((linear & ~(bytes - 1)) >> LargeShift), (int)(bytes >> LargeShift));
+    }
+
+    private static uint LargeBytes(CpuState* cpu) => (cpu->Cr4 & ControlBits.Cr4Pae) != 0 ? 1u << LargeShift : 2u << LargeShift;
 
     /// <summary>A page that holds page tables: RAM, as its entries are also written.</summary>
     internal byte* Table(ulong frame) => PhysicalPage(frame, true);

@@ -12,7 +12,9 @@ namespace Dbt.Translator.Protection;
 public abstract unsafe partial class NativePlatform : Platform, IDisposable
 {
     private readonly SoftwareTlb _tlb = new();
-    private readonly bool[] _largeRegions = new bool[1024];
+
+    // By 2 MiB: an entry may have been filled from a page of 2 or 4 MiB.
+    private readonly bool[] _largeRegions = new bool[2048];
     private readonly SystemUnit _system;
     private readonly DeviceWindow _device;
     private Fault _descriptorFault;
@@ -84,6 +86,7 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
         _isStopped = false;
         _system.Reset();
         _recent.Clear();
+        _windows.Clear();
         FlushAll();
         cpu->RefreshMode();
     }
@@ -206,6 +209,7 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
             lock (TlbLock)
             {
                 _tlb.Dispose();
+                _windows.Dispose();
             }
         }
     }

@@ -78,7 +78,7 @@ internal sealed unsafe class SystemUnit
                 done = true;
                 break;
             case Mnemonic.Invlpg:
-                Owner.FlushPage(cpu->Segments[(SegmentIndex)d.Segment].Base + Interpreter.EffectiveAddress(cpu, in d));
+                Owner.FlushPage(cpu, cpu->Segments[(SegmentIndex)d.Segment].Base + Interpreter.EffectiveAddress(cpu, in d));
                 done = true;
                 break;
             case Mnemonic.Rdmsr:

@@ -68,4 +68,7 @@ public enum CpuMode : uint
 
     /// <summary>No mode of the processor: marks, in the key of a block, code in which each access is checked by itself.</summary>
     Apart = 16384,
+
+    /// <summary>No mode of the processor: marks, in the key of a block, code that reaches memory by <see cref="CpuState.Window"/>.</summary>
+    Window = 32768,
 }

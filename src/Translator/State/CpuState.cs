@@ -171,6 +171,17 @@ public unsafe struct CpuState
     /// <summary>The jump table for the kind of translated code that runs. Set by the engine.</summary>
     public nint JumpTable;
 
+    /// <summary>
+    /// Host address of linear address 0 in the <see cref="Memory.AddressWindow"/> of the address space in force, 0 where its programs run without one. Whoever changes the address space sets it too.
+    /// </summary>
+    public nint Window;
+
+    /// <summary>Always 0: what translated code compares before an access by <see cref="Window"/>, as long as that comparison is in it. See <see cref="Cache.WindowAccesses"/>.</summary>
+    public readonly byte NoFault;
+
+    /// <summary>Always 0: what translated code that goes by <see cref="Window"/> compares where a loop begins. It isn't in the machine code, and keeps RyuJIT from repeating the loop's first access at its end.</summary>
+    public readonly byte NoRepeat;
+
     /// <summary>The current CPL and mode bits from the segment registers and EFLAGS; also selects the TLB half.</summary>
     public void RefreshMode()
     {

@@ -19,10 +19,12 @@ internal unsafe class OraclePlatform : Platform, IDisposable
     ];
 
     private readonly SoftwareTlb _tlb = new();
+    private readonly MemoryFile _file;
 
     public OraclePlatform()
     {
-        Memory = HostMemory.Reserve((nuint)LiveBytes);
+        _file = new MemoryFile((nuint)LiveBytes);
+        Memory = _file.Contents;
         CodeMap = new CodeMap(Memory, (uint)Pages.Length);
         Cpu = CpuState.Allocate();
         Cpu->MemoryBase = Memory;
@@ -92,6 +94,9 @@ internal unsafe class OraclePlatform : Platform, IDisposable
     /// <summary>Loads a segment register without checks, as Linux's own values are.</summary>
     public void Load(SegmentIndex index, ushort selector) =>
         Cpu->Segments[index] = OracleSegments.Load(selector);
+
+    /// <inheritdoc/>
+    public override SoftwareTlb? WindowedTlb(CpuState* cpu) => _tlb;
 
     /// <inheritdoc/>
     public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
@@ -206,7 +211,7 @@ internal unsafe class OraclePlatform : Platform, IDisposable
         if (Cpu is not null)
         {
             CpuState.Free(Cpu);
-            HostMemory.Release(Memory, (nuint)LiveBytes);
+            _file.Dispose();
             Cpu = null;
             Memory = null;
             _tlb.Dispose();

@@ -27,7 +27,7 @@ public sealed class OracleTests(ITestOutputHelper output)
     public void AllEngines_AgreeWithTheHost()
     {
         string? onlyEngine = Variable("ENGINE"), onlyScenario = Variable("ONLY");
-        string[] names = [.. ((string[])["interpreter", "quick", "optimized"]).Where(e => onlyEngine is null || onlyEngine == e)];
+        string[] names = [.. ((string[])["interpreter", "quick", "optimized", "windowed"]).Where(e => onlyEngine is null || onlyEngine == e)];
 
         // More states for each code where there is time for many codes all the same.
         int states = int.TryParse(Variable("STATES"), out int given) ? given : Vectors > 1_000_000 ? 256 : 32;
@@ -90,7 +90,7 @@ public sealed class OracleTests(ITestOutputHelper output)
     {
         long vectors = Variable("VECTORS") is null ? 20_000 : Vectors;
         OracleScenario[] scenarios = [.. OracleScenario.All(row => row.TestClass == TestClass.String && Wanted(row), 32).Where(s => !s.Fx)];
-        using var run = new OracleRun(2, () => [Engine("quick"), Engine("optimized")], () => new InterpreterReference()) { Found = Note };
+        using var run = new OracleRun(2, () => [Engine("quick"), Engine("optimized"), Engine("windowed")], () => new InterpreterReference()) { Found = Note };
         foreach (OracleScenario scenario in scenarios)
         {
             run.Run(scenario, Seed, vectors * scenario.Share / scenarios.Sum(s => s.Share));
@@ -121,6 +121,7 @@ public sealed class OracleTests(ITestOutputHelper output)
     {
         // Every code overwrites the one before: that must not make the engines give up on the page.
         "quick" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Quick, WarmUp = 0, RewritesUntilCool = int.MaxValue }, 1, platform),
+        "windowed" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0, RewritesUntilCool = int.MaxValue, Windows = WindowUse.Always }, 1, platform),
         "optimized" => new GuestProcessor(name, new EngineOptions { Kind = EngineKind.Optimized, WarmUp = 0, RewritesUntilCool = int.MaxValue }, 1, platform),
         "tiered" => new GuestProcessor(
             name,

@@ -3,17 +3,17 @@ using Iced.Intel;
 
 namespace Dbt.Translator.Emit.Routines;
 
-/// <summary>The first operand of a read-modify-write instruction, in a register or in memory that is known to be writable.</summary>
+/// <summary>The first operand of a read-modify-write instruction, in a register or in memory.</summary>
 internal readonly struct Destination
 {
     private readonly Register _register;
-    private readonly LocalBuilder? _host;
+    private readonly GuestPlace? _place;
     private readonly int _size;
 
-    private Destination(Register register, LocalBuilder? host, int size, Value old)
+    private Destination(Register register, GuestPlace? place, int size, Value old)
     {
         _register = register;
-        _host = host;
+        _place = place;
         _size = size;
         Old = old;
     }
@@ -29,17 +29,17 @@ internal readonly struct Destination
             return new Destination(i.Op0Register, null, size, e.RegisterValue(i.Op0Register));
         }
 
-        LocalBuilder host = e.Host(i, size, write: true);
-        return new Destination(Register.None, host, size, e.Load(host, size));
+        GuestPlace place = e.Place(i, size, write: true);
+        return new Destination(Register.None, place, size, e.Load(place, size));
     }
 
     /// <summary>Writes the result.</summary>
     /// <returns>Where the result can be had from then on: the register itself where it is 32 bits wide.</returns>
     public Value Write(InstructionEmitter e, Value result)
     {
-        if (_host is not null)
+        if (_place is { } place)
         {
-            e.Store(_host, result, _size);
+            e.Store(place, result, _size);
             return result;
         }
 

@@ -110,11 +110,13 @@ internal static class EmitBits
         int size = InstructionEmitter.SizeOf(i, 0);
         Value index = e.Fixed(e.Source(i, 1, size));
         Value old;
-        LocalBuilder? host = null;
+        GuestPlace? place = null;
         if (i.Op0Kind == OpKind.Memory)
         {
-            host = Host(e, i, size, index, change is not null);
-            old = e.Load(host, size);
+            bool writes = change is not null;
+            GuestPlace found = index.Kind == ValueKind.Constant ? e.Place(i, size, writes) : Host(e, i, size, index, writes);
+            old = e.Load(found, size);
+            place = found;
         }
         else
         {
@@ -132,13 +134,13 @@ internal static class EmitBits
         {
             PushChanged(e, old, bit, operation);
             Value result = e.StoreValue();
-            if (host is null)
+            if (place is { } memory)
             {
-                e.SetRegister(i.Op0Register, result);
+                e.Store(memory, result, size);
             }
             else
             {
-                e.Store(host, result, size);
+                e.SetRegister(i.Op0Register, result);
             }
         }
 

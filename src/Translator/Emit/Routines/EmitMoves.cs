@@ -21,8 +21,8 @@ internal static class EmitMoves
         int size = InstructionEmitter.SizeOf(i, 0);
         if (i.Op0Kind == OpKind.Memory)
         {
-            LocalBuilder host = e.Host(i, size, write: true);
-            e.Store(host, e.Source(i, 1, size), size);
+            GuestPlace place = e.Place(i, size, write: true);
+            e.Store(place, e.Source(i, 1, size), size);
         }
         else
         {
@@ -90,16 +90,16 @@ internal static class EmitMoves
 
     public static bool Setcc(InstructionEmitter e, in Instruction i)
     {
-        LocalBuilder? host = i.Op0Kind == OpKind.Memory ? e.Host(i, 1, write: true) : null;
+        GuestPlace? place = i.Op0Kind == OpKind.Memory ? e.Place(i, 1, write: true) : default(GuestPlace?);
         e.Flags.PushComparison(e, i.ConditionCode).EmitBoolean(e.Il);
         Value value = e.StoreValue();
-        if (host is null)
+        if (place is { } memory)
         {
-            e.SetRegister(i.Op0Register, value);
+            e.Store(memory, value, 1);
         }
         else
         {
-            e.Store(host, value, 1);
+            e.SetRegister(i.Op0Register, value);
         }
 
         return true;

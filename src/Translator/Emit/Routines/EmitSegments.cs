@@ -32,8 +32,8 @@ internal static class EmitSegments
         }
         else if (i.Op0Kind == OpKind.Memory)
         {
-            LocalBuilder host = e.Host(i, 2, write: true);
-            e.Store(host, Selector(e, i.Op1Register), 2);
+            GuestPlace place = e.Place(i, 2, write: true);
+            e.Store(place, Selector(e, i.Op1Register), 2);
         }
         else
         {
@@ -63,7 +63,7 @@ internal static class EmitSegments
             return false;
         }
 
-        Load(e, i.Op0Register, Word(e, e.Load(e.Host(Gpr.Esp, 0, 4, write: false), 4)), pops: true);
+        Load(e, i.Op0Register, Word(e, e.Load(e.Place(Gpr.Esp, 0, 4, write: false), 4)), pops: true);
         return true;
     }
 

@@ -87,7 +87,7 @@ internal static partial class EmitSimd
             VectorSource source = e.Vector(i, 1, size, aligned: !scalar);
             if (method is null)
             {
-                return CallStub(e, i, source.Host, flags: false);
+                return CallStub(e, i, source.IsRead ? e.Host(i, size, write: false) : source.Memory, flags: false);
             }
 
             if (scalar)

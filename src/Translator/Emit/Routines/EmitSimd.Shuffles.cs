@@ -93,7 +93,7 @@ internal static partial class EmitSimd
             VectorSource source = e.Vector(i, 1, 4, aligned: false);
             e.PushVector(to);
             e.PushVector(source);
-            e.Constant(source.Host is null ? i.Immediate8 : i.Immediate8 & 0x3F);
+            e.Constant(source.Memory is null ? i.Immediate8 : i.Immediate8 & 0x3F);
             e.Il.Emit(OpCodes.Call, method);
             e.SetVector(to);
             return true;

@@ -55,7 +55,7 @@ internal static partial class EmitSimd
         if (i.Op0Kind == OpKind.Memory)
         {
             int from = Xmm(i, 1);
-            LocalBuilder to = aligned ? e.HostAligned(i, 16, write: true) : e.Host(i, 16, write: true);
+            GuestPlace to = aligned ? e.PlaceAligned(i, 16, write: true) : e.Place(i, 16, write: true);
             e.StoreVector(to, 16, () => e.PushVector(from));
             return true;
         }
@@ -70,13 +70,13 @@ internal static partial class EmitSimd
         if (i.Op0Kind == OpKind.Memory)
         {
             int from = Xmm(i, 1);
-            e.StoreVector(e.Host(i, size, write: true), size, () => e.PushVector(from));
+            e.StoreVector(e.Place(i, size, write: true), size, () => e.PushVector(from));
             return true;
         }
 
         int to = Xmm(i, 0);
         VectorSource source = e.Vector(i, 1, size, aligned: false);
-        if (source.Host is null)
+        if (source.Memory is null)
         {
             e.PushVector(to);
             e.PushVector(source);
@@ -96,13 +96,13 @@ internal static partial class EmitSimd
         if (i.Op0Kind == OpKind.Memory)
         {
             int from = Xmm(i, 1);
-            e.StoreVector(e.Host(i, 8, write: true), 8, () => e.PushVector(from));
+            e.StoreVector(e.Place(i, 8, write: true), 8, () => e.PushVector(from));
             return true;
         }
 
         VectorSource source = e.Vector(i, 1, 8, aligned: false);
         e.PushVector(source, clear: true);
-        if (source.Host is null)
+        if (source.Memory is null)
         {
             e.Il.Emit(OpCodes.Call, MoveLow);
         }
@@ -124,7 +124,7 @@ internal static partial class EmitSimd
         int from = Xmm(i, 1);
         if (i.Op0Kind == OpKind.Memory)
         {
-            e.StoreVector(e.Host(i, 4, write: true), 4, () => e.PushVector(from));
+            e.StoreVector(e.Place(i, 4, write: true), 4, () => e.PushVector(from));
             return true;
         }
 
@@ -146,7 +146,7 @@ internal static partial class EmitSimd
             if (i.Op0Kind == OpKind.Memory)
             {
                 int from = Xmm(i, 1);
-                e.StoreVector(e.Host(i, 8, write: true), 8, () =>
+                e.StoreVector(e.Place(i, 8, write: true), 8, () =>
                 {
                     e.PushVector(from);
                     if (high)
@@ -181,18 +181,18 @@ internal static partial class EmitSimd
         MethodInfo method = VectorMethods.Of(host, "Extract", V(element), typeof(byte));
         Add(mnemonic, host, (InstructionEmitter e, in Instruction i) =>
         {
-            LocalBuilder? to = i.Op0Kind == OpKind.Memory ? e.Host(i, size, write: true) : null;
+            GuestPlace? to = i.Op0Kind == OpKind.Memory ? e.Place(i, size, write: true) : default(GuestPlace?);
             e.PushVector(Xmm(i, 1));
             e.Constant(i.Immediate8 & ((16 / size) - 1));
             e.Il.Emit(OpCodes.Call, method);
             Value value = e.StoreValue();
-            if (to is null)
+            if (to is { } memory)
             {
-                e.SetRegister(i.Op0Register, value);
+                e.Store(memory, value, size);
             }
             else
             {
-                e.Store(to, value, size);
+                e.SetRegister(i.Op0Register, value);
             }
 
             return true;

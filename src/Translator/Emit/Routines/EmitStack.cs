@@ -44,7 +44,7 @@ internal static class EmitStack
             return false;
         }
 
-        Value value = e.Load(e.Host(Gpr.Ebp, 0, 4, write: false), 4);
+        Value value = e.Load(e.Place(Gpr.Ebp, 0, 4, write: false), 4);
         MoveStack(e, Gpr.Ebp, 4);
         e.SetRegister(Gpr.Ebp, value);
         return true;
@@ -52,7 +52,7 @@ internal static class EmitStack
 
     public static bool Pushfd(InstructionEmitter e, in Instruction i)
     {
-        LocalBuilder host = e.Host(Gpr.Esp, -4, 4, write: true);
+        GuestPlace place = e.Place(Gpr.Esp, -4, 4, write: true);
         e.Flags.PushStatus(e);
         e.LoadState(StateLayout.Eflags, OpCodes.Ldind_I4);
         e.Constant(Pushed);
@@ -60,7 +60,7 @@ internal static class EmitStack
         e.Il.Emit(OpCodes.Or);
         e.Constant((int)Flags.Fixed);
         e.Il.Emit(OpCodes.Or);
-        e.Store(host, e.StoreValue(), 4);
+        e.Store(place, e.StoreValue(), 4);
         MoveStack(e, Gpr.Esp, -4);
         return true;
     }
@@ -68,15 +68,15 @@ internal static class EmitStack
     /// <summary>Pushes a value on the guest's stack. May leave.</summary>
     public static void PushValue(InstructionEmitter e, Value value)
     {
-        LocalBuilder host = e.Host(Gpr.Esp, -4, 4, write: true);
-        e.Store(host, value, 4);
+        GuestPlace place = e.Place(Gpr.Esp, -4, 4, write: true);
+        e.Store(place, value, 4);
         MoveStack(e, Gpr.Esp, -4);
     }
 
     /// <summary>Pops a value and <paramref name="extra"/> bytes more. May leave.</summary>
     public static Value PopValue(InstructionEmitter e, int extra)
     {
-        Value value = e.Load(e.Host(Gpr.Esp, 0, 4, write: false), 4);
+        Value value = e.Load(e.Place(Gpr.Esp, 0, 4, write: false), 4);
         MoveStack(e, Gpr.Esp, 4 + extra);
         return value;
     }
@@ -89,9 +89,9 @@ internal static class EmitStack
             return false;
         }
 
-        LocalBuilder host = e.Host(i, 4, write: true);
-        Value value = e.Load(e.Host(Gpr.Esp, 0, 4, write: false), 4);
-        e.Store(host, value, 4);
+        GuestPlace place = e.Place(i, 4, write: true);
+        Value value = e.Load(e.Place(Gpr.Esp, 0, 4, write: false), 4);
+        e.Store(place, value, 4);
         MoveStack(e, Gpr.Esp, 4);
         return true;
     }

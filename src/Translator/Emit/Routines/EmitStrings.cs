@@ -20,8 +20,8 @@ internal static class EmitStrings
         }
 
         LeaveIfBackward(e);
-        Value value = e.Load(e.Host(Gpr.Esi, 0, size, write: false), size);
-        e.Store(e.Host(Gpr.Edi, 0, size, write: true), value, size);
+        Value value = e.Load(e.Place(Gpr.Esi, 0, size, write: false), size);
+        e.Store(e.Place(Gpr.Edi, 0, size, write: true), value, size);
         Advance(e, Gpr.Esi, size);
         Advance(e, Gpr.Edi, size);
         return true;
@@ -35,7 +35,7 @@ internal static class EmitStrings
         }
 
         LeaveIfBackward(e);
-        Value value = e.Load(e.Host(Gpr.Esi, 0, size, write: false), size);
+        Value value = e.Load(e.Place(Gpr.Esi, 0, size, write: false), size);
         Advance(e, Gpr.Esi, size);
         e.SetRegister(Accumulator(size), value);
         return true;
@@ -54,7 +54,7 @@ internal static class EmitStrings
         }
 
         LeaveIfBackward(e);
-        e.Store(e.Host(Gpr.Edi, 0, size, write: true), e.RegisterValue(Accumulator(size)), size);
+        e.Store(e.Place(Gpr.Edi, 0, size, write: true), e.RegisterValue(Accumulator(size)), size);
         Advance(e, Gpr.Edi, size);
         return true;
     }
@@ -72,7 +72,7 @@ internal static class EmitStrings
         }
 
         LeaveIfBackward(e);
-        Value b = e.Load(e.Host(Gpr.Edi, 0, size, write: false), size);
+        Value b = e.Load(e.Place(Gpr.Edi, 0, size, write: false), size);
         e.ForgetFlags();
         Advance(e, Gpr.Edi, size);
         e.SetFlags(new SubtractFlags(size, e.RegisterValue(Accumulator(size)), b, null));
@@ -92,8 +92,8 @@ internal static class EmitStrings
         }
 
         LeaveIfBackward(e);
-        Value a = e.Load(e.Host(Gpr.Esi, 0, size, write: false), size);
-        Value b = e.Load(e.Host(Gpr.Edi, 0, size, write: false), size);
+        Value a = e.Load(e.Place(Gpr.Esi, 0, size, write: false), size);
+        Value b = e.Load(e.Place(Gpr.Edi, 0, size, write: false), size);
         e.ForgetFlags();
         Advance(e, Gpr.Esi, size);
         Advance(e, Gpr.Edi, size);

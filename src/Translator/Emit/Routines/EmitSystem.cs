@@ -97,7 +97,7 @@ internal static class EmitSystem
         }
 
         bool user = (e.Mode & CpuMode.User) != 0;
-        Value value = e.Load(e.Host(Gpr.Esp, 0, 4, write: false), 4);
+        Value value = e.Load(e.Place(Gpr.Esp, 0, 4, write: false), 4);
         if (user)
         {
             // With an IOPL it may change IF, which stays as it is otherwise.

@@ -1,3 +1,4 @@
+using Dbt.Translator.Instructions;
 using Iced.Intel;
 
 namespace Dbt.Translator.Emit.Spans;
@@ -17,9 +18,17 @@ internal readonly record struct GuestAccess(MemorySite Site, int Size, bool Writ
     /// Those of an instruction whose address its operands name, and the stack's. Others are left out, and what it says need not be right: it
     /// only tells which accesses it pays to check together, and an access that is not covered in the end is checked by itself.
     /// </summary>
-    public static void Collect(in Instruction i, List<GuestAccess> accesses)
+    /// <param name="i">The instruction.</param>
+    /// <param name="accesses">Gets them.</param>
+    /// <param name="windowed">Whether accesses that go by the address window are to be left out.</param>
+    public static void Collect(in Instruction i, List<GuestAccess> accesses, bool windowed)
     {
         accesses.Clear();
+        if (windowed && !IsChecked(i))
+        {
+            return;
+        }
+
         if (i.HasLockPrefix || i.Mnemonic is Mnemonic.Lea or Mnemonic.Nop or Mnemonic.Xchg)
         {
             return;
@@ -49,6 +58,9 @@ internal readonly record struct GuestAccess(MemorySite Site, int Size, bool Writ
                 break;
         }
     }
+
+    // The host's x87 instructions are in code of their own, where nothing may fault.
+    private static bool IsChecked(in Instruction i) => InstructionTable.Lookup(i) is { TestClass: TestClass.Fpu };
 
     private static GuestAccess Stack(sbyte register, int displacement, bool write) =>
         new(new MemorySite(register, -1, 0, (uint)displacement, null, 4, write), 4, write);

@@ -13,10 +13,12 @@ internal sealed class SpanPlan
     private readonly Dictionary<GuestBlock, List<Span>> _spans = [];
     private readonly Dictionary<GuestBlock, GuestBlock?> _dominator = [];
     private readonly List<GuestAccess> _accesses = [];
+    private readonly bool _windowed;
 
     /// <param name="region">Blocks are in reverse post-order.</param>
     public SpanPlan(Region region)
     {
+        _windowed = region.IsWindowed;
         GuestBlock?[] dominators = Dominators.Of(region);
         for (int i = 0; i < region.Blocks.Count; i++)
         {
@@ -139,7 +141,7 @@ internal sealed class SpanPlan
         registers.CopyFrom(_entry[block]);
         foreach (ref readonly Iced.Intel.Instruction instruction in System.Runtime.InteropServices.CollectionsMarshal.AsSpan(block.Instructions))
         {
-            GuestAccess.Collect(instruction, _accesses);
+            GuestAccess.Collect(instruction, _accesses, _windowed);
             foreach (GuestAccess access in _accesses)
             {
                 SymbolicAddress address = SymbolicAddress.Of(registers, access.Site);

@@ -1,0 +1,126 @@
+using Dbt.Translator.Memory;
+using Dbt.Translator.State;
+
+namespace Dbt.Translator.Protection;
+
+/// <summary>
+/// The address windows of a processor, one for each address space whose programs have run for long. MOV to CR3 drops what the software TLB holds, and a window with it; but most often it comes back as it was, and to map
+/// its pages anew takes the host some microseconds each. So it is put aside, and when its address space is entered again, each page is walked and stays if it is still that one. One thread's.
+/// </summary>
+internal sealed unsafe class SpaceWindows : IDisposable
+{
+    // Some 50 ms of a program that computes, and a tenth of a millisecond between two switches.
+    private const ulong SettledInstructions = 30_000_000, InstructionsPerSwitch = 200_000;
+    private const int MostSpaces = 32, MostWindows = 8, MostFailures = 12;
+
+    private readonly Dictionary<uint, Space> _spaces = [];
+    private Space? _current;
+    private long _clock;
+
+    /// <summary>Whether what runs has run for long enough that it pays to map its pages.</summary>
+    public bool IsSettled(CpuState* cpu)
+    {
+        if (_current is not { } space)
+        {
+            return false;
+        }
+
+        ulong ran = space.Ran + Retired(cpu) - space.EnteredAt;
+        return ran >= SettledInstructions << space.Failures && ran / space.Switches >= InstructionsPerSwitch;
+    }
+
+    /// <summary>The processor leaves its address space for another, or for the same once more.</summary>
+    /// <param name="cpu">The processor; CR3 is the new one already.</param>
+    /// <param name="window">The window that was in use.</param>
+    /// <returns>The window of the space that is entered, as it was when that was left; null where it has none.</returns>
+    public AddressWindow? Switch(CpuState* cpu, AddressWindow? window)
+    {
+        ulong retired = Retired(cpu);
+        if (_current is { } left)
+        {
+            left.Window = window;
+            left.Ran += retired - left.EnteredAt;
+        }
+
+        if (!_spaces.TryGetValue(cpu->Cr3, out Space? space))
+        {
+            if (_spaces.Count == MostSpaces)
+            {
+                _spaces.Remove(_spaces.MinBy(static known => known.Value.Entered).Key, out Space? oldest);
+                oldest!.Window?.Dispose();
+            }
+
+            space = new Space();
+            _spaces.Add(cpu->Cr3, space);
+        }
+
+        space.Switches++;
+        space.Entered = ++_clock;
+        space.EnteredAt = retired;
+        _current = space;
+        (AddressWindow? entered, space.Window) = (space.Window, null);
+        return entered;
+    }
+
+    /// <summary>A window that the current space need not have any more is another program's from now on: it has to run for long first.</summary>
+    public void Restart()
+    {
+        if (_current is { } space)
+        {
+            (space.Ran, space.Switches, space.Failures) = (0, 1, 0);
+        }
+    }
+
+    /// <summary>A window was of no use to the current space: it has to run for longer until it gets one again.</summary>
+    public void Unsettle(CpuState* cpu)
+    {
+        if (_current is { } space)
+        {
+            (space.Ran, space.EnteredAt, space.Switches) = (0, Retired(cpu), 1);
+            space.Failures = Math.Min(space.Failures + 3, MostFailures);
+        }
+    }
+
+    /// <summary>The current space is about to get a window: another that wasn't entered for long loses its own, if there are many.</summary>
+    public void MakeRoom()
+    {
+        if (_spaces.Values.Count(static space => space.Window is not null) >= MostWindows - 1)
+        {
+            Space oldest = _spaces.Values.Where(static space => space.Window is not null).MinBy(static space => space.Entered)!;
+            oldest.Window!.Dispose();
+            oldest.Window = null;
+        }
+    }
+
+    /// <summary>Forgets all address spaces.</summary>
+    public void Clear()
+    {
+        foreach (Space space in _spaces.Values)
+        {
+            space.Window?.Dispose();
+        }
+
+        _spaces.Clear();
+        _current = null;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Clear();
+
+    private static ulong Retired(CpuState* cpu) => cpu->RetiredInterpreted + cpu->RetiredQuick + cpu->RetiredOptimized;
+
+    private sealed class Space
+    {
+        public AddressWindow? Window { get; set; }
+
+        public ulong Ran { get; set; }
+
+        public ulong EnteredAt { get; set; }
+
+        public ulong Switches { get; set; }
+
+        public int Failures { get; set; }
+
+        public long Entered { get; set; }
+    }
+}

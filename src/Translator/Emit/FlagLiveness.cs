@@ -1,4 +1,5 @@
 using Dbt.Translator.Emit.Routines;
+using Dbt.Translator.Instructions;
 using Iced.Intel;
 
 namespace Dbt.Translator.Emit;
@@ -10,6 +11,9 @@ namespace Dbt.Translator.Emit;
 internal static class FlagLiveness
 {
     private const RflagsBits Status = RflagsBits.CF | RflagsBits.PF | RflagsBits.AF | RflagsBits.ZF | RflagsBits.SF | RflagsBits.OF;
+
+    // Instructions that are emitted once more at a loop's end; a store of flags takes four.
+    private const int MostRepeated = 8;
 
     private enum Effect
     {
@@ -51,6 +55,30 @@ internal static class FlagLiveness
             }
         }
         while (changed);
+    }
+
+    /// <summary>
+    /// Where in a block the flags that arrive are of no use any more: before the first instruction that makes all of them anew and can't leave. Only plain integer instructions are before it, few of them.
+    /// </summary>
+    /// <returns>Its place in the block; 0 where there is none, or no instruction before it.</returns>
+    public static int ReplacedAt(Region region, GuestBlock block)
+    {
+        for (int i = 0; i < Math.Min(block.Instructions.Count, MostRepeated + 1); i++)
+        {
+            Instruction instruction = block.Instructions[i];
+            if (i > 0 && Defines(instruction) && (instruction.RflagsRead & Status) == 0 && !MayLeave(region, instruction))
+            {
+                return i;
+            }
+
+            if (instruction.FlowControl != FlowControl.Next || instruction.HasLockPrefix || InstructionTable.Lookup(instruction) is not { TestClass: TestClass.Alu or TestClass.Move or TestClass.Stack or TestClass.Shift or TestClass.Bit }
+                || Translatable.Routine(instruction, region) is null)
+            {
+                break;
+            }
+        }
+
+        return 0;
     }
 
     private static Effect EffectOf(Region region, GuestBlock block)

@@ -142,6 +142,17 @@ internal sealed partial class InstructionEmitter
         }
         else if (block is not null)
         {
+            if (target <= Eip && Repeats(block))
+            {
+                Label again = Il.DefineLabel();
+                Il.Emit(comparison.Branch(), again);
+                EmitEdge(next);
+                Il.MarkLabel(again);
+                EmitEdge(target);
+                BlockEnded = true;
+                return;
+            }
+
             // A loop's back edge stays in line, with its poll.
             Label fall = Il.DefineLabel();
             Il.Emit(comparison.Not().Branch(), fall);
@@ -217,6 +228,11 @@ internal sealed partial class InstructionEmitter
         if (target <= Eip)
         {
             Poll(target);
+            if (Repeats(block))
+            {
+                Repeat(block);
+                return;
+            }
         }
 
         if (MustSpill(block))

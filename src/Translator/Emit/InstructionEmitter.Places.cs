@@ -109,15 +109,10 @@ internal sealed partial class InstructionEmitter
         }
 
         Mark(StateLayout.NoFault, exit);
-        Il.Emit(OpCodes.Ldloc, _window!);
-        if (place.Address is not null)
-        {
-            Il.Emit(OpCodes.Ldloc, place.Address);
-            Il.Emit(OpCodes.Add);
-            return;
-        }
-
-        Il.Emit(OpCodes.Ldloc, RegisterLocal(place.Register));
+        // In the other order at a loop's end: what is the same there and at its beginning, RyuJIT would make one of, with two exits.
+        LocalBuilder inside = place.Address ?? RegisterLocal(place.Register);
+        Il.Emit(OpCodes.Ldloc, _repeating ? inside : _window!);
+        Il.Emit(OpCodes.Ldloc, _repeating ? _window! : inside);
         Il.Emit(OpCodes.Add);
         if (place.Displacement != 0)
         {

@@ -54,12 +54,22 @@ internal sealed partial class InstructionEmitter
             throw new InvalidOperationException($"The translation of {_mnemonic} at {Eip:x8} would reach beyond the span that was checked for it.");
         }
 
-        if (span.Host is null)
+        if (span.Host is null || (_repeating && span.CheckedAt == Eip))
         {
-            _spans++;
             MemorySite lowest = site with { Displacement = site.Displacement - (uint)distance };
             Label? crossing = address.IsKnown ? null : SideExit(SideExitKind.Span, site);
-            span.Host = _memory.EmitSpan(this, Linear(lowest, default), span, MemoryExit(site), crossing);
+            LocalBuilder host = _memory.EmitSpan(this, Linear(lowest, default), span, MemoryExit(site), crossing);
+            if (span.Host is null)
+            {
+                _spans++;
+                (span.Host, span.CheckedAt) = (host, Eip);
+            }
+            else
+            {
+                // At a loop's end, for the next turn.
+                Il.Emit(OpCodes.Ldloc, host);
+                Il.Emit(OpCodes.Stloc, span.Host);
+            }
         }
 
         Il.Emit(OpCodes.Ldloc, span.Host);

@@ -250,6 +250,8 @@ internal static unsafe class RegionEmitter
                 e.MarkLoop();
             }
 
+            e.MarkReplaced();
+
             if (Translatable.Routine(instruction, e.Region) is not { } routine)
             {
                 e.LeaveToInterpreter();

@@ -29,6 +29,9 @@ internal sealed class Span(SymbolicAddress address, int size, bool write)
     /// <summary>Host address of the lowest byte, once it has been checked.</summary>
     public LocalBuilder? Host { get; set; }
 
+    /// <summary>EIP of the instruction at which that is.</summary>
+    public uint CheckedAt { get; set; }
+
     /// <summary>Whether an access needs no check of its own behind this one's.</summary>
     public bool Covers(in SymbolicAddress access, int size, bool write) =>
         access.Key == Key && access.Offset >= Low && (long)access.Offset + size <= High && (Write || !write);

@@ -29,7 +29,7 @@ internal sealed unsafe class GuestProgramRun : IDisposable
     {
         program.Image.CopyTo(new Span<byte>(_platform.Memory + GuestProgram.Load, program.Image.Length));
         _entry = program.Entry;
-        _engine = EngineFactory.Create(new EngineOptions { Kind = kind }, _platform, _platform.Cpu);
+        _engine = EngineFactory.Create(new EngineOptions { Kind = kind, Windows = WindowUse.Always }, _platform, _platform.Cpu);
         var fx = (ushort*)&_platform.Cpu->Fx;
         fx[0] = 0x37F;
         fx[12] = 0x1F80;

@@ -34,7 +34,7 @@ public abstract unsafe class Platform
     public virtual SoftwareTlb? WindowedTlb(CpuState* cpu) => null;
 
     /// <summary>Whether the program in the address space in force has run for so long that it pays to map its pages in a window: <see cref="WindowUse.WhenSettled"/>.</summary>
-    internal virtual bool IsSettled(CpuState* cpu) => true;
+    internal virtual bool IsSettled(CpuState* cpu) => false;
 
     /// <summary>The program in the address space in force is none whose pages it pays to map, however long it has run.</summary>
     internal virtual void Unsettle(CpuState* cpu)

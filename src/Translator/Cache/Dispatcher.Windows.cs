@@ -1,6 +1,5 @@
 using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
-using Dbt.Translator.Interpretation;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 
@@ -10,7 +9,7 @@ namespace Dbt.Translator.Cache;
 internal sealed unsafe partial class Dispatcher
 {
     // How often code with a region is entered in the window before it gets one that goes by it.
-    private const int EntriesUntilWindowed = 4;
+    private const int EntriesUntilWindowed = 4, EntriesUntilAgain = 1000;
 
     // How often code may reach for what the window can't have: pages with code that are written to, devices, addresses that go around.
     private const int MostVainAccesses = 32;
@@ -82,9 +81,10 @@ internal sealed unsafe partial class Dispatcher
 
         _cpu->Doing = (int)ProcessorActivity.Compiling;
         Translation translation = _compiler.BuildWindowed(plain);
-        if (_policy.Store is not { } store || TryClaim(store, translation))
+        if (!(_policy.Store is not { } store || TryClaim(store, translation)) || !Compile(entry, translation, _queue is not null))
         {
-            Compile(entry, translation, _queue is not null);
+            // Another processor makes it, or too many wait.
+            windowed.Executions = -EntriesUntilAgain;
         }
 
         _cpu->Doing = (int)ProcessorActivity.Dispatching;
@@ -100,22 +100,13 @@ internal sealed unsafe partial class Dispatcher
         }
 
         uint first = site.Memory.Linear(cpu), last = first + site.Memory.Size - 1u;
-        cpu->Doing = (int)ProcessorActivity.Interpreting;
-        Outcome outcome = _interpreter.ExecuteOne(cpu);
-        cpu->Doing = (int)ProcessorActivity.Dispatching;
-        cpu->CodeChanged = 0;
-        if (outcome == Outcome.Faulted)
-        {
-            _platform.DeliverFault(cpu);
-            return false;
-        }
-
-        if (cpu->Window != 0 && !(TryMap(cpu, first >> 12, site.Memory.Write) && (first >> 12 == last >> 12 || TryMap(cpu, last >> 12, site.Memory.Write))) && ++translation.VainAccesses >= MostVainAccesses)
+        bool goesOn = InterpretOne(cpu);
+        if (goesOn && cpu->Window != 0 && !(TryMap(cpu, first >> 12, site.Memory.Write) && (first >> 12 == last >> 12 || TryMap(cpu, last >> 12, site.Memory.Write))) && ++translation.VainAccesses >= MostVainAccesses)
         {
             ShunWindow(translation);
         }
 
-        return outcome == Outcome.Completed;
+        return goesOn;
     }
 
     /// <summary>A program that reaches for more pages than can be mapped, or for other ones all the time, is better off without a window.</summary>

@@ -287,6 +287,13 @@ internal sealed unsafe partial class Dispatcher : IDisposable
             return false;
         }
 
+        return InterpretOne(cpu) && site.Kind != SideExitKind.Untranslated;
+    }
+
+    /// <summary>Has the interpreter execute what a translation left.</summary>
+    /// <returns>Whether what follows is next.</returns>
+    private bool InterpretOne(CpuState* cpu)
+    {
         cpu->Doing = (int)ProcessorActivity.Interpreting;
         Outcome outcome = _interpreter.ExecuteOne(cpu);
         cpu->Doing = (int)ProcessorActivity.Dispatching;
@@ -294,10 +301,9 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         if (outcome == Outcome.Faulted)
         {
             _platform.DeliverFault(cpu);
-            return false;
         }
 
-        return outcome == Outcome.Completed && site.Kind != SideExitKind.Untranslated;
+        return outcome == Outcome.Completed;
     }
 
     private int Call(CpuState* cpu, CodeBlock block)

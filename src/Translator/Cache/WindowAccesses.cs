@@ -36,9 +36,15 @@ internal sealed class WindowAccesses(SortedDictionary<ulong, Instruction> code)
         var marks = new List<Mark>();
         foreach (Instruction compare in code.Values)
         {
-            if (!IsMark(compare))
+            if (!ReadsMark(compare))
             {
                 continue;
+            }
+
+            // RyuJIT does it otherwise where it doesn't optimise: in a method that is too large for that.
+            if (compare.Code != Code.Cmp_rm8_imm8 || compare.Immediate8 != 0)
+            {
+                return false;
             }
 
             if (!TryFindBranch(compare, out Instruction branch))
@@ -60,7 +66,8 @@ internal sealed class WindowAccesses(SortedDictionary<ulong, Instruction> code)
         return marks.TrueForAll(mark => TryFindAccess(mark) || TryRefuse(mark.Exit)) && Refused.Count == 0;
     }
 
-    private static bool IsMark(in Instruction i) => i.Code == Code.Cmp_rm8_imm8 && i.Op0Kind == OpKind.Memory && i.MemoryIndex == Register.None && i.Immediate8 == 0
+    // Whatever has that displacement is taken for one.
+    private static bool ReadsMark(in Instruction i) => i.MemoryBase != Register.None && i.MemoryIndex == Register.None
         && (i.MemoryDisplacement64 == (ulong)StateLayout.NoFault || i.MemoryDisplacement64 == (ulong)StateLayout.NoRepeat);
 
     /// <summary>Where code goes otherwise than past a mark.</summary>

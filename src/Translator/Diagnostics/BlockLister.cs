@@ -34,20 +34,33 @@ internal sealed unsafe class BlockLister(CpuState* cpu, TierPolicy policy, CodeC
         Region region = translation.Region!;
         var marks = new List<(int Offset, uint Eip)>();
         EmitTarget target = compiler.TargetOf(optimize) with { Marks = marks };
-        EmittedRegion emitted = RegionEmitter.Emit(region, target);
-        CompiledCode? compiled = region.IsWindowed ? RegionCompiler.CompileWindowed(region, target, ref emitted) : CompiledCode.Compile(emitted);
-        if (compiled is not { } code)
+        if (Make(region, target, out IReadOnlyList<IlLine> il) is not var (emitted, code))
         {
             cache.Drop(translation);
             return null;
         }
 
-        IReadOnlyList<IlLine> il = IlReader.Read(emitted.Method);
         IReadOnlyList<string> host = HostCode.Read(code.Function, out int hostBytes);
         code.KeepAlive();
         var listing = new BlockListing(Title(block, region, emitted, hostBytes), [.. Rows(region, il, marks)], host);
         cache.Drop(translation);
         return listing;
+    }
+
+    /// <summary>Emits and compiles it; IL can be read before that only.</summary>
+    private (EmittedRegion Emitted, CompiledCode Code)? Make(Region region, EmitTarget target, out IReadOnlyList<IlLine> il)
+    {
+        if (region.IsWindowed)
+        {
+            // Which accesses are checked all the same is known afterwards.
+            EmittedRegion trial = RegionEmitter.Emit(region, compiler.TargetOf(optimize: true));
+            _ = RegionCompiler.CompileWindowed(region, compiler.TargetOf(optimize: true), ref trial);
+        }
+
+        EmittedRegion emitted = RegionEmitter.Emit(region, target);
+        il = IlReader.Read(emitted.Method);
+        CompiledCode? code = region.IsWindowed ? CompiledCode.CompileWindowed(emitted, out _) : CompiledCode.Compile(emitted);
+        return code is null ? null : (emitted, code);
     }
 
     private string Title(CodeBlock block, Region region, EmittedRegion emitted, int hostBytes)

@@ -41,6 +41,11 @@ internal sealed unsafe class SpaceWindows : IDisposable
             left.Window = window;
             left.Ran += retired - left.EnteredAt;
         }
+        else
+        {
+            // It was made before there was an address space, or is of one that has been forgotten.
+            window?.Dispose();
+        }
 
         if (!_spaces.TryGetValue(cpu->Cr3, out Space? space))
         {

@@ -1,4 +1,3 @@
-using System.Reflection.Emit;
 using Iced.Intel;
 
 namespace Dbt.Translator.Emit.Routines;

@@ -25,16 +25,20 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
     public const ushort Code0 = 0x08, Data0 = 0x10, Code1 = 0x19, Data1 = 0x21, Code3 = 0x2B, Data3 = 0x33;
 
     private readonly SoftwareTlb _tlb = new();
-    private readonly MemoryFile _file;
+    private readonly Lock _gate = new();
+    private readonly MemoryFile? _file;
     private readonly PageRights[] _rights;
     private readonly Dictionary<uint, uint> _mapping = [];
     private bool _stop;
 
-    public TestPlatform(int megabytes = 4, int ring = 3)
+    /// <param name="megabytes">Size of the memory.</param>
+    /// <param name="ring">Ring of the segments that are loaded.</param>
+    /// <param name="shared">Whether the host can map the memory a second time.</param>
+    public TestPlatform(int megabytes = 4, int ring = 3, bool shared = true)
     {
         Size = (uint)megabytes << 20;
-        _file = new MemoryFile(Size);
-        Memory = _file.Contents;
+        _file = shared ? new MemoryFile(Size) : null;
+        Memory = _file is null ? HostMemory.Reserve(Size) : _file.Contents;
         CodeMap = new CodeMap(Memory, Size >> 12);
         _rights = new PageRights[Size >> 12];
         Array.Fill(_rights, PageRights.All);
@@ -117,11 +121,14 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
         Cpu->RefreshMode();
     }
 
-    /// <summary>Changes a page's rights.</summary>
+    /// <summary>Changes a page's rights. Any thread.</summary>
     public void Protect(uint linear, PageRights rights)
     {
-        _rights[linear >> 12] = rights;
-        _tlb.Drop(linear >> 12);
+        lock (_gate)
+        {
+            _rights[linear >> 12] = rights;
+            _tlb.Drop(linear >> 12);
+        }
     }
 
     /// <summary>Maps a page of linear addresses to another physical page.</summary>
@@ -168,29 +175,10 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
     public override bool TryResolve(CpuState* cpu, uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
     {
         Resolves++;
-        PageRights rights = linear < Size ? _rights[linear >> 12] : _mapping.ContainsKey(linear >> 12) ? PageRights.All : PageRights.None;
-        bool write = access == MemoryAccess.Write;
-        error = (write ? PageFaultCode.Write : 0) | (user ? PageFaultCode.User : 0);
-        host = null;
-        if ((rights & PageRights.Present) == 0)
+        lock (_gate)
         {
-            return false;
+            return TryFill(linear, access, user, out host, out error);
         }
-
-        if ((write && (rights & PageRights.Write) == 0) || (user && (rights & PageRights.User) == 0))
-        {
-            error |= PageFaultCode.Protection;
-            return false;
-        }
-
-        uint frame = _mapping.GetValueOrDefault(linear >> 12, linear >> 12);
-        host = Memory + ((nuint)frame << 12) + (linear & 0xFFF);
-        if (!write || !CodeMap.HasCode(frame))
-        {
-            _tlb.Set(linear >> 12, access, user, Memory + ((nuint)frame << 12));
-        }
-
-        return true;
     }
 
     public override bool TryReadDescriptor(CpuState* cpu, ushort selector, out ulong descriptor)
@@ -258,8 +246,46 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
     {
         CpuState.Free(Cpu);
         Cpu = null;
-        _file.Dispose();
-        Memory = null;
         _tlb.Dispose();
+        if (_file is null)
+        {
+            HostMemory.Release(Memory, Size);
+        }
+
+        _file?.Dispose();
+        Memory = null;
+    }
+
+    private bool TryFill(uint linear, MemoryAccess access, bool user, out byte* host, out PageFaultCode error)
+    {
+        PageRights rights = linear < Size ? _rights[linear >> 12] : _mapping.ContainsKey(linear >> 12) ? PageRights.All : PageRights.None;
+        bool write = access == MemoryAccess.Write;
+        error = (write ? PageFaultCode.Write : 0) | (user ? PageFaultCode.User : 0);
+        host = null;
+        if ((rights & PageRights.Present) == 0)
+        {
+            return false;
+        }
+
+        if ((write && (rights & PageRights.Write) == 0) || (user && (rights & PageRights.User) == 0))
+        {
+            error |= PageFaultCode.Protection;
+            return false;
+        }
+
+        uint frame = _mapping.GetValueOrDefault(linear >> 12, linear >> 12);
+        host = Memory + ((nuint)frame << 12) + (linear & 0xFFF);
+        if (!write || !CodeMap.HasCode(frame))
+        {
+            _tlb.Set(linear >> 12, access, user, Memory + ((nuint)frame << 12));
+        }
+
+        // What a platform must do for a window to hold what is only written.
+        if (write && _tlb.Window is not null)
+        {
+            _tlb.Set(linear >> 12, MemoryAccess.Read, user, Memory + ((nuint)frame << 12));
+        }
+
+        return true;
     }
 }

@@ -13,10 +13,10 @@ internal sealed class HvmFixture : IDisposable
     public const uint Entry = 0x100000, Arguments = 0x10000;
     public const int MemoryMiB = 16;
 
-    public HvmFixture(byte[]? code = null, int vcpus = 1, EngineKind engine = EngineKind.Interpreter, byte[]? ramdisk = null, string commandLine = "")
+    public HvmFixture(byte[]? code = null, int vcpus = 1, EngineKind engine = EngineKind.Interpreter, byte[]? ramdisk = null, string commandLine = "", WindowUse windows = WindowUse.WhenSettled)
     {
         Hypervisor = new Hypervisor(128 << 20);
-        Domain = Hypervisor.CreateDomain("test", new EngineOptions { Kind = engine });
+        Domain = Hypervisor.CreateDomain("test", new EngineOptions { Kind = engine, Windows = windows });
         DomainBuilder.Build(Domain, DomainBuilder.Prepare(new BuildRequest
         {
             Kernel = Kernel(code ?? [0xF4]),

@@ -1,0 +1,68 @@
+using System.Globalization;
+using Dbt.Translator.Memory;
+using Dbt.Translator.Protection;
+using Dbt.Translator.State;
+
+namespace Dbt.Tests.Translator.Protection;
+
+/// <summary>Whose the windows of a processor's address spaces are, and that the host gets back those that are nobody's.</summary>
+public sealed unsafe class SpaceWindowsTests
+{
+    [X64Fact]
+    public void ASpaceGetsItsOwnWindowBack()
+    {
+        CpuState* cpu = CpuState.Allocate();
+        using var spaces = new SpaceWindows();
+        using AddressWindow first = AddressWindow.Create()!, second = AddressWindow.Create()!;
+        Assert.Null(Enter(1, null));
+        Assert.Null(Enter(2, first));
+        Assert.Same(first, Enter(1, second));
+        Assert.Same(second, Enter(2, first));
+        Assert.Same(second, Enter(2, second));
+        Assert.Same(first, Enter(1, null));
+        Assert.Null(Enter(2, first));
+        CpuState.Free(cpu);
+
+        AddressWindow? Enter(uint space, AddressWindow? left)
+        {
+            cpu->Cr3 = space;
+            return spaces.Switch(cpu, left);
+        }
+    }
+
+    [X64Fact]
+    public void TheHostGetsBackWhatIsNobodys()
+    {
+        const int Times = 400;
+        CpuState* cpu = CpuState.Allocate();
+        using var spaces = new SpaceWindows();
+        long before = GibibytesOfAddresses();
+
+        // From before the first address space, and of one that was forgotten meanwhile.
+        for (int i = 0; i < Times; i++)
+        {
+            cpu->Cr3 = 0x1000;
+            Assert.Null(spaces.Switch(cpu, AddressWindow.Create()!));
+            spaces.Clear();
+        }
+
+        // More spaces than are kept.
+        AddressWindow? window = null;
+        for (uint i = 0; i < Times; i++)
+        {
+            cpu->Cr3 = i << 12;
+            Assert.Null(spaces.Switch(cpu, window));
+            spaces.MakeRoom();
+            window = AddressWindow.Create();
+            Assert.NotNull(window);
+        }
+
+        // A window has four; others may make some meanwhile.
+        Assert.InRange(GibibytesOfAddresses() - before, long.MinValue, Times / 4 * 4);
+        window?.Dispose();
+        CpuState.Free(cpu);
+    }
+
+    private static long GibibytesOfAddresses() =>
+        long.Parse(File.ReadLines("/proc/self/status").First(static line => line.StartsWith("VmSize:", StringComparison.Ordinal)).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) >> 20;
+}

@@ -16,10 +16,10 @@ internal sealed class ExitRegisters(SortedDictionary<ulong, Instruction> code)
     private readonly InstructionInfoFactory _factory = new();
     private bool? _hasFrame;
 
-    /// <summary>Whether an instruction reaches for memory that isn't the function's own stack.</summary>
+    /// <summary>Whether an instruction reaches for memory that isn't the function's own: its stack, its constants.</summary>
     public bool IsAccess(in Instruction i)
     {
-        if (i.Mnemonic is Mnemonic.Lea or Mnemonic.Nop || IsOnStack(i))
+        if (i.Mnemonic is Mnemonic.Lea or Mnemonic.Nop || i.IsIPRelativeMemoryOperand || IsOnStack(i))
         {
             return false;
         }

@@ -21,11 +21,11 @@ public enum EngineKind
 /// <summary>When a guest's programs reach memory by an <see cref="Memory.AddressWindow"/>, where the host's own processor checks their accesses.</summary>
 public enum WindowUse
 {
-    /// <summary>Once a program has run for a while without a change of address space: a page that is touched for the first time then costs the host some microseconds.</summary>
-    WhenSettled,
-
     /// <summary>Never.</summary>
     Never,
+
+    /// <summary>Once a program has run for a while without a change of address space: a page that is touched for the first time then costs the host some microseconds.</summary>
+    WhenSettled,
 
     /// <summary>From the start.</summary>
     Always,
@@ -93,7 +93,7 @@ public sealed record EngineOptions
     /// <summary>Where compiled regions are shared with other processors and domains; null for not at all.</summary>
     public Cache.CodeStore? Store { get; init; }
 
-    /// <summary>With <see cref="EngineKind.Tiered"/> and <see cref="EngineKind.Optimized"/>, when programs reach memory by an address window.</summary>
+    /// <summary>With <see cref="EngineKind.Tiered"/> and <see cref="EngineKind.Optimized"/>, when programs reach memory by an address window: for kernels that compute it is much faster, for real programs slower as yet (docs/PERFORMANCE.md).</summary>
     public WindowUse Windows { get; init; }
 
     /// <summary>

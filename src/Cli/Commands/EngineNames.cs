@@ -25,7 +25,7 @@ internal static class EngineNames
     public static Option<EngineKind> Option() => new("--engine")
     {
         Description = "How guest code is executed: interpreter, quick, optimized or tiered (the default). "
-            + "DBT_PORTABLE_FLOATING_POINT=1 in the environment: x87, MMX and SSE without the host's own instructions. DBT_WINDOWS=never: each access of a program is checked by itself, none by the host's processor.",
+            + "DBT_PORTABLE_FLOATING_POINT=1 in the environment: x87, MMX and SSE without the host's own instructions. DBT_WINDOWS=settled: the host's processor checks accesses of programs that have run for a while (experimental).",
         HelpName = "E",
         DefaultValueFactory = _ => EngineKind.Tiered,
         CustomParser = result =>

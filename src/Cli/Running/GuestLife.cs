@@ -127,9 +127,9 @@ internal sealed class GuestLife : IDisposable
     /// <summary>When programs reach memory by an address window, from the environment.</summary>
     private static WindowUse Windows => Environment.GetEnvironmentVariable("DBT_WINDOWS") switch
     {
-        "never" => WindowUse.Never,
+        "settled" => WindowUse.WhenSettled,
         "always" => WindowUse.Always,
-        _ => WindowUse.WhenSettled,
+        _ => WindowUse.Never,
     };
 
     /// <summary>How its code is executed.</summary>

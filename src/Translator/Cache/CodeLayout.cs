@@ -1,20 +1,16 @@
-using System.Buffers.Binary;
 using Iced.Intel;
 
 namespace Dbt.Translator.Cache;
 
 /// <summary>
-/// Instructions of a compiled function put behind each other, without what is never reached and what is left out (<see cref="WindowAccesses"/>). Each keeps its length, so that every branch still reaches: nothing gets
-/// further away.
+/// The machine code of a function in a better order: what may be gone through behind each other, and behind all of it what only leads back to the dispatcher. RyuJIT takes any branch for as likely as not, so that the
+/// instructions of a side exit, and of the moves before it, lie between those that always run. What is left out (<see cref="WindowAccesses"/>) takes no room.
 /// </summary>
 internal sealed unsafe class CodeLayout
 {
-    private const byte OneByteNop = 0x90, JumpShort = 0xEB, JumpNear = 0xE9;
-    private const int ShortBytes = 2;
-
     private readonly byte* _function;
-    private readonly SortedDictionary<ulong, Instruction> _instructions;
-    private readonly WindowAccesses? _accesses;
+    private readonly MachineFlow _flow;
+    private readonly List<MachineBlock> _order;
     private readonly Dictionary<ulong, int> _at = [];
 
     /// <summary>Finds the places.</summary>
@@ -24,58 +20,101 @@ internal sealed unsafe class CodeLayout
     public CodeLayout(byte* function, SortedDictionary<ulong, Instruction> instructions, WindowAccesses? accesses)
     {
         _function = function;
-        _instructions = instructions;
-        _accesses = accesses;
-        foreach ((ulong offset, Instruction instruction) in instructions)
+        _flow = new MachineFlow(instructions, accesses);
+        _order = [.. _flow.Blocks.Where(static block => block.IsHot), .. _flow.Blocks.Where(static block => !block.IsHot)];
+        for (int i = 0; i < _order.Count; i++)
         {
-            // Who goes to one that is left out goes to what follows it.
-            _at.Add(offset, Length);
-            Length += accesses?.Erased.Contains(offset) == true ? 0 : instruction.Length;
+            End(_order[i], i + 1 < _order.Count ? _order[i + 1] : null);
+        }
+
+        Length = Place();
+        foreach (MachineBlock block in _order)
+        {
+            int at = block.Place;
+            foreach (Instruction instruction in block.Body)
+            {
+                _at.Add(instruction.IP, at);
+                at += instruction.Length;
+            }
         }
     }
 
     /// <summary>Bytes of all instructions.</summary>
     public int Length { get; }
 
-    /// <summary>The new place of an instruction.</summary>
-    public int At(ulong offset) => _at[offset];
+    /// <summary>The new place of an instruction that is no jump, or of the first one of a block.</summary>
+    public int At(ulong offset) => _at.TryGetValue(offset, out int at) ? at : _flow.BlockAt(offset).Place;
 
     /// <summary>Writes them.</summary>
     public void CopyTo(Span<byte> bytes)
     {
-        foreach ((ulong offset, Instruction instruction) in _instructions)
+        foreach (MachineBlock block in _order)
         {
-            if (_accesses?.Erased.Contains(offset) == true)
+            int at = block.Place;
+            foreach (Instruction instruction in block.Body)
             {
-                continue;
+                new ReadOnlySpan<byte>(_function + instruction.IP, instruction.Length).CopyTo(bytes[at..]);
+                at += instruction.Length;
             }
 
-            int at = At(offset);
-            Span<byte> to = bytes.Slice(at, instruction.Length);
-            new ReadOnlySpan<byte>(_function + offset, instruction.Length).CopyTo(to);
-            if (instruction.FlowControl is not (FlowControl.ConditionalBranch or FlowControl.UnconditionalBranch))
+            foreach (MachineJump jump in block.Jumps)
             {
-                continue;
-            }
-
-            if (_accesses?.Always.Contains(offset) == true)
-            {
-                to[0] = instruction.Length == ShortBytes ? JumpShort : OneByteNop;
-                if (instruction.Length != ShortBytes)
-                {
-                    to[1] = JumpNear;
-                }
-            }
-
-            int distance = At(instruction.NearBranchTarget) - (at + instruction.Length);
-            if (instruction.Length == ShortBytes)
-            {
-                to[1] = unchecked((byte)checked((sbyte)distance));
-            }
-            else
-            {
-                BinaryPrimitives.WriteInt32LittleEndian(to[^sizeof(int)..], distance);
+                jump.CopyTo(bytes, at);
+                at += jump.Length;
             }
         }
     }
+
+    /// <summary>The jumps at a block's end.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="behind">What comes behind it, null at the end.</param>
+    private static void End(MachineBlock block, MachineBlock? behind)
+    {
+        MachineBlock? next = block.Next;
+        if (block.Branch is { } branch && branch != next)
+        {
+            // The other way around, where that saves a jump.
+            bool inverted = branch == behind;
+            block.Jumps.Add(new MachineJump(inverted ? next! : branch, inverted ? Invert(block.Condition) : block.Condition));
+            next = inverted ? branch : next;
+        }
+
+        if (next is not null && next != behind)
+        {
+            block.Jumps.Add(new MachineJump(next, ConditionCode.None));
+        }
+    }
+
+    /// <summary>Gives each block its place. All jumps are short at first; those that don't reach grow, until all do.</summary>
+    private int Place()
+    {
+        while (true)
+        {
+            int at = 0;
+            foreach (MachineBlock block in _order)
+            {
+                block.Place = at;
+                at += block.BodyLength + block.Jumps.Sum(static jump => jump.Length);
+            }
+
+            bool grown = false;
+            foreach (MachineBlock block in _order)
+            {
+                int from = block.Place + block.BodyLength;
+                foreach (MachineJump jump in block.Jumps)
+                {
+                    grown |= jump.Grow(from);
+                    from += jump.Length;
+                }
+            }
+
+            if (!grown)
+            {
+                return at;
+            }
+        }
+    }
+
+    // Conditions come in pairs: Iced's first one is 1.
+    private static ConditionCode Invert(ConditionCode condition) => (ConditionCode)((((int)condition - 1) ^ 1) + 1);
 }

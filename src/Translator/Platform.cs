@@ -33,23 +33,8 @@ public abstract unsafe class Platform
     /// </summary>
     public virtual SoftwareTlb? WindowedTlb(CpuState* cpu) => null;
 
-    /// <summary>Whether the program in the address space in force has run for so long that it pays to map its pages in a window: <see cref="WindowUse.WhenSettled"/>.</summary>
-    internal virtual bool IsSettled(CpuState* cpu) => false;
-
-    /// <summary>The program in the address space in force is none whose pages it pays to map, however long it has run.</summary>
-    internal virtual void Unsettle(CpuState* cpu)
-    {
-    }
-
-    /// <summary>Fills read and write entries of the pages around one, for as many as an <see cref="AddressWindow"/> maps together, as far as that has no other effect.</summary>
-    internal virtual void LookAround(CpuState* cpu, uint page)
-    {
-    }
-
-    /// <summary>A window is about to be made for the address space in force.</summary>
-    internal virtual void MakeRoomForWindow()
-    {
-    }
+    /// <summary>Which programs have a window by themselves; null where none do.</summary>
+    internal virtual IWindowSpaces? WindowSpaces => null;
 
     /// <summary>Fills the execute entry of a page that the guest has not asked for, if it may be executed: nothing else comes of it where it may not.</summary>
     /// <param name="cpu">The processor.</param>

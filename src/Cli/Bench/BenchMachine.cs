@@ -34,6 +34,11 @@ internal sealed partial class BenchMachine : IDisposable
     public static BenchMachine Start(MachineCommand command)
     {
         var start = new ProcessStartInfo(command.Program, command.Arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach ((string name, string value) in command.Environment)
+        {
+            start.Environment[name] = value;
+        }
+
         try
         {
             return new BenchMachine(command, Process.Start(start)!);

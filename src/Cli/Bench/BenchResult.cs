@@ -28,7 +28,7 @@ internal sealed class BenchResult(IReadOnlyList<string> machines, IReadOnlyList<
     /// <summary>
     /// Whose output counts as right: that of the same programs on the host, else QEMU's, else the simplest engine's. Null where none of these is there.
     /// </summary>
-    public string? Reference => machines.FirstOrDefault(IsNativeOfGuest) ?? new[] { MachineCommand.Qemu, "interpreter", "quick", "optimized" }.FirstOrDefault(machines.Contains);
+    public string? Reference => machines.FirstOrDefault(IsNativeOfGuest) ?? new[] { MachineCommand.Qemu, "interpreter", "quick", "optimized", MachineCommand.Checked, MachineCommand.Windowed }.FirstOrDefault(machines.Contains);
 
     /// <summary>A machine's name as it is shown: programs that aren't the guest's own are told as such.</summary>
     public string Title(string machine) => machine == MachineCommand.Native && !IsNativeOfGuest(machine) ? NativeArchitecture : machine;

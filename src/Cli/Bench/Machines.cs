@@ -16,7 +16,7 @@ internal static class Machines
     // What our guests' CPUID doesn't announce (docs/CPUID.md).
     private const string QemuCpu = "max,-avx,-avx2,-fma,-f16c,-xsave,-xsaveopt,-xsavec,-xgetbv1,-vaes,-vpclmulqdq,-sha-ni,-smap,-smep,-fsrm";
 
-    private static readonly string[] Engines = ["interpreter", "quick", "optimized"];
+    private static readonly string[] Engines = ["interpreter", "quick", "optimized", MachineCommand.Windowed, MachineCommand.Checked];
 
     /// <summary>The words of --against, checked.</summary>
     /// <exception cref="ConfigException">One of them is unknown, or isn't installed.</exception>
@@ -61,18 +61,23 @@ internal static class Machines
     }
 
     /// <summary>One of our engines, in a process of its own.</summary>
-    public static MachineCommand Engine(string engine, string kernel, string ramdisk)
+    public static MachineCommand Engine(string name, string kernel, string ramdisk)
     {
+        string? windows = name switch { MachineCommand.Windowed => "settled", MachineCommand.Checked => "never", _ => null };
+        string engine = windows is null ? name : MachineCommand.Tiered;
         string self = Environment.ProcessPath ?? "", library = typeof(Machines).Assembly.Location;
         bool isProgram = Path.GetFileName(self) == Path.GetFileNameWithoutExtension(library);
         return new MachineCommand(
-            engine,
+            name,
             isProgram || Path.GetFileName(self) == Runtime ? self : Runtime,
             [
                 .. isProgram ? Array.Empty<string>() : [library],
-                "run", "--engine", engine, "--hang-after", "0", "--no-code-cache", $"name=bench-{engine}", "type=pvh", $"kernel={kernel}", $"ramdisk={ramdisk}", $"memory={MemoryMiB}",
+                "run", "--engine", engine, "--hang-after", "0", "--no-code-cache", $"name=bench-{name}", "type=pvh", $"kernel={kernel}", $"ramdisk={ramdisk}", $"memory={MemoryMiB}",
                 $"cmdline=console=hvc0 {CommandLine}",
-            ]);
+            ])
+        {
+            Environment = windows is null ? new Dictionary<string, string>() : new Dictionary<string, string> { ["DBT_WINDOWS"] = windows },
+        };
     }
 
     /// <summary>QEMU without acceleration: the same kernel and initramfs, and no device but the serial port.</summary>

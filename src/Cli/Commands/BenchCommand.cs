@@ -19,7 +19,7 @@ internal static class BenchCommand
         var rounds = new Option<int>("--rounds") { Description = "How often each runs on each machine, in turn (3).", HelpName = "N", DefaultValueFactory = _ => 3 };
         var against = new Option<string[]>("--against")
         {
-            Description = "Also run on these: interpreter, quick, optimized, and qemu (qemu-system-i386, without acceleration).",
+            Description = "Also run on these: interpreter, quick, optimized, windowed and checked (tiered with and without address windows), and qemu (qemu-system-i386, without acceleration).",
             HelpName = "A,B,...",
             AllowMultipleArgumentsPerToken = true,
         };

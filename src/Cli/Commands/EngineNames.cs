@@ -25,7 +25,7 @@ internal static class EngineNames
     public static Option<EngineKind> Option() => new("--engine")
     {
         Description = "How guest code is executed: interpreter, quick, optimized or tiered (the default). "
-            + "DBT_PORTABLE_FLOATING_POINT=1 in the environment: x87, MMX and SSE without the host's own instructions. DBT_WINDOWS=settled: the host's processor checks accesses of programs that have run for a while (experimental).",
+            + "DBT_PORTABLE_FLOATING_POINT=1 in the environment: x87, MMX and SSE without the host's own instructions. DBT_WINDOWS=never: accesses of programs that run for long are checked by translated code too, not by the host's processor.",
         HelpName = "E",
         DefaultValueFactory = _ => EngineKind.Tiered,
         CustomParser = result =>

@@ -127,9 +127,10 @@ internal sealed class GuestLife : IDisposable
     /// <summary>When programs reach memory by an address window, from the environment.</summary>
     private static WindowUse Windows => Environment.GetEnvironmentVariable("DBT_WINDOWS") switch
     {
-        "settled" => WindowUse.WhenSettled,
+        null or "" or "settled" => WindowUse.WhenSettled,
         "always" => WindowUse.Always,
-        _ => WindowUse.Never,
+        "never" => WindowUse.Never,
+        var word => throw new ConfigException($"DBT_WINDOWS: '{word}' is none of never, settled, always"),
     };
 
     /// <summary>How its code is executed.</summary>

@@ -12,7 +12,7 @@ internal sealed unsafe partial class Dispatcher
     private const long NanosecondsPerRegion = 3_000_000;
 
     /// <summary>
-    /// Whether compilation has taken little of the time that guest code has run. The time is reckoned from what was retired: a clock would be
+    /// Whether compilation has taken little of the time that guest code has run. What goes by the address window is compiled once more, and reckoned by itself: other code would wait for it else. The time is reckoned from what was retired: a clock would be
     /// asked too often.
     /// </summary>
     private bool IsCompilationCheap
@@ -20,9 +20,11 @@ internal sealed unsafe partial class Dispatcher
         get
         {
             long ran = ((long)_cpu->RetiredInterpreted * InterpretedNanoseconds) + (long)(_cpu->RetiredQuick + _cpu->RetiredOptimized);
-            return _compiler.Nanoseconds + ((_queue?.Waiting ?? 0) * NanosecondsPerRegion) < ran / 100 * _policy.CompileShare;
+            return _compiler.PlainNanoseconds + ((_queue?.Waiting ?? 0) * NanosecondsPerRegion) < ran / 100 * _policy.CompileShare;
         }
     }
+
+    private bool IsWindowedCompilationCheap => _compiler.WindowedNanoseconds < (long)_cpu->RetiredOptimized / 100 * _policy.CompileShare;
 
     /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
     private void Promote(CodeBlock block)

@@ -8,8 +8,8 @@ namespace Dbt.Translator.Cache;
 /// <summary>Programs that reach memory by the address window: when they do, which code they run then, and what isn't in the window.</summary>
 internal sealed unsafe partial class Dispatcher
 {
-    // How often code with a region is entered in the window before it gets one that goes by it.
-    private const int EntriesUntilWindowed = 4, EntriesUntilAgain = 1000;
+    // How often code with a region is entered in the window before it gets one that goes by it. Where it is found when the processor is asked to attend to something, which is at random, it counts for more.
+    private const int EntriesUntilWindowed = 64, FoundAtRandom = 16, EntriesUntilAgain = 1000;
 
     // How often code may reach for what the window can't have: pages with code that are written to, devices, addresses that go around.
     private const int MostVainAccesses = 32;
@@ -17,37 +17,45 @@ internal sealed unsafe partial class Dispatcher
     // How often it may fail to map anything before it is left.
     private const int MostRefusedMaps = 64;
 
-    // What a miss must be worth: so many instructions between two of them, as it takes the host ten to twenty microseconds; but for the first ones. Looked at after so many.
-    private const ulong InstructionsPerMiss = 100_000, FirstMisses = 1024;
-    private const int MissesUntilLook = 64;
+    // A fault of the host's, the signal, the way to the dispatcher and the interpreter, nanoseconds. What it all has cost is looked at after so many.
+    private const ulong MissCost = 10_000;
+    private const int MissesUntilLook = 16;
 
     private int _refusedMaps, _misses;
-    private ulong _missesSince;
+    private bool _attended;
 
     private static bool IsWindowed(CodeBlock block) => (block.Mode & CpuMode.Window) != 0;
 
     /// <summary>Has the program that runs go by the window from now on, if it has run for long enough.</summary>
     private void ConsiderWindow(CpuState* cpu)
     {
-        if (_policy.Windows == WindowUse.Never || _refusedMaps >= MostRefusedMaps || cpu->Window != 0 || _platform.WindowedTlb(cpu) is not { } tlb)
+        if (_policy.Windows == WindowUse.Never || _refusedMaps >= MostRefusedMaps || _platform.WindowedTlb(cpu) is not { } tlb)
         {
             return;
         }
 
-        if ((_policy.Windows == WindowUse.WhenSettled && !_platform.IsSettled(cpu)) || !FaultExits.IsSupported)
+        _attended = true;
+        if (cpu->Window != 0)
+        {
+            LookAtCost(cpu);
+            return;
+        }
+
+        if ((_policy.Windows == WindowUse.WhenSettled && _platform.WindowSpaces?.IsSettled(cpu) != true) || !FaultExits.IsSupported)
         {
             return;
         }
 
-        if (tlb.Window is null)
+        _platform.WindowSpaces?.MakeRoom(cpu);
+        tlb.Window ??= AddressWindow.Create();
+        if (tlb.Window is not { } window)
         {
-            _platform.MakeRoomForWindow();
-            tlb.Window = AddressWindow.Create();
+            _refusedMaps = MostRefusedMaps;
+            return;
         }
 
-        (_misses, _missesSince) = (0, Retired(cpu));
-        cpu->Window = tlb.Window?.Base ?? 0;
-        _refusedMaps += tlb.Window is null ? MostRefusedMaps : 0;
+        window.IsUsed = true;
+        cpu->Window = window.Base;
     }
 
     /// <summary>The block by the window of one that has a region, once it has been entered a few times and compiled; the block itself otherwise.</summary>
@@ -60,11 +68,17 @@ internal sealed unsafe partial class Dispatcher
         }
 
         CodeBlock windowed = block.Windowed ??= _cache.Get(block.Host, block.Eip, block.Mode | CpuMode.Window);
-        if (windowed.Function == 0 && ++windowed.Executions >= (_policy.Windows == WindowUse.Always ? 1 : EntriesUntilWindowed))
+        if (windowed.Function == 0)
         {
-            windowed.Executions = 0;
-            MakeWindowed(windowed, block.Region);
+            windowed.Executions += _attended ? FoundAtRandom : 1;
+            if (windowed.Executions >= (_policy.Windows == WindowUse.Always ? 1 : EntriesUntilWindowed) && (_policy.Windows == WindowUse.Always || IsWindowedCompilationCheap))
+            {
+                windowed.Executions = 0;
+                MakeWindowed(windowed, block.Region);
+            }
         }
+
+        _attended = false;
 
         return windowed.Function != 0 ? windowed : block;
     }
@@ -94,9 +108,10 @@ internal sealed unsafe partial class Dispatcher
     /// <returns>See <see cref="RunTranslated"/>.</returns>
     private bool OnWindowMiss(CpuState* cpu, in ExitSite site, Translation translation)
     {
+        _platform.WindowedTlb(cpu)?.Window?.Spend(MissCost);
         if (++_misses % MissesUntilLook == 0)
         {
-            LookAtMisses(cpu);
+            LookAtCost(cpu);
         }
 
         uint first = site.Memory.Linear(cpu), last = first + site.Memory.Size - 1u;
@@ -109,18 +124,15 @@ internal sealed unsafe partial class Dispatcher
         return goesOn;
     }
 
-    /// <summary>A program that reaches for more pages than can be mapped, or for other ones all the time, is better off without a window.</summary>
-    private void LookAtMisses(CpuState* cpu)
+    /// <summary>A program that reaches for more pages than can be mapped, or whose pages come and go all the time, is better off without a window.</summary>
+    private void LookAtCost(CpuState* cpu)
     {
-        if (_policy.Windows == WindowUse.WhenSettled && (!AddressWindow.HasRoom || (ulong)_misses > FirstMisses + ((Retired(cpu) - _missesSince) / InstructionsPerMiss)))
+        if (_policy.Windows == WindowUse.WhenSettled && _platform is { WindowSpaces: { } spaces } && _platform.WindowedTlb(cpu)?.Window is { } window && (!AddressWindow.HasRoom || !spaces.Pays(cpu, window)))
         {
             cpu->Window = 0;
-            _platform.WindowedTlb(cpu)?.Window?.Clear();
-            _platform.Unsettle(cpu);
+            spaces.Unsettle(cpu, window);
         }
     }
-
-    private static ulong Retired(CpuState* cpu) => cpu->RetiredInterpreted + cpu->RetiredQuick + cpu->RetiredOptimized;
 
     private bool TryMap(CpuState* cpu, uint page, bool write)
     {
@@ -130,7 +142,7 @@ internal sealed unsafe partial class Dispatcher
             return false;
         }
 
-        _platform.LookAround(cpu, page);
+        _platform.WindowSpaces?.LookAround(cpu, page);
         if (window.TryMap(tlb, page))
         {
             return true;

@@ -20,10 +20,16 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
     private const int MostAttempts = 4;
 
     private readonly RegionBuilder _builder = new(cpu, cache.Protect, IsNativeFloatingPoint(policy));
-    private long _nanoseconds, _ilBytes, _blocks, _regions;
+    private long _plainNanoseconds, _windowedNanoseconds, _ilBytes, _blocks, _regions;
 
     /// <summary>Processor time spent, all threads, in nanoseconds.</summary>
-    public long Nanoseconds => Interlocked.Read(ref _nanoseconds);
+    public long Nanoseconds => PlainNanoseconds + WindowedNanoseconds;
+
+    /// <summary>What of it was spent on code that checks its accesses.</summary>
+    public long PlainNanoseconds => Interlocked.Read(ref _plainNanoseconds);
+
+    /// <summary>What of it was spent on code that goes by the address window.</summary>
+    public long WindowedNanoseconds => Interlocked.Read(ref _windowedNanoseconds);
 
     /// <summary>IL emitted.</summary>
     public long IlBytes => Interlocked.Read(ref _ilBytes);
@@ -103,7 +109,7 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         EmittedRegion emitted = RegionEmitter.Emit(translation.Region!, TargetOf(translation.Optimized));
         translation.Code = translation.IsWindowed ? CompileWindowed(translation.Region!, TargetOf(optimize: true), ref emitted) : CompiledCode.Compile(emitted);
         long spent = ThreadTime.Nanoseconds - start;
-        Interlocked.Add(ref _nanoseconds, spent);
+        Interlocked.Add(ref translation.IsWindowed ? ref _windowedNanoseconds : ref _plainNanoseconds, spent);
         if (translation.Code is null)
         {
             translation.IsRefused = true;

@@ -30,6 +30,9 @@ public sealed unsafe class AddressWindow : IDisposable
     /// <summary>Pages that are mapped together, as far as they can be.</summary>
     internal const int GroupPages = 16;
 
+    // What mapping, touching and taking away take a host (docs/PERFORMANCE.md), nanoseconds.
+    private const ulong MapCost = 7000, TouchCost = 3400, HideCost = 6200, HideAllCost = 2300;
+
     private static readonly nuint SpanBytes = unchecked((nuint)(1UL << 32));
     private static int s_pages;
 
@@ -41,11 +44,21 @@ public sealed unsafe class AddressWindow : IDisposable
     private readonly Dictionary<uint, int> _places = [];
     private readonly byte* _memory;
     private int _count;
+    private ulong _cost;
 
     private AddressWindow(byte* memory) => _memory = memory;
 
     /// <summary>Host address of linear address 0.</summary>
     public nint Base => (nint)(_memory + MarginBytes);
+
+    /// <summary>What the host has spent on it, in nanoseconds, as near as can be said.</summary>
+    internal ulong Cost => Volatile.Read(ref _cost);
+
+    /// <summary>Whether the program whose it is goes by it.</summary>
+    internal bool IsUsed { get; set; }
+
+    /// <summary>Instructions that have run since it was made or emptied, as far as its owner has added them up.</summary>
+    internal ulong Ran { get; set; }
 
     /// <summary>Whether another page may be mapped.</summary>
     public static bool HasRoom => Volatile.Read(ref s_pages) < MostPages;
@@ -148,6 +161,17 @@ public sealed unsafe class AddressWindow : IDisposable
         }
     }
 
+    /// <summary>Its program does without it until it has proved itself again: takes all pages away.</summary>
+    internal void Retire()
+    {
+        IsUsed = false;
+        Clear();
+        (Ran, _cost) = (0, 0);
+    }
+
+    /// <summary>Adds to <see cref="Cost"/>.</summary>
+    internal void Spend(ulong nanoseconds) => Interlocked.Add(ref _cost, nanoseconds);
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -192,6 +216,7 @@ public sealed unsafe class AddressWindow : IDisposable
         }
 
         WindowPage run = _pages[place];
+        Spend(MapCost + (count * TouchCost));
         if (HostMemory.TryMapAgain(At(first), (byte*)run.Host, count * (nuint)PageBytes, run.Write))
         {
             return true;
@@ -221,6 +246,7 @@ public sealed unsafe class AddressWindow : IDisposable
 
     private void HideRange(uint first, uint count)
     {
+        Spend(HideCost + (Math.Min(count, (uint)_pages.Count) * HideAllCost));
         // One that goes around the end is rare.
         if (first + count > LastPage + 1 || !HostMemory.TryHide(At(first), count * (nuint)PageBytes))
         {
@@ -236,6 +262,7 @@ public sealed unsafe class AddressWindow : IDisposable
 
     private void HideMarked(uint page)
     {
+        Spend(HideCost);
         // In the middle of others: the process may have no mapping left for what is on both sides of it.
         if (!HostMemory.TryHide(At(page), PageBytes))
         {
@@ -267,6 +294,7 @@ public sealed unsafe class AddressWindow : IDisposable
 
     private void HideAll()
     {
+        Spend((ulong)_pages.Count * HideAllCost);
         if (!HostMemory.TryHide(_memory + MarginBytes, SpanBytes))
         {
             // What can't be taken away from the guest must not stay: there is no way on from here.

@@ -7,7 +7,7 @@ namespace Dbt.Translator.Protection;
 public abstract unsafe partial class NativePlatform
 {
     private readonly RecentSpaces _recent = new();
-    private readonly SpaceWindows _windows = new();
+    private readonly SpaceWindows _windows;
     private readonly List<uint> _gone = [];
 
     private const int LargeShift = 21;
@@ -82,35 +82,7 @@ public abstract unsafe partial class NativePlatform
     public override SoftwareTlb? WindowedTlb(CpuState* cpu) => _tlb;
 
     /// <inheritdoc/>
-    internal override bool IsSettled(CpuState* cpu) => _windows.IsSettled(cpu);
-
-    /// <inheritdoc/>
-    internal override void Unsettle(CpuState* cpu) => _windows.Unsettle(cpu);
-
-    /// <inheritdoc/>
-    internal override void LookAround(CpuState* cpu, uint page)
-    {
-        if (!_system.Paging.CanProbe(cpu))
-        {
-            return;
-        }
-
-        lock (TlbLock)
-        {
-            bool logs = CodeMap.Dirty.IsOn;
-            uint first = page & ~(uint)(AddressWindow.GroupPages - 1);
-            for (uint at = first; at < first + AddressWindow.GroupPages; at++)
-            {
-                if (_tlb.Entry(at, MemoryAccess.Read, user: true) == 0)
-                {
-                    Probe(cpu, new UsedPage(at) { Kinds = UserData }, logs);
-                }
-            }
-        }
-    }
-
-    /// <inheritdoc/>
-    internal override void MakeRoomForWindow() => _windows.MakeRoom();
+    internal override IWindowSpaces? WindowSpaces => _windows;
 
     private void Fill(uint page, MemoryAccess access, bool user, byte* host, bool isGlobal)
     {
@@ -196,7 +168,7 @@ public abstract unsafe partial class NativePlatform
             {
                 Retain(cpu, window);
                 _tlb.Window = window;
-                cpu->Window = window.Base;
+                cpu->Window = window.IsUsed ? window.Base : 0;
             }
         }
     }
@@ -232,7 +204,7 @@ public abstract unsafe partial class NativePlatform
         if (_gone.Count > window.Pages.Length / 2)
         {
             // The tables are another program's now.
-            window.Clear();
+            window.Retire();
             _windows.Restart();
             return;
         }
@@ -250,6 +222,28 @@ public abstract unsafe partial class NativePlatform
         foreach (UsedPage used in _recent.Enter(cpu->Cr3))
         {
             Probe(cpu, used, logs);
+        }
+    }
+
+    /// <summary>See <see cref="IWindowSpaces.LookAround"/>.</summary>
+    internal void LookAround(CpuState* cpu, uint page)
+    {
+        if (!_system.Paging.CanProbe(cpu))
+        {
+            return;
+        }
+
+        lock (TlbLock)
+        {
+            bool logs = CodeMap.Dirty.IsOn;
+            uint first = page & ~(uint)(AddressWindow.GroupPages - 1);
+            for (uint at = first; at < first + AddressWindow.GroupPages; at++)
+            {
+                if (_tlb.Entry(at, MemoryAccess.Read, user: true) == 0)
+                {
+                    Probe(cpu, new UsedPage(at) { Kinds = UserData }, logs);
+                }
+            }
         }
     }
 

@@ -7,17 +7,24 @@ namespace Dbt.Translator.Protection;
 /// The address windows of a processor, one for each address space whose programs have run for long. MOV to CR3 drops what the software TLB holds, and a window with it; but most often it comes back as it was, and to map
 /// its pages anew takes the host some microseconds each. So it is put aside, and when its address space is entered again, each page is walked and stays if it is still that one. One thread's.
 /// </summary>
-internal sealed unsafe class SpaceWindows : IDisposable
+/// <param name="lookAround">See <see cref="IWindowSpaces.LookAround"/>.</param>
+internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround) : IWindowSpaces, IDisposable
 {
-    // Some 50 ms of a program that computes, and a tenth of a millisecond between two switches.
-    private const ulong SettledInstructions = 30_000_000, InstructionsPerSwitch = 200_000;
+    // Some tenths of a second of a program that computes, and a tenth of a millisecond between two switches.
+    private const ulong SettledInstructions = 300_000_000, InstructionsPerSwitch = 200_000;
+
+    // What a window saves by the instruction is a twenty-fifth of a nanosecond in a program with few accesses; what may be spent before it has saved anything, nanoseconds.
+    private const ulong InstructionsPerNanosecond = 25, Allowance = 5_000_000;
     private const int MostSpaces = 32, MostWindows = 8, MostFailures = 12;
 
     private readonly Dictionary<uint, Space> _spaces = [];
     private Space? _current;
     private long _clock;
 
-    /// <summary>Whether what runs has run for long enough that it pays to map its pages.</summary>
+    /// <summary>Fills what it can of the pages around one.</summary>
+    public delegate void Look(CpuState* cpu, uint page);
+
+    /// <inheritdoc/>
     public bool IsSettled(CpuState* cpu)
     {
         if (_current is not { } space)
@@ -40,6 +47,7 @@ internal sealed unsafe class SpaceWindows : IDisposable
         {
             left.Window = window;
             left.Ran += retired - left.EnteredAt;
+            window?.Ran += retired - left.EnteredAt;
         }
         else
         {
@@ -76,9 +84,17 @@ internal sealed unsafe class SpaceWindows : IDisposable
         }
     }
 
-    /// <summary>A window was of no use to the current space: it has to run for longer until it gets one again.</summary>
-    public void Unsettle(CpuState* cpu)
+    /// <inheritdoc/>
+    public bool Pays(CpuState* cpu, AddressWindow window)
     {
+        ulong ran = window.Ran + (_current is { } space ? Retired(cpu) - space.EnteredAt : 0);
+        return window.Cost <= Allowance + (ran / InstructionsPerNanosecond);
+    }
+
+    /// <inheritdoc/>
+    public void Unsettle(CpuState* cpu, AddressWindow window)
+    {
+        window.Retire();
         if (_current is { } space)
         {
             (space.Ran, space.EnteredAt, space.Switches) = (0, Retired(cpu), 1);
@@ -86,9 +102,21 @@ internal sealed unsafe class SpaceWindows : IDisposable
         }
     }
 
-    /// <summary>The current space is about to get a window: another that wasn't entered for long loses its own, if there are many.</summary>
-    public void MakeRoom()
+    /// <inheritdoc/>
+    public void LookAround(CpuState* cpu, uint page) => lookAround(cpu, page);
+
+    /// <inheritdoc/>
+    /// <remarks>Another space that wasn't entered for long loses its own, if there are many.</remarks>
+    public void MakeRoom(CpuState* cpu)
     {
+        if (_current is { } space)
+        {
+            // What has run so far has not run by the window.
+            ulong retired = Retired(cpu);
+            space.Ran += retired - space.EnteredAt;
+            space.EnteredAt = retired;
+        }
+
         if (_spaces.Values.Count(static space => space.Window is not null) >= MostWindows - 1)
         {
             Space oldest = _spaces.Values.Where(static space => space.Window is not null).MinBy(static space => space.Entered)!;

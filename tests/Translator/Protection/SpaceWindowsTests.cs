@@ -12,7 +12,7 @@ public sealed unsafe class SpaceWindowsTests
     public void ASpaceGetsItsOwnWindowBack()
     {
         CpuState* cpu = CpuState.Allocate();
-        using var spaces = new SpaceWindows();
+        using var spaces = new SpaceWindows(static (_, _) => { });
         using AddressWindow first = AddressWindow.Create()!, second = AddressWindow.Create()!;
         Assert.Null(Enter(1, null));
         Assert.Null(Enter(2, first));
@@ -35,7 +35,7 @@ public sealed unsafe class SpaceWindowsTests
     {
         const int Times = 400;
         CpuState* cpu = CpuState.Allocate();
-        using var spaces = new SpaceWindows();
+        using var spaces = new SpaceWindows(static (_, _) => { });
         long before = GibibytesOfAddresses();
 
         // From before the first address space, and of one that was forgotten meanwhile.
@@ -52,7 +52,7 @@ public sealed unsafe class SpaceWindowsTests
         {
             cpu->Cr3 = i << 12;
             Assert.Null(spaces.Switch(cpu, window));
-            spaces.MakeRoom();
+            spaces.MakeRoom(cpu);
             window = AddressWindow.Create();
             Assert.NotNull(window);
         }

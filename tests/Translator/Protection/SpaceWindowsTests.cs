@@ -31,6 +31,51 @@ public sealed unsafe class SpaceWindowsTests
     }
 
     [X64Fact]
+    public void AWindowThatCostsMoreThanItSavesIsGivenUp()
+    {
+        const ulong Settled = 300_000_000;
+        CpuState* cpu = CpuState.Allocate();
+        using var spaces = new SpaceWindows(static (_, _) => { });
+        cpu->Cr3 = 0x1000;
+        Assert.Null(spaces.Switch(cpu, null));
+        cpu->RetiredOptimized = Settled - 1;
+        Assert.False(spaces.IsSettled(cpu));
+        cpu->RetiredInterpreted = 1;
+        Assert.True(spaces.IsSettled(cpu));
+
+        spaces.MakeRoom(cpu);
+        using AddressWindow window = AddressWindow.Create()!;
+        window.IsUsed = true;
+        window.Spend(5_000_000);
+        Assert.True(spaces.Pays(cpu, window));
+        window.Spend(4_000_000);
+        Assert.False(spaces.Pays(cpu, window));
+        cpu->RetiredOptimized += 100_000_000;
+        Assert.True(spaces.Pays(cpu, window));
+
+        // Instructions of another space don't count.
+        cpu->Cr3 = 0x2000;
+        Assert.Null(spaces.Switch(cpu, window));
+        cpu->RetiredOptimized += Settled;
+        cpu->Cr3 = 0x1000;
+        Assert.Same(window, spaces.Switch(cpu, null));
+        Assert.True(window.IsUsed);
+        window.Spend(1);
+        Assert.False(spaces.Pays(cpu, window));
+
+        // It has to run eight times as long now, and doesn't get it back by a switch.
+        spaces.Unsettle(cpu, window);
+        Assert.Equal((false, 0ul), (window.IsUsed, window.Cost));
+        Assert.Same(window, spaces.Switch(cpu, window));
+        Assert.False(window.IsUsed);
+        cpu->RetiredOptimized += (8 * Settled) - 1;
+        Assert.False(spaces.IsSettled(cpu));
+        cpu->RetiredOptimized++;
+        Assert.True(spaces.IsSettled(cpu));
+        CpuState.Free(cpu);
+    }
+
+    [X64Fact]
     public void TheHostGetsBackWhatIsNobodys()
     {
         const int Times = 400;

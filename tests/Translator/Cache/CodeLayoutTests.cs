@@ -1,0 +1,145 @@
+using Dbt.Translator.Cache;
+using Dbt.Translator.Memory;
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Dbt.Tests.Translator.Cache;
+
+/// <summary>Machine code in another order does the same, wherever it jumps to and however far, and what only returns lies behind what goes on.</summary>
+public sealed unsafe class CodeLayoutTests
+{
+    private const int CodeBytes = 1 << 16, Fuel = 300;
+
+    [X64Fact]
+    public void AnyFunctionDoesTheSame()
+    {
+        byte* memory = HostMemory.Reserve(CodeBytes, executable: true);
+        byte* tail = memory + CodeBytes - 1;
+        for (int seed = 0; seed < 300; seed++)
+        {
+            byte[] code = Assemble(a => WriteRandom(a, new Random(seed)));
+            Assert.InRange(code.Length, 1, CodeBytes - 1);
+            code.CopyTo(new Span<byte>(memory, code.Length));
+            *tail = 0xC3;
+            MachineCode? copied = MachineCodeReader.Read((nint)memory, HostHelpers.Shared, out string? refusal);
+            Assert.True(copied is not null, $"seed {seed}: {refusal}");
+            nint copy = CompiledCode.Place(copied);
+            Assert.NotEqual(0, copy);
+            for (int input = 0; input < 20; input++)
+            {
+                int expected = ((delegate* unmanaged<nint, nint, int>)memory)(input * 77, (nint)tail), actual = ((delegate* unmanaged<nint, nint, int>)copy)(input * 77, (nint)tail);
+                Assert.True(expected == actual, $"seed {seed}, input {input}: {expected:x8}, {actual:x8} from the copy");
+            }
+        }
+
+        HostMemory.Release(memory, CodeBytes);
+    }
+
+    [X64Fact]
+    public void WhatOnlyReturnsLiesBehind()
+    {
+        byte* memory = HostMemory.Reserve(CodeBytes, executable: true);
+        byte[] code = Assemble(a =>
+        {
+            Label next = a.CreateLabel(), after = a.CreateLabel();
+            a.test(edi, edi);
+            a.jne(next);
+            a.mov(eax, 16);
+            a.ret();
+            a.Label(ref next);
+            a.test(edi, 2);
+            a.je(after);
+            a.mov(eax, 17);
+            a.ret();
+            a.Label(ref after);
+            a.jmp(rsi);
+        });
+        code.CopyTo(new Span<byte>(memory, code.Length));
+        byte[] bytes = MachineCodeReader.Read((nint)memory, HostHelpers.Shared, out _)!.Bytes;
+        var mnemonics = new List<Mnemonic>();
+        var decoder = Decoder.Create(64, bytes);
+        while (decoder.IP < (ulong)bytes.Length)
+        {
+            mnemonics.Add(decoder.Decode().Mnemonic);
+        }
+
+        Assert.Equal([Mnemonic.Test, Mnemonic.Je, Mnemonic.Test, Mnemonic.Jne, Mnemonic.Jmp, Mnemonic.Mov, Mnemonic.Ret, Mnemonic.Mov, Mnemonic.Ret], mnemonics);
+        HostMemory.Release(memory, CodeBytes);
+    }
+
+    private static byte[] Assemble(Action<Assembler> write)
+    {
+        var a = new Assembler(64);
+        write(a);
+        using var stream = new MemoryStream();
+        a.Assemble(new StreamCodeWriter(stream), 0);
+        return stream.ToArray();
+    }
+
+    /// <summary>Blocks that each change EAX and go anywhere, until the fuel is used up: <c>int f(int first, nint tail)</c>, of which the tail returns.</summary>
+    private static void WriteRandom(Assembler a, Random random)
+    {
+        var blocks = new Label[random.Next(1, 40)];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            blocks[i] = a.CreateLabel();
+        }
+
+        Label empty = a.CreateLabel();
+        a.mov(eax, edi);
+        a.mov(ecx, Fuel);
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            a.Label(ref blocks[i]);
+            for (int bytes = random.Next(4) == 0 ? random.Next(300) : 0; bytes > 0; bytes--)
+            {
+                a.cmc();
+            }
+
+            a.imul(eax, eax, random.Next() | 1);
+            a.add(eax, random.Next());
+            a.dec(ecx);
+            a.je(empty);
+            a.test(eax, 1 << random.Next(32));
+            WriteBranch(a, random.Next(5), blocks[random.Next(blocks.Length)]);
+            switch (random.Next(i + 1 == blocks.Length ? 3 : 5))
+            {
+                case 0:
+                    a.jmp(blocks[random.Next(blocks.Length)]);
+                    break;
+                case 1:
+                    a.jmp(rsi);
+                    break;
+                case 2:
+                    a.ret();
+                    break;
+            }
+        }
+
+        // Nothing but a jump.
+        Label end = a.CreateLabel();
+        a.Label(ref empty);
+        a.jmp(end);
+        a.Label(ref end);
+        a.ret();
+    }
+
+    private static void WriteBranch(Assembler a, int kind, Label to)
+    {
+        switch (kind)
+        {
+            case 0:
+                a.je(to);
+                break;
+            case 1:
+                a.jne(to);
+                break;
+            case 2:
+                a.js(to);
+                break;
+            case 3:
+                a.jg(to);
+                break;
+        }
+    }
+}

@@ -24,7 +24,7 @@ internal sealed unsafe partial class Dispatcher
         }
     }
 
-    private bool IsWindowedCompilationCheap => _compiler.WindowedNanoseconds < (long)_cpu->RetiredOptimized / 100 * _policy.CompileShare;
+    private bool IsWindowedCompilationCheap => _compiler.WindowedNanoseconds < (long)_cpu->RetiredOptimized / 200 * _policy.CompileShare;
 
     /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
     private void Promote(CodeBlock block)

@@ -8,8 +8,9 @@ namespace Dbt.Translator.Cache;
 /// <summary>Programs that reach memory by the address window: when they do, which code they run then, and what isn't in the window.</summary>
 internal sealed unsafe partial class Dispatcher
 {
-    // How often code with a region is entered in the window before it gets one that goes by it. Where it is found when the processor is asked to attend to something, which is at random, it counts for more.
-    private const int EntriesUntilWindowed = 64, FoundAtRandom = 16, EntriesUntilAgain = 1000;
+    // How often code with a region is entered in the window before it gets one that goes by it: to be compiled once more costs some milliseconds. Code that runs when the processor is asked to attend to something, which is at random,
+    // counts for more.
+    private const int EntriesUntilWindowed = 4096, FoundAtRandom = 1024, EntriesUntilAgain = 4096;
 
     // How often code may reach for what the window can't have: pages with code that are written to, devices, addresses that go around.
     private const int MostVainAccesses = 32;

@@ -15,7 +15,7 @@ namespace Dbt.Cli.Profile;
 internal sealed class ProfileSession : IDisposable
 {
     private const int BufferMiB = 64;
-    private const int ProcessorEvent = 1, SamplesEvent = 2, PageEvent = 3, TotalEvent = 4, CompiledEvent = 5, FactEvent = 6;
+    private const int ProcessorEvent = 1, SamplesEvent = 2, PageEvent = 3, TotalEvent = 4, CompiledEvent = 5, FactEvent = 6, PlaceEvent = 7;
 
     private readonly EventPipeSession _session;
     private readonly EventPipeEventSource _source;
@@ -59,7 +59,8 @@ internal sealed class ProfileSession : IDisposable
         int process = target.ProcessId;
         var providers = new List<EventPipeProvider>
         {
-            new(DbtEventSource.ProviderName, EventLevel.Informational, (long)(DbtEventSource.Keywords.Samples | DbtEventSource.Keywords.Totals | DbtEventSource.Keywords.Compilation),
+            new(DbtEventSource.ProviderName, EventLevel.Informational,
+                (long)(DbtEventSource.Keywords.Samples | DbtEventSource.Keywords.Totals | DbtEventSource.Keywords.Compilation | (methods ? DbtEventSource.Keywords.Places : EventKeywords.None)),
                 new Dictionary<string, string>
                 {
                     [DbtEventSource.SampleRateArgument] = rate.ToString(CultureInfo.InvariantCulture),
@@ -200,6 +201,12 @@ internal sealed class ProfileSession : IDisposable
                     MemoryMarshal.Read<int>(bytes[12..]),
                     MemoryMarshal.Read<int>(bytes[16..]),
                     MemoryMarshal.Read<long>(bytes[20..]) / 1e6));
+                break;
+            case PlaceEvent:
+                // A place may have held another translation before.
+                ulong place = MemoryMarshal.Read<ulong>(bytes);
+                Recording.Methods.RemoveAll(method => method.Address == place);
+                Recording.Methods.Add(new HostMethod(place, (uint)MemoryMarshal.Read<long>(bytes[8..]), $"g_{MemoryMarshal.Read<long>(bytes[16..]):x8}"));
                 break;
             case FactEvent:
                 string fact = Text(bytes, out int end);

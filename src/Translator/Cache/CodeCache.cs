@@ -1,3 +1,4 @@
+using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.Interpretation;
 using Dbt.Translator.State;
@@ -120,6 +121,7 @@ internal sealed unsafe class CodeCache(Platform platform, CpuState* cpu, Instanc
         translation.Installed = true;
         Installed++;
         InstalledIlBytes += translation.Code!.IlBytes;
+        DbtEventSource.Log.TellPlace(translation);
         foreach (CodeBlock block in entries)
         {
             if (translation.Optimized)

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using Dbt.Translator.Memory;
 
 namespace Dbt.Translator.Cache;
@@ -14,6 +15,7 @@ internal static unsafe class CodeHeap
 
     private static readonly Lock Gate = new();
     private static readonly Dictionary<int, Stack<nint>> Free = [];
+    private static readonly Dictionary<nint, (int Bytes, uint Entry)> Named = [];
     private static byte* _memory;
     private static int _used;
     private static bool _refused;
@@ -68,6 +70,7 @@ internal static unsafe class CodeHeap
         int size = Round(bytes);
         lock (Gate)
         {
+            Named.Remove(address);
             Used -= size;
             if (!Free.TryGetValue(size, out Stack<nint>? stack))
             {
@@ -75,6 +78,30 @@ internal static unsafe class CodeHeap
             }
 
             stack.Push(address);
+        }
+    }
+
+    /// <summary>Notes what code is of, for those who look from outside.</summary>
+    /// <param name="address">Its first byte.</param>
+    /// <param name="bytes">Its length.</param>
+    /// <param name="entry">EIP at its entry.</param>
+    /// <returns>False where that is known.</returns>
+    public static bool Name(nint address, int bytes, uint entry)
+    {
+        lock (Gate)
+        {
+            ref (int, uint) named = ref CollectionsMarshal.GetValueRefOrAddDefault(Named, address, out bool known);
+            named = (bytes, entry);
+            return !known;
+        }
+    }
+
+    /// <summary>All code whose <see cref="Name"/> is known.</summary>
+    public static (nint Address, int Bytes, uint Entry)[] ListNamed()
+    {
+        lock (Gate)
+        {
+            return [.. Named.Select(static code => (code.Key, code.Value.Bytes, code.Value.Entry))];
         }
     }
 

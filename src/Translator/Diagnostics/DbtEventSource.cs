@@ -57,6 +57,37 @@ public sealed class DbtEventSource : EventSource
     [Event(6, Level = EventLevel.Informational, Keywords = Keywords.Samples)]
     public void Fact(string name, string value) => WriteEvent(6, name, value);
 
+    /// <summary>Where a translation's machine code lies: all of it when a session begins, and what comes meanwhile.</summary>
+    /// <param name="address">The first byte.</param>
+    /// <param name="bytes">Length.</param>
+    /// <param name="entry">EIP at its entry.</param>
+    [Event(7, Level = EventLevel.Informational, Keywords = Keywords.Places)]
+    public void Place(long address, long bytes, long entry) => WriteEvent(7, address, bytes, entry);
+
+    /// <summary>Notes where a translation is that is of no method of the runtime's, and tells it if anybody listens.</summary>
+    [NonEvent]
+    internal void TellPlace(Translation translation)
+    {
+        if (translation.Code is { Machine: { } machine } code && CodeHeap.Name(code.Function, machine.Bytes.Length, translation.Shape.Entry) && IsEnabled(EventLevel.Informational, Keywords.Places))
+        {
+            Place(code.Function, machine.Bytes.Length, translation.Shape.Entry);
+        }
+    }
+
+    /// <summary>Tells of all translations that are there, if anybody listens.</summary>
+    [NonEvent]
+    internal void TellPlaces()
+    {
+        if (IsEnabled(EventLevel.Informational, Keywords.Places))
+        {
+            // No lambda: it would be a method of this class, and taken for an event.
+            foreach ((nint address, int bytes, uint entry) in CodeHeap.ListNamed())
+            {
+                Place(address, bytes, entry);
+            }
+        }
+    }
+
     /// <summary>Tells that a translation was compiled, if anybody listens.</summary>
     [NonEvent]
     internal void TellCompiled(Translation translation, long nanoseconds)
@@ -130,5 +161,8 @@ public sealed class DbtEventSource : EventSource
 
         /// <summary>Each compilation.</summary>
         public const EventKeywords Compilation = (EventKeywords)4;
+
+        /// <summary>Where machine code lies; with samples only.</summary>
+        public const EventKeywords Places = (EventKeywords)8;
     }
 }

@@ -107,6 +107,7 @@ internal sealed unsafe class ProcessorSampler
 
         ProcessorRegistry.ForEach(_source.TellProcessor);
         TellTotals();
+        _source.TellPlaces();
     }
 
     private void Take(ProcessorProbe probe, Sample sample)

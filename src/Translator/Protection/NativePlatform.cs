@@ -30,7 +30,7 @@ public abstract unsafe partial class NativePlatform : Platform, IDisposable
         Cpu->TlbRoot = _tlb.Root;
         _system = new SystemUnit(this);
         _device = new DeviceWindow(this);
-        _windows = new SpaceWindows(LookAround);
+        _windows = new SpaceWindows(LookAround, () => CodeMap.Dirty.IsOn);
         Reset();
     }
 

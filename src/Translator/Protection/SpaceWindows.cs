@@ -8,7 +8,8 @@ namespace Dbt.Translator.Protection;
 /// its pages anew takes the host some microseconds each. So it is put aside, and when its address space is entered again, each page is walked and stays if it is still that one. One thread's.
 /// </summary>
 /// <param name="lookAround">See <see cref="IWindowSpaces.LookAround"/>.</param>
-internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround) : IWindowSpaces, IDisposable
+/// <param name="isLogged">Whether the first write to each page must be told, again and again: no page stays in a window then.</param>
+internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<bool> isLogged) : IWindowSpaces, IDisposable
 {
     // Some tenths of a second of a program that computes, and a tenth of a millisecond between two switches.
     private const ulong SettledInstructions = 300_000_000, InstructionsPerSwitch = 200_000;
@@ -27,7 +28,7 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround) : IWindo
     /// <inheritdoc/>
     public bool IsSettled(CpuState* cpu)
     {
-        if (_current is not { } space)
+        if (_current is not { } space || isLogged())
         {
             return false;
         }
@@ -88,14 +89,14 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround) : IWindo
     public bool Pays(CpuState* cpu, AddressWindow window)
     {
         ulong ran = window.Ran + (_current is { } space ? Retired(cpu) - space.EnteredAt : 0);
-        return window.Cost <= Allowance + (ran / InstructionsPerNanosecond);
+        return !isLogged() && window.Cost <= Allowance + (ran / InstructionsPerNanosecond);
     }
 
     /// <inheritdoc/>
     public void Unsettle(CpuState* cpu, AddressWindow window)
     {
         window.Retire();
-        if (_current is { } space)
+        if (_current is { } space && !isLogged())
         {
             (space.Ran, space.EnteredAt, space.Switches) = (0, Retired(cpu), 1);
             space.Failures = Math.Min(space.Failures + 3, MostFailures);

@@ -44,6 +44,7 @@ public sealed class AttachTests : IDisposable
             session.Stop();
             var symbols = new Symboliser(session.Recording, null, []);
             summary = ProfileSummary.Of(session.Recording, symbols, new ProfileTarget(_guest.Id, "busy"));
+            Assert.Contains(session.Recording.Methods, static method => method.Name.StartsWith("g_", StringComparison.Ordinal) && method.Size > 0);
             Assert.True(PerfMapFile.Write(Path.Combine(_folder, "map"), session.Recording, symbols) > 0, "no translation in perf's map");
         }
 

@@ -12,7 +12,7 @@ public sealed unsafe class SpaceWindowsTests
     public void ASpaceGetsItsOwnWindowBack()
     {
         CpuState* cpu = CpuState.Allocate();
-        using var spaces = new SpaceWindows(static (_, _) => { });
+        using var spaces = new SpaceWindows(static (_, _) => { }, static () => false);
         using AddressWindow first = AddressWindow.Create()!, second = AddressWindow.Create()!;
         Assert.Null(Enter(1, null));
         Assert.Null(Enter(2, first));
@@ -34,8 +34,9 @@ public sealed unsafe class SpaceWindowsTests
     public void AWindowThatCostsMoreThanItSavesIsGivenUp()
     {
         const ulong Settled = 300_000_000;
+        bool logged = false;
         CpuState* cpu = CpuState.Allocate();
-        using var spaces = new SpaceWindows(static (_, _) => { });
+        using var spaces = new SpaceWindows(static (_, _) => { }, () => logged);
         cpu->Cr3 = 0x1000;
         Assert.Null(spaces.Switch(cpu, null));
         cpu->RetiredOptimized = Settled - 1;
@@ -43,11 +44,19 @@ public sealed unsafe class SpaceWindowsTests
         cpu->RetiredInterpreted = 1;
         Assert.True(spaces.IsSettled(cpu));
 
+        // While every first write to a page is to be told of, nobody has one.
+        logged = true;
+        Assert.False(spaces.IsSettled(cpu));
+        logged = false;
+
         spaces.MakeRoom(cpu);
         using AddressWindow window = AddressWindow.Create()!;
         window.IsUsed = true;
         window.Spend(5_000_000);
         Assert.True(spaces.Pays(cpu, window));
+        logged = true;
+        Assert.False(spaces.Pays(cpu, window));
+        logged = false;
         window.Spend(4_000_000);
         Assert.False(spaces.Pays(cpu, window));
         cpu->RetiredOptimized += 100_000_000;
@@ -80,7 +89,7 @@ public sealed unsafe class SpaceWindowsTests
     {
         const int Times = 400;
         CpuState* cpu = CpuState.Allocate();
-        using var spaces = new SpaceWindows(static (_, _) => { });
+        using var spaces = new SpaceWindows(static (_, _) => { }, static () => false);
         long before = GibibytesOfAddresses();
 
         // From before the first address space, and of one that was forgotten meanwhile.

@@ -11,6 +11,9 @@ internal sealed unsafe partial class Dispatcher
     private const int InterpretedNanoseconds = 8;
     private const long NanosecondsPerRegion = 3_000_000;
 
+    // Half the time: until the last of what runs often has its second form, each way between the two is one by the dispatcher.
+    private const long WindowedShare = 2;
+
     /// <summary>
     /// Whether compilation has taken little of the time that guest code has run. What goes by the address window is compiled once more, and reckoned by itself: other code would wait for it else. The time is reckoned from what was retired: a clock would be
     /// asked too often.
@@ -24,7 +27,7 @@ internal sealed unsafe partial class Dispatcher
         }
     }
 
-    private bool IsWindowedCompilationCheap => _compiler.WindowedNanoseconds < (long)_cpu->RetiredOptimized / 200 * _policy.CompileShare;
+    private bool IsWindowedCompilationCheap => _compiler.WindowedNanoseconds < (long)_cpu->RetiredOptimized / WindowedShare;
 
     /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
     private void Promote(CodeBlock block)

@@ -37,6 +37,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     private GCHandle _platformHandle;
     private volatile Thread? _thread;
     private long _linksMade, _lookUps, _lookUpMisses;
+    private bool _jumpMissed;
 
     public Dispatcher(Platform platform, CpuState* cpu, TierPolicy policy)
     {
@@ -258,6 +259,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         switch (code)
         {
             case ExitTable.Continue:
+                _jumpMissed = true;
                 return false;
             case ExitTable.Unlinked:
                 ConnectLink(cpu);
@@ -308,10 +310,16 @@ internal sealed unsafe partial class Dispatcher : IDisposable
 
     private int Call(CpuState* cpu, CodeBlock block)
     {
-        _jumps.Set(block);
+        if (_jumpMissed)
+        {
+            // Another's entry lies in its place, or none.
+            _jumpMissed = false;
+            _jumps.Set(block);
+        }
+
         Translation translation = block.Best!;
         bool native = translation.Code!.IsNative;
-        cpu->JumpTable = _jumps.Address(native);
+        cpu->JumpTable = _jumps.Address(native, native && IsWindowed(block));
         cpu->Doing = (int)ProcessorActivity.Translated;
         int code = native ? Enter(block.Function, cpu, translation.Instance) : ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, translation.Instance);
         cpu->Doing = (int)ProcessorActivity.Dispatching;

@@ -6,7 +6,7 @@ namespace Dbt.Translator.Cache;
 
 /// <summary>
 /// Direct-mapped table from EIP and mode to a translation's function, in native memory: emitted code looks indirect branches
-/// up in it. An entry counts only while the execute entry of its page is what it was. There is one for each kind of code.
+/// up in it. An entry counts only while the execute entry of its page is what it was. There is one for each kind of code: the runtime's methods, the host's own code, and that by the address window.
 /// </summary>
 internal sealed unsafe class JumpTable : IDisposable
 {
@@ -21,11 +21,14 @@ internal sealed unsafe class JumpTable : IDisposable
 
     private const int TableBytes = (Mask + 1) << EntryShift;
 
-    private readonly byte* _tables = HostMemory.Reserve(2 * TableBytes);
+    private const int Kinds = 3;
+
+    private readonly byte* _tables = HostMemory.Reserve(Kinds * TableBytes);
 
     /// <summary>Host address of the table for one kind of code.</summary>
     /// <param name="native">See <see cref="CompiledCode.IsNative"/>.</param>
-    public nint Address(bool native) => (nint)(_tables + (native ? TableBytes : 0));
+    /// <param name="windowed">Whether it goes by the address window; native code only.</param>
+    public nint Address(bool native, bool windowed = false) => (nint)(_tables + (windowed ? 2 * TableBytes : native ? TableBytes : 0));
 
     /// <summary>Has the host commit the table of code that is the host's own, which most of what runs is.</summary>
     public void Commit() => HostMemory.Commit((byte*)Address(native: true), TableBytes);
@@ -35,7 +38,7 @@ internal sealed unsafe class JumpTable : IDisposable
     {
         if (block.Best is { } best && (block.Mode & CpuMode.Apart) == 0)
         {
-            Entry* entry = At(block.Eip, best.Code!.IsNative);
+            Entry* entry = At(block, best.Code!.IsNative);
             entry->Key = Key(block.Eip, block.Mode);
             entry->ExecuteEntry = block.ExecuteEntry;
             entry->Function = best.Function;
@@ -51,11 +54,11 @@ internal sealed unsafe class JumpTable : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => HostMemory.Release(_tables, 2 * TableBytes);
+    public void Dispose() => HostMemory.Release(_tables, Kinds * TableBytes);
 
     private void Remove(CodeBlock block, bool native)
     {
-        Entry* entry = At(block.Eip, native);
+        Entry* entry = At(block, native);
         if (entry->Key == Key(block.Eip, block.Mode))
         {
             *entry = default;
@@ -64,7 +67,8 @@ internal sealed unsafe class JumpTable : IDisposable
 
     private static ulong Key(uint eip, CpuMode mode) => ((ulong)mode << 32) | eip;
 
-    private Entry* At(uint eip, bool native) => (Entry*)Address(native) + ((eip ^ (eip >> HashShift)) & Mask);
+    private Entry* At(CodeBlock block, bool native) =>
+        (Entry*)Address(native, native && (block.Mode & CpuMode.Window) != 0) + ((block.Eip ^ (block.Eip >> HashShift)) & Mask);
 
     [StructLayout(LayoutKind.Sequential, Size = 1 << EntryShift)]
     private struct Entry

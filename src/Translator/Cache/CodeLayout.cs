@@ -11,16 +11,19 @@ internal sealed unsafe class CodeLayout
     private readonly byte* _function;
     private readonly MachineFlow _flow;
     private readonly List<MachineBlock> _order;
+    private readonly Dictionary<ulong, byte[]> _replaced;
     private readonly Dictionary<ulong, int> _at = [];
 
     /// <summary>Finds the places.</summary>
     /// <param name="function">The function's first byte.</param>
     /// <param name="instructions">Its instructions by their offsets.</param>
     /// <param name="accesses">What is left out or changed; null for nothing.</param>
-    public CodeLayout(byte* function, SortedDictionary<ulong, Instruction> instructions, WindowAccesses? accesses)
+    /// <param name="frame">What is left out or changed of its beginning and its ends; null for nothing.</param>
+    public CodeLayout(byte* function, SortedDictionary<ulong, Instruction> instructions, WindowAccesses? accesses, MachineFrame? frame)
     {
         _function = function;
-        _flow = new MachineFlow(instructions, accesses);
+        _replaced = frame?.Replaced ?? [];
+        _flow = new MachineFlow(instructions, accesses, _replaced);
         _order = [.. _flow.Blocks.Where(static block => block.IsHot), .. _flow.Blocks.Where(static block => !block.IsHot)];
         for (int i = 0; i < _order.Count; i++)
         {
@@ -34,7 +37,7 @@ internal sealed unsafe class CodeLayout
             foreach (Instruction instruction in block.Body)
             {
                 _at.Add(instruction.IP, at);
-                at += instruction.Length;
+                at += _flow.LengthOf(instruction);
             }
         }
     }
@@ -53,8 +56,9 @@ internal sealed unsafe class CodeLayout
             int at = block.Place;
             foreach (Instruction instruction in block.Body)
             {
-                new ReadOnlySpan<byte>(_function + instruction.IP, instruction.Length).CopyTo(bytes[at..]);
-                at += instruction.Length;
+                ReadOnlySpan<byte> code = _replaced.TryGetValue(instruction.IP, out byte[]? replaced) ? replaced : new ReadOnlySpan<byte>(_function + instruction.IP, instruction.Length);
+                code.CopyTo(bytes[at..]);
+                at += code.Length;
             }
 
             foreach (MachineJump jump in block.Jumps)

@@ -59,7 +59,7 @@ internal sealed unsafe class CompiledCode
     {
         nint function = DynamicMethodFactory.Compile(emitted.Method);
         if (RuntimeInformation.ProcessArchitecture == Architecture.X64
-            && MachineCodeReader.Read(function, HostHelpers.Shared, out _) is { } machine && Place(machine) is not 0 and nint copy)
+            && MachineCodeReader.ReadRegion(function, HostHelpers.Shared) is { } machine && Place(machine) is not 0 and nint copy)
         {
             GC.KeepAlive(emitted.Method);
             return new CompiledCode(copy, null, machine, emitted.Sites, emitted.Instance, emitted.IlBytes);

@@ -328,7 +328,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
 
     /// <summary>Calls code that the runtime does not know: it need not wait for the thread until it is back.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static int Enter(nint function, CpuState* cpu, nint instance) => ((delegate* unmanaged<CpuState*, nint, int>)function)(cpu, instance);
+    private static int Enter(nint function, CpuState* cpu, nint instance) => RegionEntry.Address(cpu, instance, function);
 
     /// <summary>The site of an exit code: at once, for the translation may be gone when anything else has run.</summary>
     private ExitSite SiteOf(CpuState* cpu, int code) =>

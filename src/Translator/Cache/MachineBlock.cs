@@ -33,10 +33,10 @@ internal sealed class MachineBlock
     public int Place { get; set; }
 
     /// <summary>Adds an instruction at its end.</summary>
-    public void Add(in Instruction instruction)
+    public void Add(in Instruction instruction, int length)
     {
         Body.Add(instruction);
-        BodyLength += instruction.Length;
+        BodyLength += length;
     }
 
     /// <summary>Where who goes to it gets at last: nothing but jumps lies between.</summary>

@@ -43,12 +43,21 @@ internal sealed unsafe class MachineCodeReader
     public static MachineCode? Read(nint function, HostHelpers helpers, out string? refusal)
     {
         var reader = new MachineCodeReader(function, helpers);
-        MachineCode? code = reader.TryFollow() ? reader.Copy(null) : null;
+        MachineCode? code = reader.TryFollow() ? reader.Copy(null, null) : null;
         refusal = reader.Refusal;
         return code;
     }
 
-    /// <summary>The same of a function that reaches memory by the address window: <see cref="WindowAccesses"/>.</summary>
+    /// <summary>The same of a region, without saving the host's registers: to be called by <see cref="RegionEntry"/>.</summary>
+    /// <param name="function">The first byte. It must stay alive meanwhile.</param>
+    /// <param name="helpers">What it may call.</param>
+    public static MachineCode? ReadRegion(nint function, HostHelpers helpers)
+    {
+        var reader = new MachineCodeReader(function, helpers);
+        return reader.TryFollow() ? reader.Copy(null, MachineFrame.Read(reader._instructions)) : null;
+    }
+
+    /// <summary>The same of a region that reaches memory by the address window: <see cref="WindowAccesses"/>.</summary>
     /// <param name="function">The first byte. It must stay alive meanwhile.</param>
     /// <param name="helpers">What it may call.</param>
     /// <param name="refused">Exit codes of the accesses that must be checked for it to be of use, where the result is null.</param>
@@ -57,7 +66,7 @@ internal sealed unsafe class MachineCodeReader
         var reader = new MachineCodeReader(function, helpers);
         var accesses = new WindowAccesses(reader._instructions);
         refused = accesses.Refused;
-        return reader.TryFollow() && accesses.TryFree() ? reader.Copy(accesses) : null;
+        return reader.TryFollow() && accesses.TryFree() ? reader.Copy(accesses, MachineFrame.Read(reader._instructions)) : null;
     }
 
     private bool TryFollow()
@@ -185,9 +194,10 @@ internal sealed unsafe class MachineCodeReader
 
     /// <summary>Puts the instructions behind each other, and the constants behind them, each aligned as it was (in 64 bytes).</summary>
     /// <param name="accesses">What is left out; null for nothing.</param>
-    private MachineCode Copy(WindowAccesses? accesses)
+    /// <param name="frame">What is left out of its beginning and its ends; null for nothing.</param>
+    private MachineCode Copy(WindowAccesses? accesses, MachineFrame? frame)
     {
-        var layout = new CodeLayout(_function, _instructions, accesses);
+        var layout = new CodeLayout(_function, _instructions, accesses, frame);
         var placed = new Dictionary<ulong, int>();
         int length = layout.Length;
         foreach ((ulong constant, int size) in _constants)

@@ -7,13 +7,16 @@ internal sealed class MachineFlow
 {
     private readonly SortedDictionary<ulong, Instruction> _instructions;
     private readonly WindowAccesses? _accesses;
+    private readonly Dictionary<ulong, byte[]> _replaced;
     private readonly Dictionary<ulong, MachineBlock> _starts = [];
 
     /// <summary>Finds them.</summary>
     /// <param name="instructions">The function's instructions by their offsets, the first one at 0.</param>
     /// <param name="accesses">What is left out or changed; null for nothing.</param>
-    public MachineFlow(SortedDictionary<ulong, Instruction> instructions, WindowAccesses? accesses)
+    /// <param name="replaced">What stands in an instruction's place.</param>
+    public MachineFlow(SortedDictionary<ulong, Instruction> instructions, WindowAccesses? accesses, Dictionary<ulong, byte[]> replaced)
     {
+        _replaced = replaced;
         _instructions = instructions;
         _accesses = accesses;
         FindStarts();
@@ -32,6 +35,9 @@ internal sealed class MachineFlow
 
     /// <summary>The block that starts at an offset.</summary>
     public MachineBlock BlockAt(ulong offset) => _starts[offset];
+
+    /// <summary>Bytes of an instruction, or of what stands in its place.</summary>
+    public int LengthOf(in Instruction instruction) => _replaced.TryGetValue(instruction.IP, out byte[]? replaced) ? replaced.Length : instruction.Length;
 
     private void FindStarts()
     {
@@ -87,13 +93,13 @@ internal sealed class MachineFlow
 
                     continue;
                 case FlowControl.IndirectBranch or FlowControl.Return:
-                    block.Add(instruction);
+                    block.Add(instruction, LengthOf(instruction));
                     continue;
             }
 
             if (!left)
             {
-                block.Add(instruction);
+                block.Add(instruction, LengthOf(instruction));
             }
 
             block.Next = _starts.GetValueOrDefault(instruction.NextIP);

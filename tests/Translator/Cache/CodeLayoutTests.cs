@@ -1,5 +1,6 @@
 using Dbt.Translator.Cache;
 using Dbt.Translator.Memory;
+using Dbt.Translator.State;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -56,6 +57,36 @@ public sealed unsafe class CodeLayoutTests
         });
         code.CopyTo(new Span<byte>(memory, code.Length));
         byte[] bytes = MachineCodeReader.Read((nint)memory, HostHelpers.Shared, out _)!.Bytes;
+        Assert.Equal([Mnemonic.Test, Mnemonic.Je, Mnemonic.Test, Mnemonic.Jne, Mnemonic.Jmp, Mnemonic.Mov, Mnemonic.Ret, Mnemonic.Mov, Mnemonic.Ret], Mnemonics(bytes));
+        HostMemory.Release(memory, CodeBytes);
+    }
+
+    [X64Theory]
+    [InlineData(0, true)]
+    [InlineData(8, true)]
+    [InlineData(0x58, true)]
+    [InlineData(0x158, true)]
+    [InlineData(0x58, false)]
+    public void ARegionSavesNoRegisters(int room, bool asRyuJit)
+    {
+        byte* memory = HostMemory.Reserve(CodeBytes, executable: true);
+        byte* tail = memory + CodeBytes - 1;
+        byte[] code = Assemble(a => WriteFramed(a, room, asRyuJit));
+        code.CopyTo(new Span<byte>(memory, code.Length));
+        *tail = 0xC3;
+        MachineCode copied = MachineCodeReader.ReadRegion((nint)memory, HostHelpers.Shared)!;
+        nint copy = CompiledCode.Place(copied);
+        for (int input = 0; input < 8; input++)
+        {
+            Assert.Equal(((delegate* unmanaged<nint, nint, int>)memory)(input, (nint)tail), RegionEntry.Address((CpuState*)input, (nint)tail, copy));
+        }
+
+        Assert.Equal(asRyuJit, !Mnemonics(copied.Bytes).Any(static mnemonic => mnemonic is Mnemonic.Push or Mnemonic.Pop));
+        HostMemory.Release(memory, CodeBytes);
+    }
+
+    private static List<Mnemonic> Mnemonics(byte[] bytes)
+    {
         var mnemonics = new List<Mnemonic>();
         var decoder = Decoder.Create(64, bytes);
         while (decoder.IP < (ulong)bytes.Length)
@@ -63,8 +94,70 @@ public sealed unsafe class CodeLayoutTests
             mnemonics.Add(decoder.Decode().Mnemonic);
         }
 
-        Assert.Equal([Mnemonic.Test, Mnemonic.Je, Mnemonic.Test, Mnemonic.Jne, Mnemonic.Jmp, Mnemonic.Mov, Mnemonic.Ret, Mnemonic.Mov, Mnemonic.Ret], mnemonics);
-        HostMemory.Release(memory, CodeBytes);
+        return mnemonics;
+    }
+
+    /// <summary>A function with a frame as RyuJIT makes it, or one whose second end takes registers back in the wrong order for that (and is right, as they are the same).</summary>
+    private static void WriteFramed(Assembler a, int room, bool asRyuJit)
+    {
+        AssemblerRegister64[] saved = [rbp, r15, rbx];
+        Label other = a.CreateLabel();
+        foreach (AssemblerRegister64 register in saved)
+        {
+            a.push(register);
+        }
+
+        if (room == 8)
+        {
+            a.push(rax);
+        }
+        else if (room != 0)
+        {
+            a.sub(rsp, room);
+        }
+
+        a.lea(rbp, __[rsp + room + 16]);
+        a.mov(ebx, edi);
+        a.imul(r15d, ebx, 77);
+        if (room >= 16)
+        {
+            a.mov(__dword_ptr[rsp + 8], r15d);
+            a.mov(r15d, 1);
+            a.add(r15d, __dword_ptr[rbp - room - 8]);
+        }
+
+        a.lea(eax, __[rbx + r15]);
+        a.test(edi, 1);
+        a.jne(other);
+        End(saved.Reverse());
+        a.ret();
+        a.Label(ref other);
+        a.not(eax);
+        End(asRyuJit ? saved.Reverse() : [rbx, rbp, r15]);
+        a.jmp(rsi);
+
+        void End(IEnumerable<AssemblerRegister64> order)
+        {
+            if (!asRyuJit && order.Last() == r15)
+            {
+                // What the wrong order would mix up.
+                a.mov(rax, __qword_ptr[rsp + room + 8]);
+                a.xchg(__qword_ptr[rsp + room + 16], rax);
+                a.mov(__qword_ptr[rsp + room + 8], rax);
+                a.lea(eax, __[rbx + r15]);
+                a.not(eax);
+            }
+
+            if (room != 0)
+            {
+                a.add(rsp, room);
+            }
+
+            foreach (AssemblerRegister64 register in order)
+            {
+                a.pop(register);
+            }
+        }
     }
 
     private static byte[] Assemble(Action<Assembler> write)

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Dbt.Cli.Config;
 using Dbt.Cli.Packages;
+using Dbt.Cli.Running;
 
 namespace Dbt.Cli.Bench;
 
@@ -76,7 +77,7 @@ internal static class Machines
                 $"cmdline=console=hvc0 {CommandLine}",
             ])
         {
-            Environment = windows is null ? new Dictionary<string, string>() : new Dictionary<string, string> { ["DBT_WINDOWS"] = windows },
+            Environment = windows is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [WindowSetting.Variable] = windows },
         };
     }
 

@@ -124,18 +124,9 @@ internal sealed class GuestLife : IDisposable
         (domain.Grants.HighestFrames, domain.Grants.HighestMapFrames, domain.Grants.HighestVersion) = config.GrantLimits;
     }
 
-    /// <summary>When programs reach memory by an address window, from the environment.</summary>
-    private static WindowUse Windows => Environment.GetEnvironmentVariable("DBT_WINDOWS") switch
-    {
-        null or "" or "settled" => WindowUse.WhenSettled,
-        "always" => WindowUse.Always,
-        "never" => WindowUse.Never,
-        var word => throw new ConfigException($"DBT_WINDOWS: '{word}' is none of never, settled, always"),
-    };
-
     /// <summary>How its code is executed.</summary>
     public static EngineOptions Engine(GuestOptions options, CodeStore code) =>
-        new() { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint, Windows = Windows, Store = code };
+        new() { Kind = options.Engine, PortableFloatingPoint = options.PortableFloatingPoint, Windows = WindowSetting.Current, Store = code };
 
     /// <summary>Tells a domain what isn't the guest's business.</summary>
     public static void Describe(Domain domain, GuestConfig config, Lazy<Xen.Diagnostics.SymbolTable?> symbols, Action<string> log)

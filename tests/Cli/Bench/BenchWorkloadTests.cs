@@ -1,5 +1,7 @@
 using Dbt.Cli.Bench;
 using Dbt.Cli.Config;
+using Dbt.Cli.Running;
+using Dbt.Translator;
 
 namespace Dbt.Tests.Cli.Bench;
 
@@ -24,7 +26,20 @@ public sealed class BenchWorkloadTests : IDisposable
     public void EnginesAreCheckedAndNamedOnce()
     {
         Assert.Equal(["interpreter", "quick"], Machines.Parse(["interpreter,tiered", "quick,interpreter"]));
+        Assert.Equal(["windowed", "checked"], Machines.Parse(["windowed,checked"]));
         Assert.Contains("'fast' is none of", Assert.Throws<ConfigException>(() => Machines.Parse(["quick,fast"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TheTieredEngineRunsWithAndWithoutAddressWindows()
+    {
+        MachineCommand windowed = Machines.Engine("windowed", "kernel", "ramdisk"), checkedOne = Machines.Engine("checked", "kernel", "ramdisk"), tiered = Machines.Engine("tiered", "kernel", "ramdisk");
+        Assert.All([windowed, checkedOne, tiered], static machine => Assert.Contains("tiered", machine.Arguments));
+        Assert.Equal((WindowUse.WhenSettled, WindowUse.Never), (WindowSetting.Parse(windowed.Environment[WindowSetting.Variable]), WindowSetting.Parse(checkedOne.Environment[WindowSetting.Variable])));
+        Assert.Empty(tiered.Environment);
+        Assert.Equal(WindowUse.WhenSettled, WindowSetting.Parse(null));
+        Assert.Equal(WindowUse.Always, WindowSetting.Parse("always"));
+        Assert.Contains("'often' is none of never, settled, always", Assert.Throws<ConfigException>(() => WindowSetting.Parse("often")).Message, StringComparison.Ordinal);
     }
 
     [Fact]

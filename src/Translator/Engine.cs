@@ -93,7 +93,7 @@ public sealed record EngineOptions
     /// <summary>Where compiled regions are shared with other processors and domains; null for not at all.</summary>
     public Cache.CodeStore? Store { get; init; }
 
-    /// <summary>With <see cref="EngineKind.Tiered"/> and <see cref="EngineKind.Optimized"/>, when programs reach memory by an address window: for kernels that compute it is much faster, for real programs slower as yet (docs/PERFORMANCE.md).</summary>
+    /// <summary>With <see cref="EngineKind.Tiered"/> and <see cref="EngineKind.Optimized"/>, when programs reach memory by an address window; see docs/PERFORMANCE.md, "Address windows".</summary>
     public WindowUse Windows { get; init; }
 
     /// <summary>

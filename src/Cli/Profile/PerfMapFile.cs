@@ -24,9 +24,10 @@ internal static class PerfMapFile
             places.TryAdd(sample.Record.Address, symbols.PlaceOf(sample));
         }
 
+        // A place may have held another translation before: what was told last counts.
         int translations = 0;
         using var writer = new StreamWriter(path);
-        foreach (HostMethod method in recording.Methods.OrderBy(method => method.Address).DistinctBy(method => method.Address))
+        foreach (HostMethod method in recording.Methods.AsEnumerable().Reverse().DistinctBy(method => method.Address).OrderBy(method => method.Address))
         {
             string name = method.Name;
             int at = name.LastIndexOf(Translation, StringComparison.Ordinal);

@@ -203,10 +203,7 @@ internal sealed class ProfileSession : IDisposable
                     MemoryMarshal.Read<long>(bytes[20..]) / 1e6));
                 break;
             case PlaceEvent:
-                // A place may have held another translation before.
-                ulong place = MemoryMarshal.Read<ulong>(bytes);
-                Recording.Methods.RemoveAll(method => method.Address == place);
-                Recording.Methods.Add(new HostMethod(place, (uint)MemoryMarshal.Read<long>(bytes[8..]), $"g_{MemoryMarshal.Read<long>(bytes[16..]):x8}"));
+                Recording.Methods.Add(new HostMethod(MemoryMarshal.Read<ulong>(bytes), (uint)MemoryMarshal.Read<long>(bytes[8..]), $"g_{MemoryMarshal.Read<long>(bytes[16..]):x8}"));
                 break;
             case FactEvent:
                 string fact = Text(bytes, out int end);

@@ -111,6 +111,7 @@ public sealed partial class ReportTests : IDisposable
     public void PerfGetsTheGuestsNames()
     {
         uint sum = Function("sum");
+        _recording.Methods.Add(new HostMethod(0x7000_1000, 0x40, "g_00000001"));
         _recording.Methods.Add(new HostMethod(0x7000_1000, 0x80, $"dynamicClass::g_{sum + 0x10:x8}"));
         _recording.Methods.Add(new HostMethod(0x7000_0000, 0x40, "Dbt.Xen.Vcpu::Attend"));
         string path = Path.Combine(_folder, "perf.map");

@@ -11,6 +11,7 @@ namespace Dbt.Tests.Packages;
 /// <summary>Disks of all kinds as Debian's own driver sees them, with two processors, two queues and rings of four pages; and disks that come and go.</summary>
 public sealed class DisksInAGuestTests : IDisposable
 {
+    // The kernel names a disk in /dev a moment before it can be opened, so the script waits for the mount and not for the name.
     private const string Script = """
         for d in xvda xvdb xvdc; do
             q=/sys/block/$d
@@ -26,12 +27,11 @@ public sealed class DisksInAGuestTests : IDisposable
         fstrim /mnt
         umount /mnt
         echo "MARK trimmed"
-        while [ ! -e /dev/xvde ]; do usleep 20000; done
-        mount -t ext4 /dev/xvde /mnt && echo kept >/mnt/file && umount /mnt && echo "MARK used"
+        until mount -t ext4 /dev/xvde /mnt 2>/dev/null; do usleep 20000; done
+        echo kept >/mnt/file && umount /mnt && echo "MARK used"
         while [ -e /sys/block/xvde ]; do usleep 20000; done
         echo "MARK gone"
-        while [ ! -e /dev/xvde ]; do usleep 20000; done
-        mount -t ext4 -o ro /dev/xvde /mnt
+        until mount -t ext4 -o ro /dev/xvde /mnt 2>/dev/null; do usleep 20000; done
         echo "MARK again $(cat /mnt/file)"
         while [ $(cat /sys/block/xvde/size) != 65536 ]; do usleep 20000; done
         echo "MARK grown"

@@ -16,7 +16,8 @@ internal sealed unsafe class CodeAttacker : IDisposable
 {
     private const uint Loads = SmallDomain.Data, Sum = SmallDomain.Arguments, Round = SmallDomain.Arguments + 64;
     private const int Rounds = 12, LoadBytes = 32, PieceSpacing = 256;
-    private const int SetTrapTable = 0, StackSwitchCall = 3, EndVector = 0x90;
+    private const int SetTrapTable = 0, StackSwitchCall = 3, UpdateVaMappingCall = 14, EndVector = 0x90;
+    private const uint TimeStampDisable = 4;
     private static readonly uint[] s_play = [0x1000, 0x2FF8, 0x4000, 0x5800, 0x7FFC, 0x9000];
     private readonly SmallDomain _small;
 
@@ -45,6 +46,7 @@ internal sealed unsafe class CodeAttacker : IDisposable
         _small.Assemble(SmallDomain.Code, c => Kernel(c, pieces.Length));
         _small.Assemble(SmallDomain.Handlers, Handler);
         SetTraps();
+        LeaveNoClock();
     }
 
     private Domain Domain => _small.Domain;
@@ -98,6 +100,14 @@ internal sealed unsafe class CodeAttacker : IDisposable
         (_small.Word(at + (i * 8)), _small.Word(at + (i * 8) + 4)) = (0, 0);
         _ = HypercallDispatch.Call(_small.Vcpu, SetTrapTable, new HypercallArguments(at, 0, 0, 0, 0, 0));
         _ = HypercallDispatch.Call(_small.Vcpu, StackSwitchCall, new HypercallArguments(Layout.FlatRing1Ds, SmallDomain.KernelStackTop, 0, 0, 0, 0));
+    }
+
+    // Jumps end anywhere, so code that nobody looked at runs too, kernel code that a piece wrote over among it. What it could tell the time by
+    // would make it differ from run to run: shared_info, which it can read and even run, and the time-stamp counter.
+    private void LeaveNoClock()
+    {
+        _ = HypercallDispatch.Call(_small.Vcpu, UpdateVaMappingCall, new HypercallArguments(SmallDomain.SharedInfo, 0, 0, 0, 0, 0));
+        _small.Cpu->Cr4 |= TimeStampDisable;
     }
 
     // Starts piece [Round] mod pieces, or powers off.

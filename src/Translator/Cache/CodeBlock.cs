@@ -56,6 +56,9 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>The block of the same code by the address window, once that is wanted.</summary>
     public CodeBlock? Windowed { get; set; }
 
+    /// <summary>The block of the same code without the window, where this one goes by it and is in use.</summary>
+    public CodeBlock? Plain { get; set; }
+
     /// <summary>The code isn't to reach memory by the address window: it couldn't be made so, or reached for what the window can't have.</summary>
     public bool ShunsWindow { get; set; }
 
@@ -101,6 +104,20 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
         foreach (Link link in Incoming)
         {
             link.Update();
+        }
+
+        if (Function != 0 && Plain is not null)
+        {
+            TakeLinksOf(Plain);
+        }
+    }
+
+    // Links from code that goes by the window led to what there was.
+    private void TakeLinksOf(CodeBlock plain)
+    {
+        foreach (Link link in plain.Incoming.FindAll(static link => link.IsWindowed))
+        {
+            link.Connect(this);
         }
     }
 

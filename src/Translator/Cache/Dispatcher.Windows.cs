@@ -25,7 +25,21 @@ internal sealed unsafe partial class Dispatcher
     private int _refusedMaps, _misses;
     private bool _attended;
 
+    private int EnoughEntries => _policy.Windows == WindowUse.Always ? 1 : EntriesUntilWindowed;
+
     private static bool IsWindowed(CodeBlock block) => (block.Mode & CpuMode.Window) != 0;
+
+    /// <summary>Whether a block is run by a program that has a window.</summary>
+    private static bool InWindow(CpuState* cpu, CodeBlock block) => cpu->Window != 0 && (block.Mode & CpuMode.User) != 0;
+
+    /// <summary>Whether a block without the window is to be entered by the dispatcher, which counts how often, where a program has one.</summary>
+    private bool CountsForWindow(CodeBlock block) => CanBeWindowed(block) && (block.Windowed?.Executions ?? 0) is var entries && entries >= 0 && entries < EnoughEntries;
+
+    private static bool CanBeWindowed(CodeBlock block)
+    {
+        const CpuMode Needed = CpuMode.User | CpuMode.Flat;
+        return block.Region is not null && !block.ShunsWindow && (block.Mode & (Needed | CpuMode.Apart | CpuMode.Window)) == Needed;
+    }
 
     /// <summary>Has the program that runs go by the window from now on, if it has run for long enough.</summary>
     private void ConsiderWindow(CpuState* cpu)
@@ -62,26 +76,31 @@ internal sealed unsafe partial class Dispatcher
     /// <summary>The block by the window of one that has a region, once it has been entered a few times and compiled; the block itself otherwise.</summary>
     private CodeBlock Windowed(CodeBlock block)
     {
-        const CpuMode Needed = CpuMode.User | CpuMode.Flat;
-        if (block.Region is null || block.ShunsWindow || (block.Mode & (Needed | CpuMode.Apart | CpuMode.Window)) != Needed)
+        if (!CanBeWindowed(block))
         {
             return block;
         }
 
-        CodeBlock windowed = block.Windowed ??= _cache.Get(block.Host, block.Eip, block.Mode | CpuMode.Window);
+        CodeBlock windowed = block.Windowed ?? PairUp(block);
         if (windowed.Function == 0)
         {
             windowed.Executions += _attended ? FoundAtRandom : 1;
-            if (windowed.Executions >= (_policy.Windows == WindowUse.Always ? 1 : EntriesUntilWindowed) && (_policy.Windows == WindowUse.Always || IsWindowedCompilationCheap))
+            if (windowed.Executions >= EnoughEntries && (_policy.Windows == WindowUse.Always || IsWindowedCompilationCheap))
             {
-                windowed.Executions = 0;
-                MakeWindowed(windowed, block.Region);
+                MakeWindowed(windowed, block.Region!);
             }
         }
 
         _attended = false;
 
         return windowed.Function != 0 ? windowed : block;
+    }
+
+    private CodeBlock PairUp(CodeBlock block)
+    {
+        CodeBlock windowed = _cache.Get(block.Host, block.Eip, block.Mode | CpuMode.Window);
+        windowed.Plain = block;
+        return block.Windowed = windowed;
     }
 
     private void MakeWindowed(CodeBlock windowed, Translation plain)

@@ -314,12 +314,15 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         {
             // Another's entry lies in its place, or none.
             _jumpMissed = false;
-            _jumps.Set(block);
+            if (!InWindow(cpu, block) || IsWindowed(block) || !CountsForWindow(block))
+            {
+                _jumps.Set(block, InWindow(cpu, block));
+            }
         }
 
         Translation translation = block.Best!;
         bool native = translation.Code!.IsNative;
-        cpu->JumpTable = _jumps.Address(native, native && IsWindowed(block));
+        cpu->JumpTable = _jumps.Address(native, native && InWindow(cpu, block));
         cpu->Doing = (int)ProcessorActivity.Translated;
         int code = native ? Enter(block.Function, cpu, translation.Instance) : ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, translation.Instance);
         cpu->Doing = (int)ProcessorActivity.Dispatching;
@@ -386,7 +389,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
             }
 
             // Looking the target up may have written to code.
-            if (target.Function != 0 && !link.IsFreed && IsWindowed(target) == link.IsWindowed)
+            if (target.Function != 0 && !link.IsFreed && (!link.IsWindowed || IsWindowed(target) || !CountsForWindow(target)))
             {
                 link.Connect(target);
                 _linksMade++;

@@ -6,7 +6,8 @@ namespace Dbt.Translator.Cache;
 
 /// <summary>
 /// Direct-mapped table from EIP and mode to a translation's function, in native memory: emitted code looks indirect branches
-/// up in it. An entry counts only while the execute entry of its page is what it was. There is one for each kind of code: the runtime's methods, the host's own code, and that by the address window.
+/// up in it. An entry counts only while the execute entry of its page is what it was. There is one for the runtime's methods, one for the host's own code, and one for what a program runs that has an address window: code that
+/// goes by it, and what there is only without.
 /// </summary>
 internal sealed unsafe class JumpTable : IDisposable
 {
@@ -27,18 +28,24 @@ internal sealed unsafe class JumpTable : IDisposable
 
     /// <summary>Host address of the table for one kind of code.</summary>
     /// <param name="native">See <see cref="CompiledCode.IsNative"/>.</param>
-    /// <param name="windowed">Whether it goes by the address window; native code only.</param>
+    /// <param name="windowed">Whether the program that runs has an address window; native code only.</param>
     public nint Address(bool native, bool windowed = false) => (nint)(_tables + (windowed ? 2 * TableBytes : native ? TableBytes : 0));
+
+    /// <summary>The mode by which code of a mode is found.</summary>
+    public static CpuMode KeyOf(CpuMode mode) => mode & ~CpuMode.Window;
 
     /// <summary>Has the host commit the table of code that is the host's own, which most of what runs is.</summary>
     public void Commit() => HostMemory.Commit((byte*)Address(native: true), TableBytes);
 
     /// <summary>Enters a block that has a translation.</summary>
-    public void Set(CodeBlock block)
+    /// <param name="block">The block.</param>
+    /// <param name="windowed">Also where code doesn't go by the window: for programs that have one, which is where code that does is entered in any case.</param>
+    public void Set(CodeBlock block, bool windowed = false)
     {
         if (block.Best is { } best && (block.Mode & CpuMode.Apart) == 0)
         {
-            Entry* entry = At(block, best.Code!.IsNative);
+            bool native = best.Code!.IsNative;
+            Entry* entry = At(block, native, native && (windowed || (block.Mode & CpuMode.Window) != 0));
             entry->Key = Key(block.Eip, block.Mode);
             entry->ExecuteEntry = block.ExecuteEntry;
             entry->Function = best.Function;
@@ -46,29 +53,29 @@ internal sealed unsafe class JumpTable : IDisposable
         }
     }
 
-    /// <summary>Removes a block, if it is in.</summary>
+    /// <summary>Removes a block from wherever it is in.</summary>
     public void Remove(CodeBlock block)
     {
-        Remove(block, native: false);
-        Remove(block, native: true);
+        Remove(At(block, native: false), block);
+        Remove(At(block, native: true), block);
+        Remove(At(block, native: true, windowed: true), block);
     }
 
     /// <inheritdoc/>
     public void Dispose() => HostMemory.Release(_tables, Kinds * TableBytes);
 
-    private void Remove(CodeBlock block, bool native)
+    private static void Remove(Entry* entry, CodeBlock block)
     {
-        Entry* entry = At(block, native);
         if (entry->Key == Key(block.Eip, block.Mode))
         {
             *entry = default;
         }
     }
 
-    private static ulong Key(uint eip, CpuMode mode) => ((ulong)mode << 32) | eip;
+    // Who looks is of either kind, where both may be entered.
+    private static ulong Key(uint eip, CpuMode mode) => ((ulong)KeyOf(mode) << 32) | eip;
 
-    private Entry* At(CodeBlock block, bool native) =>
-        (Entry*)Address(native, native && (block.Mode & CpuMode.Window) != 0) + ((block.Eip ^ (block.Eip >> HashShift)) & Mask);
+    private Entry* At(CodeBlock block, bool native, bool windowed = false) => (Entry*)Address(native, windowed) + ((block.Eip ^ (block.Eip >> HashShift)) & Mask);
 
     [StructLayout(LayoutKind.Sequential, Size = 1 << EntryShift)]
     private struct Entry

@@ -24,12 +24,11 @@ internal struct LinkCell
 /// <param name="number">Its number.</param>
 /// <param name="target">EIP that it leads to.</param>
 /// <param name="native">Which kind of code it leads from, and to.</param>
-/// <param name="windowed">Whether it leads from code that goes by the address window, and to such.</param>
+/// <param name="windowed">Whether it leads from code that goes by the address window. To such it may lead only then.</param>
 internal sealed unsafe class Link(LinkCell* cell, int number, uint target, bool native, bool windowed)
 {
-    /// <summary>Whether it leads from code that goes by the address window, and to such.</summary>
+    /// <summary>Whether it leads from code that goes by the address window. To such it may lead only then.</summary>
     public bool IsWindowed { get; } = windowed;
-
 
     /// <summary>EIP that it leads to.</summary>
     public uint Target { get; } = target;

@@ -359,7 +359,7 @@ internal static unsafe class RegionEmitter
         il.Emit(OpCodes.Bne_Un, none);
         Field(entry, 4);
         il.Emit(OpCodes.Ldind_I4);
-        e.Constant((int)e.Mode);
+        e.Constant((int)JumpTable.KeyOf(e.Mode));
         il.Emit(OpCodes.Bne_Un, none);
 
         memory.EmitExecuteEntry(e, e.EipLocal);

@@ -136,7 +136,8 @@ public sealed unsafe partial class WindowTests
             Assert.Equal((Sum(Count), run * Count * Sum(20)), (platform.Cpu->Gpr[(int)Gpr.Ebx], platform.Read32(Data + 0x800)));
         }
 
-        Assert.InRange(engine.Statistics.SideExits.GetValueOrDefault("window-miss"), 0, 8 * MostVain);
+        // The page goes out of the window each time that its code has run.
+        Assert.InRange(engine.Statistics.SideExits.GetValueOrDefault("window-miss"), 0, (2 * Count) + MostVain);
     }
 
     /// <summary>Addresses that lead across either end of the address space go around, by all displacements, and fault where the interpreter's do.</summary>

@@ -62,6 +62,9 @@ internal sealed unsafe class CodeBlock(nint host, uint eip, CpuMode mode)
     /// <summary>The code isn't to reach memory by the address window: it couldn't be made so, or reached for what the window can't have.</summary>
     public bool ShunsWindow { get; set; }
 
+    /// <summary>Accesses by regions entered here first that the window wouldn't have, though the software TLB had been asked.</summary>
+    public int VainAccesses { get; set; }
+
     /// <summary>An optimised region has been asked for and not yet come.</summary>
     public bool RegionPending { get; set; }
 

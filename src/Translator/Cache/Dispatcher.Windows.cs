@@ -136,9 +136,14 @@ internal sealed unsafe partial class Dispatcher
 
         uint first = site.Memory.Linear(cpu), last = first + site.Memory.Size - 1u;
         bool goesOn = InterpretOne(cpu);
-        if (goesOn && cpu->Window != 0 && !(TryMap(cpu, first >> 12, site.Memory.Write) && (first >> 12 == last >> 12 || TryMap(cpu, last >> 12, site.Memory.Write))) && ++translation.VainAccesses >= MostVainAccesses)
+        if (goesOn && cpu->Window != 0 && !(TryMap(cpu, first >> 12, site.Memory.Write) && (first >> 12 == last >> 12 || TryMap(cpu, last >> 12, site.Memory.Write))))
         {
-            ShunWindow(translation);
+            // Reckoned by the place, which code that is written to all the time comes back to in ever new translations.
+            CodeBlock entry = _cache.Get(translation.HostOf(translation.Shape.Entry), translation.Shape.Entry, translation.Shape.Mode);
+            if (++entry.VainAccesses >= MostVainAccesses)
+            {
+                ShunWindow(translation);
+            }
         }
 
         return goesOn;

@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit;
 using Iced.Intel;
 
 namespace Dbt.Translator.Cache;
@@ -95,8 +96,15 @@ internal sealed class ExitRegisters(SortedDictionary<ulong, Instruction> code)
     private uint Follow(ulong at, uint written, ref int left)
     {
         uint read = 0;
-        while (left-- > 0 && code.TryGetValue(at, out Instruction instruction))
+        Instruction instruction = default;
+        while (left-- > 0)
         {
+            Instruction before = instruction;
+            if (!code.TryGetValue(at, out instruction))
+            {
+                return All;
+            }
+
             uint writes = 0;
             foreach (UsedRegister used in _factory.GetInfo(instruction).GetUsedRegisters())
             {
@@ -124,7 +132,7 @@ internal sealed class ExitRegisters(SortedDictionary<ulong, Instruction> code)
                     read |= Follow(instruction.NearBranchTarget, written, ref left);
                     break;
                 case FlowControl.Call or FlowControl.IndirectCall:
-                    read |= Arguments & ~written;
+                    read |= (TakesProcessorOnly(instruction, before) ? Bit(Register.RDI) : Arguments) & ~written;
                     break;
                 case FlowControl.Return:
                     return read;
@@ -135,6 +143,12 @@ internal sealed class ExitRegisters(SortedDictionary<ulong, Instruction> code)
 
         return All;
     }
+
+    // Most exits end with such a call, where floating-point state is live.
+    private static bool TakesProcessorOnly(in Instruction call, in Instruction before) =>
+        call.FlowControl == FlowControl.IndirectCall && (call.Op0Kind == OpKind.Memory ? call : before) is { MemoryBase: not Register.None, MemoryIndex: Register.None } target
+        && (call.Op0Kind == OpKind.Memory || (before.Mnemonic == Mnemonic.Mov && before.Op0Kind == OpKind.Register && before.Op0Register == call.Op0Register))
+        && (target.MemoryDisplacement64 == (ulong)StateLayout.HarvestCode || target.MemoryDisplacement64 == (ulong)StateLayout.HarvestX87Code);
 
     private static uint Bit(Register register)
     {

@@ -29,9 +29,6 @@ internal sealed class Translation(RegionShape shape, Dictionary<uint, long> page
     /// <summary>It reaches memory by the address window.</summary>
     public bool IsWindowed => (Shape.Mode & State.CpuMode.Window) != 0;
 
-    /// <summary>Accesses that the window wouldn't have, though the software TLB had been asked.</summary>
-    public int VainAccesses { get; set; }
-
     /// <summary>Its code was written: it must not be installed, or not run any more.</summary>
     public bool Dropped { get; set; }
 

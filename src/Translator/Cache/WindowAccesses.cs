@@ -13,7 +13,8 @@ namespace Dbt.Translator.Cache;
 /// <param name="code">The instructions by their offsets.</param>
 internal sealed class WindowAccesses(SortedDictionary<ulong, Instruction> code)
 {
-    private const int MostBetween = 8;
+    // An exit may have as many registers to put where others expect them.
+    private const int MostBetween = 8, MostBeforeCode = 24;
     private readonly ExitRegisters _exits = new(code);
     private readonly HashSet<ulong> _jumpedTo = [], _fallenInto = [], _between = [];
 
@@ -152,12 +153,12 @@ internal sealed class WindowAccesses(SortedDictionary<ulong, Instruction> code)
         return false;
     }
 
-    /// <summary>Notes which access it is that an exit belongs to: its code is the first thing that is loaded there.</summary>
+    /// <summary>Notes which access it is that an exit belongs to: its code is loaded there.</summary>
     private bool TryRefuse(ulong exit)
     {
-        for (int i = 0; i < MostBetween && code.TryGetValue(exit, out Instruction instruction); i++)
+        for (int i = 0; i < MostBeforeCode && code.TryGetValue(exit, out Instruction instruction); i++)
         {
-            if (instruction.Mnemonic == Mnemonic.Mov && instruction.Op0Kind == OpKind.Register && instruction.Op1Kind == OpKind.Immediate32)
+            if (instruction.Mnemonic == Mnemonic.Mov && instruction.Op1Kind == OpKind.Immediate32 && instruction.Immediate32 >= ExitTable.FirstSite)
             {
                 Refused.Add((int)instruction.Immediate32);
                 return true;

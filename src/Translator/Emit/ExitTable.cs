@@ -81,8 +81,8 @@ internal sealed class ExitTable
     /// <summary>A region needs a unit live that cannot be, because the guest wants exceptions; nothing has been executed, EIP is stored.</summary>
     public const int NeedsUnits = 4;
 
-    /// <summary>Codes from here on are sites; EIP is in the site.</summary>
-    public const int FirstSite = 16;
+    /// <summary>Codes from here on are sites; EIP is in the site. Nothing else in compiled code is likely to be such a number (<see cref="Cache.WindowAccesses"/> looks for it).</summary>
+    public const int FirstSite = 0x5E00_0000;
 
     /// <summary>The sites of a translation by number.</summary>
     public List<ExitSite> Sites { get; } = [];

@@ -74,9 +74,8 @@ internal sealed partial class InstructionEmitter
         {
             bool high = register is >= Iced.Intel.Register.AH and <= Iced.Intel.Register.BH;
             int mask = high ? 0xFF00 : register.IsGPR16() ? 0xFFFF : 0xFF;
-            Push(Value.Register(number));
-            Constant(~mask);
-            Il.Emit(OpCodes.And);
+
+            // A value from memory comes first: RyuJIT reads it where it is used, and nothing may stand before that.
             Push(value);
             Truncate(register.GetSize());
             if (high)
@@ -85,6 +84,9 @@ internal sealed partial class InstructionEmitter
                 Il.Emit(OpCodes.Shl);
             }
 
+            Push(Value.Register(number));
+            Constant(~mask);
+            Il.Emit(OpCodes.And);
             Il.Emit(OpCodes.Or);
             Il.Emit(OpCodes.Conv_U8);
         }

@@ -10,7 +10,7 @@ namespace Dbt.Tests.Translator.Cache;
 /// </summary>
 public sealed class WindowAccessesTests
 {
-    private const int Code = 16, OtherCode = 17;
+    private const int Code = ExitTable.FirstSite + 1, OtherCode = ExitTable.FirstSite + 2;
 
     private static readonly AssemblerRegister64 State = rdi, Window = r15;
 

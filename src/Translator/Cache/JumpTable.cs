@@ -56,9 +56,12 @@ internal sealed unsafe class JumpTable : IDisposable
     /// <summary>Removes a block from wherever it is in.</summary>
     public void Remove(CodeBlock block)
     {
-        Remove(At(block, native: false), block);
-        Remove(At(block, native: true), block);
         Remove(At(block, native: true, windowed: true), block);
+        if ((block.Mode & CpuMode.Window) == 0)
+        {
+            Remove(At(block, native: false), block);
+            Remove(At(block, native: true), block);
+        }
     }
 
     /// <inheritdoc/>

@@ -34,6 +34,26 @@ public sealed class WindowAccessesTests
         a.xor(read ? ebx : r9d, __dword_ptr[Window + rcx]);
     });
 
+    /// <summary>Arguments of a call count as read, unless it is known to take none but the processor.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void WhatTheExitsCallMayTakeIsRead(bool known) => Expect(known, (a, exit, _) =>
+    {
+        Label leaves = a.CreateLabel(), on = a.CreateLabel();
+        Mark(a, leaves);
+        a.xor(r8d, r8d);
+        a.mov(__dword_ptr[Window + rcx], r8d);
+        a.jmp(on);
+        a.Label(ref leaves);
+        a.mov(__dword_ptr[rbp - 0x34], Code);
+        a.mov(rax, __qword_ptr[State + (known ? StateLayout.HarvestCode : StateLayout.ActivateCode)]);
+        a.call(rax);
+        a.pop(rbp);
+        a.ret();
+        a.Label(ref on);
+    });
+
     [Fact]
     public void AVariableMayBePutInItsPlace() => Expect(true, (a, exit, _) =>
     {

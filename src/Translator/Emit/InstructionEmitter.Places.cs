@@ -80,6 +80,13 @@ internal sealed partial class InstructionEmitter
     /// <summary>Writes guest memory.</summary>
     public void Store(GuestPlace place, Value value, int size)
     {
+        if (place.Exit is not null && size == 4 && value is { Kind: ValueKind.Constant, Number: 0 })
+        {
+            // RyuJIT would make the zero in a register between the mark and the access, where the exit may expect something else.
+            LoadState(StateLayout.Zero, OpCodes.Ldind_I4);
+            value = StoreValue();
+        }
+
         PushAddress(place);
         Push(value);
         Il.Emit(OpCodes.Volatile);

@@ -42,6 +42,7 @@ internal static unsafe class StateLayout
     public static readonly int HarvestX87Code = Offset(&State->HarvestX87Code);
     public static readonly int Window = Offset(&State->Window);
     public static readonly int NoFault = (int)Marshal.OffsetOf<CpuState>(nameof(CpuState.NoFault));
+    public static readonly int Zero = (int)Marshal.OffsetOf<CpuState>(nameof(CpuState.Zero));
     public static readonly int NoRepeat = (int)Marshal.OffsetOf<CpuState>(nameof(CpuState.NoRepeat));
     public static readonly int JumpTable = Offset(&State->JumpTable);
     public static readonly int RetiredQuick = Offset(&State->RetiredQuick);

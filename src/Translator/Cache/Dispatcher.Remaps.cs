@@ -19,8 +19,8 @@ internal sealed unsafe partial class Dispatcher
             return;
         }
 
-        // The one that was called, or one that it has gone on to.
-        CodeBlock left = called.Eip == cpu->Eip ? called : block;
+        // The one that was called, or one that it has gone on to; of two kinds the better, as both have the same pages.
+        CodeBlock left = called.Eip == cpu->Eip ? called : InWindow(cpu, block) && block.Windowed is { Region: not null } windowed ? windowed : block;
         if (left.Region is { } region)
         {
             // After a switch of address spaces most often nobody has looked the pages up yet.

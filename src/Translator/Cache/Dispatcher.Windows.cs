@@ -10,7 +10,7 @@ internal sealed unsafe partial class Dispatcher
 {
     // How often code with a region is entered in the window before it gets one that goes by it: to be compiled once more costs some milliseconds. Code that runs when the processor is asked to attend to something, which is at random,
     // counts for more.
-    private const int EntriesUntilWindowed = 4096, FoundAtRandom = 1024, EntriesUntilAgain = 4096;
+    private const int EntriesUntilWindowed = 4096, FoundAtRandom = 1024, EntriesUntilAgain = 1024;
 
     // How often code may reach for what the window can't have: pages with code that are written to, devices, addresses that go around.
     private const int MostVainAccesses = 32;
@@ -33,7 +33,7 @@ internal sealed unsafe partial class Dispatcher
     private static bool InWindow(CpuState* cpu, CodeBlock block) => cpu->Window != 0 && (block.Mode & CpuMode.User) != 0;
 
     /// <summary>Whether a block without the window is to be entered by the dispatcher, which counts how often, where a program has one.</summary>
-    private bool CountsForWindow(CodeBlock block) => CanBeWindowed(block) && (block.Windowed?.Executions ?? 0) is var entries && entries >= 0 && entries < EnoughEntries;
+    private bool CountsForWindow(CodeBlock block) => CanBeWindowed(block) && (block.Windowed?.Executions ?? 0) < EnoughEntries;
 
     private static bool CanBeWindowed(CodeBlock block)
     {

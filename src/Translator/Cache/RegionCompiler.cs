@@ -245,6 +245,10 @@ internal sealed unsafe class RegionCompiler(CpuState* cpu, TierPolicy policy, Co
         if (cache.Find(translation.HostOf(translation.Shape.Entry), translation.Shape.Entry, translation.Shape.Mode) is { } block)
         {
             block.RegionPending = false;
+            if (translation.IsWindowed)
+            {
+                block.Executions = 0;
+            }
         }
     }
 

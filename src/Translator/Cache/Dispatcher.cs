@@ -310,19 +310,20 @@ internal sealed unsafe partial class Dispatcher : IDisposable
 
     private int Call(CpuState* cpu, CodeBlock block)
     {
+        bool inWindow = InWindow(cpu, block);
         if (_jumpMissed)
         {
             // Another's entry lies in its place, or none.
             _jumpMissed = false;
-            if (!InWindow(cpu, block) || IsWindowed(block) || !CountsForWindow(block))
+            if (!inWindow || !CountsForWindow(block))
             {
-                _jumps.Set(block, InWindow(cpu, block));
+                _jumps.Set(block, inWindow);
             }
         }
 
         Translation translation = block.Best!;
         bool native = translation.Code!.IsNative;
-        cpu->JumpTable = _jumps.Address(native, native && InWindow(cpu, block));
+        cpu->JumpTable = _jumps.Address(native, native && inWindow);
         cpu->Doing = (int)ProcessorActivity.Translated;
         int code = native ? Enter(block.Function, cpu, translation.Instance) : ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, translation.Instance);
         cpu->Doing = (int)ProcessorActivity.Dispatching;
@@ -389,7 +390,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
             }
 
             // Looking the target up may have written to code.
-            if (target.Function != 0 && !link.IsFreed && (!link.IsWindowed || IsWindowed(target) || !CountsForWindow(target)))
+            if (target.Function != 0 && !link.IsFreed && !(link.IsWindowed && CountsForWindow(target)))
             {
                 link.Connect(target);
                 _linksMade++;

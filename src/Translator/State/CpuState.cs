@@ -69,7 +69,7 @@ public unsafe struct CpuState
     /// </summary>
     public int InterruptShadow;
 
-    /// <summary>Always 0: what the interpreter adds for an absent base or index.</summary>
+    /// <summary>Always 0: what the interpreter adds for an absent base or index, and what code by the window stores for a 0.</summary>
     public readonly uint Zero;
 
     /// <summary>Segment registers.</summary>

@@ -27,6 +27,11 @@ internal sealed record MigrationOptions
     /// <summary>How long an answer may take while the guest runs.</summary>
     public TimeSpan AnswerLimit { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// How long nobody is told that the guest is there: who shows that, and ends, takes the processors of a host on which the guest may be still, while it makes up for what it missed.
+    /// </summary>
+    public TimeSpan Rest { get; init; } = TimeSpan.FromMilliseconds(250);
+
     /// <summary>First and longest wait between two questions whose the guest is.</summary>
     public (TimeSpan First, TimeSpan Longest) AskAgain { get; init; } = (TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(5));
 }

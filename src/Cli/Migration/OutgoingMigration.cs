@@ -14,6 +14,8 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
 {
     private static readonly TimeSpan s_tellAfter = TimeSpan.FromMilliseconds(200);
 
+    private const int RoundsBehindPreparing = 2;
+
     private readonly Guid _id = Guid.NewGuid();
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly PageBatch _batch = new();
@@ -93,6 +95,7 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
         }
 
         guest.Depart();
+        Thread.Sleep(options.Rest);
         Tell(MigrationPhase.Done, 0, Held);
     }
 
@@ -137,10 +140,19 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
             }
         }
 
-        // These too while it runs: what it writes meanwhile is less.
+        // These too while it runs, and what it writes until the disks have what is theirs: what is written behind that is less.
         guest.Prepare();
-        _round++;
-        CopyRound(channel, pages, cancel);
+        for (int i = 0; i < RoundsBehindPreparing; i++)
+        {
+            if (i > 0)
+            {
+                pages.Clear();
+                guest.TakeWritten(pages);
+            }
+
+            _round++;
+            CopyRound(channel, pages, cancel);
+        }
     }
 
     private void CopyRound(IFrameChannel channel, List<uint> pages, CancellationToken cancel)

@@ -19,16 +19,21 @@ internal sealed unsafe class CompileQueue(CpuState* cpu, Action<Translation> com
     /// <summary>Regions that wait for the compiler.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
 
-    /// <summary>Hands a region over.</summary>
-    /// <returns>False where too many wait already.</returns>
-    public bool TryAdd(Translation translation)
+    /// <summary>Has the thread there before the first region comes: starting one takes as long as the host leaves the new thread waiting.</summary>
+    public void Prepare()
     {
         if (_thread is null)
         {
             _thread = new Thread(Work) { IsBackground = true, Name = "dbt-compile" };
             _thread.Start();
         }
+    }
 
+    /// <summary>Hands a region over.</summary>
+    /// <returns>False where too many wait already.</returns>
+    public bool TryAdd(Translation translation)
+    {
+        Prepare();
         Interlocked.Increment(ref _waiting);
         if (_requests.TryAdd(translation))
         {

@@ -40,6 +40,7 @@ internal sealed unsafe partial class Dispatcher
     public void Warm(HotCode code)
     {
         _jumps.Commit();
+        _queue?.Prepare();
         foreach (HotRegion region in code.Regions)
         {
             TakeOver(region);

@@ -33,6 +33,13 @@ public abstract unsafe class Platform
     /// </summary>
     public virtual SoftwareTlb? WindowedTlb(CpuState* cpu) => null;
 
+    /// <summary>Has the program in the address space in force go by the window that it had before, if there is one that waits.</summary>
+    /// <param name="cpu">The processor.</param>
+    /// <param name="always">Whether or not it is going to pay.</param>
+    internal virtual void ResumeWindow(CpuState* cpu, bool always)
+    {
+    }
+
     /// <summary>Which programs have a window by themselves; null where none do.</summary>
     internal virtual IWindowSpaces? WindowSpaces => null;
 

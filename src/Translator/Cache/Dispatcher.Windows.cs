@@ -50,6 +50,11 @@ internal sealed unsafe partial class Dispatcher
         }
 
         _attended = true;
+        if (cpu->Window == 0)
+        {
+            _platform.ResumeWindow(cpu, _policy.Windows == WindowUse.Always);
+        }
+
         if (cpu->Window != 0)
         {
             LookAtCost(cpu);
@@ -152,7 +157,7 @@ internal sealed unsafe partial class Dispatcher
     /// <summary>A program that reaches for more pages than can be mapped, or whose pages come and go all the time, is better off without a window.</summary>
     private void LookAtCost(CpuState* cpu)
     {
-        if (_policy.Windows == WindowUse.WhenSettled && _platform is { WindowSpaces: { } spaces } && _platform.WindowedTlb(cpu)?.Window is { } window && (!AddressWindow.HasRoom || !spaces.Pays(cpu, window)))
+        if (_policy.Windows == WindowUse.WhenSettled && _platform is { WindowSpaces: { } spaces } && _platform.WindowedTlb(cpu)?.Window is { } window && ((!AddressWindow.HasRoom && !spaces.TryFreePages()) || !spaces.Pays(cpu, window)))
         {
             cpu->Window = 0;
             spaces.Unsettle(cpu, window);

@@ -57,9 +57,6 @@ public sealed unsafe class AddressWindow : IDisposable
     /// <summary>Whether the program whose it is goes by it.</summary>
     internal bool IsUsed { get; set; }
 
-    /// <summary>Instructions that have run since it was made or emptied, as far as its owner has added them up.</summary>
-    internal ulong Ran { get; set; }
-
     /// <summary>Whether another page may be mapped.</summary>
     public static bool HasRoom => Volatile.Read(ref s_pages) < MostPages;
 
@@ -166,7 +163,7 @@ public sealed unsafe class AddressWindow : IDisposable
     {
         IsUsed = false;
         Clear();
-        (Ran, _cost) = (0, 0);
+        _cost = 0;
     }
 
     /// <summary>Adds to <see cref="Cost"/>.</summary>

@@ -11,6 +11,10 @@ internal unsafe interface IWindowSpaces
     /// <summary>The address space in force is about to get one.</summary>
     void MakeRoom(CpuState* cpu);
 
+    /// <summary>Takes away the window of a space that isn't in force: of its pages, others can be had for the one that is.</summary>
+    /// <returns>False where none has any.</returns>
+    bool TryFreePages();
+
     /// <summary>Whether what the host has spent on the window in use is in proportion to what has run by it.</summary>
     bool Pays(CpuState* cpu, AddressWindow window);
 

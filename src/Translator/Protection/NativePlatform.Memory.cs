@@ -164,12 +164,26 @@ public abstract unsafe partial class NativePlatform
                 Refill(cpu);
             }
 
-            if (window is not null)
-            {
-                Retain(cpu, window);
-                _tlb.Window = window;
-                cpu->Window = window.IsUsed ? window.Base : 0;
-            }
+            GoOnBy(cpu, window);
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override void ResumeWindow(CpuState* cpu, bool always)
+    {
+        lock (TlbLock)
+        {
+            GoOnBy(cpu, _windows.Resume(cpu, always));
+        }
+    }
+
+    private void GoOnBy(CpuState* cpu, AddressWindow? window)
+    {
+        if (window is not null)
+        {
+            Retain(cpu, window);
+            _tlb.Window = window;
+            cpu->Window = window.IsUsed ? window.Base : 0;
         }
     }
 

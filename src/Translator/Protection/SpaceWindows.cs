@@ -5,7 +5,8 @@ namespace Dbt.Translator.Protection;
 
 /// <summary>
 /// The address windows of a processor, one for each address space whose programs have run for long. MOV to CR3 drops what the software TLB holds, and a window with it; but most often it comes back as it was, and to map
-/// its pages anew takes the host some microseconds each. So it is put aside, and when its address space is entered again, each page is walked and stays if it is still that one. One thread's.
+/// its pages anew takes the host some microseconds each. So it is put aside, and when its address space is entered again, each page is walked and stays if it is still that one. Where the program never runs for long enough
+/// for that to pay (it writes into a pipe, say), the window waits until it does. One thread's.
 /// </summary>
 /// <param name="lookAround">See <see cref="IWindowSpaces.LookAround"/>.</param>
 /// <param name="isLogged">Whether the first write to each page must be told, again and again: no page stays in a window then.</param>
@@ -14,8 +15,11 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
     // Some tenths of a second of a program that computes, and a tenth of a millisecond between two switches.
     private const ulong SettledInstructions = 300_000_000, InstructionsPerSwitch = 200_000;
 
-    // What a window saves by the instruction is a twenty-fifth of a nanosecond in a program with few accesses; what may be spent before it has saved anything, nanoseconds.
-    private const ulong InstructionsPerNanosecond = 25, Allowance = 5_000_000;
+    // What a window saves by the instruction is a quarter of a nanosecond; what may be spent before a program has run at all, nanoseconds.
+    private const ulong InstructionsPerNanosecond = 4, Allowance = 5_000_000;
+
+    // What walking a page takes, nanoseconds; of how many it isn't worth asking about; the longest time for which a program is believed to run without a switch, instructions.
+    private const ulong RetainCost = 100, FewPages = 128, LongestTurn = 16_000_000;
     private const int MostSpaces = 32, MostWindows = 8, MostFailures = 12;
 
     private readonly Dictionary<uint, Space> _spaces = [];
@@ -28,7 +32,7 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
     /// <inheritdoc/>
     public bool IsSettled(CpuState* cpu)
     {
-        if (_current is not { } space || isLogged())
+        if (_current is not { Window: null } space || isLogged())
         {
             return false;
         }
@@ -40,15 +44,16 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
     /// <summary>The processor leaves its address space for another, or for the same once more.</summary>
     /// <param name="cpu">The processor; CR3 is the new one already.</param>
     /// <param name="window">The window that was in use.</param>
-    /// <returns>The window of the space that is entered, as it was when that was left; null where it has none.</returns>
+    /// <returns>The window of the space that is entered, as it was when that was left; null where it has none, or where that waits for <see cref="Resume"/>.</returns>
     public AddressWindow? Switch(CpuState* cpu, AddressWindow? window)
     {
         ulong retired = Retired(cpu);
         if (_current is { } left)
         {
-            left.Window = window;
-            left.Ran += retired - left.EnteredAt;
-            window?.Ran += retired - left.EnteredAt;
+            ulong turn = retired - left.EnteredAt;
+            left.Window = window ?? left.Window;
+            left.Ran += turn;
+            left.Turn = ((3 * left.Turn) + Math.Min(turn, LongestTurn)) / 4;
         }
         else
         {
@@ -61,7 +66,7 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
             if (_spaces.Count == MostSpaces)
             {
                 _spaces.Remove(_spaces.MinBy(static known => known.Value.Entered).Key, out Space? oldest);
-                oldest!.Window?.Dispose();
+                Drop(oldest!);
             }
 
             space = new Space();
@@ -72,23 +77,31 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
         space.Entered = ++_clock;
         space.EnteredAt = retired;
         _current = space;
-        (AddressWindow? entered, space.Window) = (space.Window, null);
-        return entered;
+        return Take(space, space.Turn);
     }
+
+    /// <summary>The window of the address space in force, where that waits and the program has run for long enough since it was entered.</summary>
+    /// <param name="cpu">The processor.</param>
+    /// <param name="always">However long that is.</param>
+    /// <returns>As <see cref="Switch"/>.</returns>
+    public AddressWindow? Resume(CpuState* cpu, bool always) => _current is { Window: not null } space && !isLogged()
+        ? Take(space, always ? ulong.MaxValue : Retired(cpu) - space.EnteredAt)
+        : null;
 
     /// <summary>A window that the current space need not have any more is another program's from now on: it has to run for long first.</summary>
     public void Restart()
     {
         if (_current is { } space)
         {
-            (space.Ran, space.Switches, space.Failures) = (0, 1, 0);
+            (space.Ran, space.Switches, space.Failures, space.Turn) = (0, 1, 0, LongestTurn);
         }
     }
 
     /// <inheritdoc/>
     public bool Pays(CpuState* cpu, AddressWindow window)
     {
-        ulong ran = window.Ran + (_current is { } space ? Retired(cpu) - space.EnteredAt : 0);
+        // All that it has run, without a window too: what may be expected of a program is as much again.
+        ulong ran = _current is { } space ? space.Ran + Retired(cpu) - space.EnteredAt : 0;
         return !isLogged() && window.Cost <= Allowance + (ran / InstructionsPerNanosecond);
     }
 
@@ -116,14 +129,31 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
             ulong retired = Retired(cpu);
             space.Ran += retired - space.EnteredAt;
             space.EnteredAt = retired;
+            Drop(space);
         }
 
         if (_spaces.Values.Count(static space => space.Window is not null) >= MostWindows - 1)
         {
-            Space oldest = _spaces.Values.Where(static space => space.Window is not null).MinBy(static space => space.Entered)!;
-            oldest.Window!.Dispose();
-            oldest.Window = null;
+            _ = TryFreePages();
         }
+    }
+
+    /// <inheritdoc/>
+    public bool TryFreePages()
+    {
+        Space? oldest = _spaces.Values.Where(static space => space.Window is not null).MinBy(static space => space.Entered);
+        if (oldest is not null)
+        {
+            Drop(oldest);
+        }
+
+        return oldest is not null;
+    }
+
+    private static void Drop(Space space)
+    {
+        space.Window?.Dispose();
+        space.Window = null;
     }
 
     /// <summary>Forgets all address spaces.</summary>
@@ -131,7 +161,7 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
     {
         foreach (Space space in _spaces.Values)
         {
-            space.Window?.Dispose();
+            Drop(space);
         }
 
         _spaces.Clear();
@@ -141,13 +171,36 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
     /// <inheritdoc/>
     public void Dispose() => Clear();
 
+    /// <summary>Its window, if a turn as long as that is worth walking all its pages.</summary>
+    private static AddressWindow? Take(Space space, ulong turn)
+    {
+        if (space.Window is not { } window)
+        {
+            return null;
+        }
+
+        ulong pages = (ulong)window.Pages.Length, cost = pages * RetainCost;
+        if (pages > FewPages && cost * InstructionsPerNanosecond > turn)
+        {
+            return null;
+        }
+
+        window.Spend(cost);
+        space.Window = null;
+        return window;
+    }
+
     private static ulong Retired(CpuState* cpu) => cpu->RetiredInterpreted + cpu->RetiredQuick + cpu->RetiredOptimized;
 
     private sealed class Space
     {
         public AddressWindow? Window { get; set; }
 
+        /// <summary>Instructions since it was made, or began anew.</summary>
         public ulong Ran { get; set; }
+
+        /// <summary>How many run between two switches, a mean in which the last counts for a quarter.</summary>
+        public ulong Turn { get; set; } = LongestTurn;
 
         public ulong EnteredAt { get; set; }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Dbt.Runtime.Memory;
 using Dbt.Translator.Memory;
 using Dbt.Translator.Protection;
 using Dbt.Translator.State;
@@ -52,12 +53,12 @@ public sealed unsafe class SpaceWindowsTests
         spaces.MakeRoom(cpu);
         using AddressWindow window = AddressWindow.Create()!;
         window.IsUsed = true;
-        window.Spend(5_000_000);
+        window.Spend(5_000_000 + (Settled / 4));
         Assert.True(spaces.Pays(cpu, window));
         logged = true;
         Assert.False(spaces.Pays(cpu, window));
         logged = false;
-        window.Spend(4_000_000);
+        window.Spend(25_000_000);
         Assert.False(spaces.Pays(cpu, window));
         cpu->RetiredOptimized += 100_000_000;
         Assert.True(spaces.Pays(cpu, window));
@@ -82,6 +83,73 @@ public sealed unsafe class SpaceWindowsTests
         cpu->RetiredOptimized++;
         Assert.True(spaces.IsSettled(cpu));
         CpuState.Free(cpu);
+    }
+
+    [X64Fact]
+    public void AWindowOfManyPagesWaitsUntilItsProgramRunsForLong()
+    {
+        const uint Pages = 200, Here = 0x1000, There = 0x2000;
+        const ulong LongEnough = Pages * 100 * 4;
+        bool logged = false;
+        CpuState* cpu = CpuState.Allocate();
+        using var machine = new MachineMemory(4 << 20);
+        using var tlb = new SoftwareTlb();
+        using var spaces = new SpaceWindows(static (_, _) => { }, () => logged);
+        using AddressWindow window = AddressWindow.Create()!;
+        tlb.Window = window;
+        for (uint page = 0; page < Pages; page++)
+        {
+            Assert.True(machine.TryAllocate(out uint mfn));
+            tlb.Set(page, MemoryAccess.Read, user: true, machine.Frame(mfn));
+            Assert.True(window.TryMap(tlb, page));
+        }
+
+        // Believed to run for long, it has its window at once.
+        Assert.Null(Enter(Here, null));
+        Assert.Null(Enter(There, window));
+        Assert.Same(window, Enter(Here, null));
+
+        // Not any more behind many short turns, until one is long.
+        AddressWindow? entered = window;
+        for (int turn = 0; turn < 40; turn++)
+        {
+            cpu->RetiredOptimized += LongEnough / 2;
+            Assert.Null(Enter(There, entered));
+            entered = Enter(Here, null);
+        }
+
+        Assert.Null(entered);
+        Assert.False(spaces.IsSettled(cpu));
+        cpu->RetiredOptimized += LongEnough - 1;
+        Assert.Null(spaces.Resume(cpu, always: false));
+        cpu->RetiredOptimized++;
+        logged = true;
+        Assert.Null(spaces.Resume(cpu, always: false));
+        logged = false;
+        ulong cost = window.Cost;
+        Assert.Same(window, spaces.Resume(cpu, always: false));
+        Assert.Equal(Pages * 100, window.Cost - cost);
+        Assert.Null(spaces.Resume(cpu, always: false));
+
+        // Who waits is asked however short the turn was where that is wanted.
+        Assert.Null(Enter(There, window));
+        Assert.Null(Enter(Here, null));
+        Assert.Same(window, spaces.Resume(cpu, always: true));
+
+        // Its pages can be had for others, but not while it is in force.
+        Assert.False(spaces.TryFreePages());
+        Assert.Null(Enter(There, window));
+        Assert.True(spaces.TryFreePages());
+        Assert.True(window.Pages.IsEmpty);
+        Assert.False(spaces.TryFreePages());
+        Assert.Null(Enter(Here, null));
+        CpuState.Free(cpu);
+
+        AddressWindow? Enter(uint space, AddressWindow? left)
+        {
+            cpu->Cr3 = space;
+            return spaces.Switch(cpu, left);
+        }
     }
 
     [X64Fact]

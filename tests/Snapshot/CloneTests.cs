@@ -67,10 +67,53 @@ public sealed unsafe class CloneTests : IDisposable
     }
 
     [Fact]
-    public void AParavirtualOneIsRefused()
+    public void AParavirtualOneIsRefusedUnlessItSuspendedItself()
     {
         DomainHeader header = Header(translated: false, pages: 16);
         Assert.Contains("paravirtual", Assert.Throws<SnapshotException>(() => new MemoryImage(header)).Message, StringComparison.Ordinal);
+        using var image = new MemoryImage(header with { Kind = ImageKind.Suspended });
+
+        // Of machine frames there may be more than of a guest's; not any number.
+        image.Page(0x3FFFFF)[0] = 1;
+        Assert.Throws<SnapshotException>(() => image.Page(1 << 24)[0]);
+    }
+
+    /// <summary>Pages of numbers that no guest can have, or that are there twice, in a file that means harm.</summary>
+    [Fact]
+    public void NumbersThatAreNoneAreRefused()
+    {
+        uint free = _machine.Machine.FreeFrames;
+        foreach ((uint first, uint length) in ((uint, uint)[])[(0, 32), ((1 << 24) - 16, 32), (uint.MaxValue - 31, 32), (1 << 24, 16), (100, 8), (0, 1)])
+        {
+            using var stream = new MemoryStream();
+            var writer = new StateWriter(stream);
+            writer.Section(SectionType.Frames, 0, section =>
+            {
+                section.UInt32(1);
+                section.UInt32(0);
+            });
+            writer.Section(SectionType.Frames, 1, section =>
+            {
+                section.UInt32(first == 100 ? 2u : 1);
+                for (int run = 0; run < (first == 100 ? 2 : 1); run++)
+                {
+                    section.UInt32(first);
+                    section.UInt32(length);
+                    for (uint i = 0; i < length; i++)
+                    {
+                        section.UInt32(i);
+                    }
+                }
+            });
+            writer.End();
+            stream.Position = 0;
+            DomainHeader header = Header(translated: false, pages: 64) with { Kind = ImageKind.Suspended };
+            using var image = new MemoryImage(header);
+            using var restorer = new DomainRestorer(_machine, header, new EngineOptions { Kind = EngineKind.Interpreter }, "harm", Guid.NewGuid());
+            Assert.Throws<SnapshotException>(() => restorer.Populate(image, StateReader.Read(stream)));
+        }
+
+        Assert.Equal(free, _machine.Machine.FreeFrames);
     }
 
     [Fact]

@@ -104,19 +104,21 @@ public sealed unsafe partial class DomainMemory
         return number;
     }
 
-    /// <summary>Gives an auto-translated domain pages whose contents are those of a file, copy-on-write, at GFNs that have none.</summary>
-    /// <param name="file">The file; a page's place in it is its GFN.</param>
-    /// <param name="gfn">The first.</param>
+    /// <summary>Gives the domain pages whose contents are those of a file, copy-on-write, of numbers that have none. A paravirtual one's are told of later (<see cref="RestoreFrames"/>).</summary>
+    /// <param name="file">The file; a page's place in it is its number.</param>
+    /// <param name="number">The first.</param>
     /// <param name="count">How many; a power of two.</param>
-    /// <returns>False where the domain may not have as many, or the machine or the host can't.</returns>
-    internal bool TryAddMapped(MemoryFile file, uint gfn, uint count)
+    /// <returns>False where the domain may not have as many, or of such numbers, or the machine or the host can't.</returns>
+    internal bool TryAddMapped(MemoryFile file, uint number, uint count)
     {
-        if (gfn >= Physmap.Count || count > Physmap.Count - gfn)
+        FrameNumbers? numbers = Relocation?.Numbers;
+        uint first = numbers is null ? 0u : 1, end = Domain.Hvm is not null ? Physmap.Count : numbers is not null ? FrameNumbers.End : 0;
+        if (number < first || number >= end || count > end - number)
         {
             return false;
         }
 
-        if (Interlocked.Add(ref _pageCount, (int)count) > (long)MaxPages || !_machine.TryAllocateMapped(file, (ulong)gfn << 12, count, out uint mfn))
+        if (Interlocked.Add(ref _pageCount, (int)count) > (long)MaxPages || !_machine.TryAllocateMapped(file, (ulong)number << 12, count, out uint mfn))
         {
             Interlocked.Add(ref _pageCount, -(int)count);
             return false;
@@ -127,7 +129,8 @@ public sealed unsafe partial class DomainMemory
             for (uint i = 0; i < count; i++)
             {
                 _frames.Assign(mfn + i, Domain.Id);
-                Domain.Hvm!.Physmap.Set(gfn + i, mfn + i);
+                Domain.Hvm?.Physmap.Set(number + i, mfn + i);
+                numbers?.Set(number + i, mfn + i);
             }
         }
 
@@ -377,9 +380,10 @@ public sealed unsafe partial class DomainMemory
         }
     }
 
-    /// <summary>Reads which pages an auto-translated guest had.</summary>
+    /// <summary>Reads which pages a guest had.</summary>
     /// <param name="state">Its state, of which the sections are taken.</param>
-    internal static PageRuns ReadRuns(StateReader state)
+    /// <param name="isTranslated">Of a paravirtual one it says too what each frame is to the guest, which is left out here.</param>
+    internal static PageRuns ReadRuns(StateReader state, bool isTranslated)
     {
         SectionReader summary = state.Take(SectionType.Frames);
         uint sections = summary.UInt32(0, MostSections, "the number of sections");
@@ -390,6 +394,7 @@ public sealed unsafe partial class DomainMemory
             for (int left = section.Count(RunsInSection, 8, "runs of pages"); left > 0; left--)
             {
                 ReadRun(section, runs);
+                _ = section.Bytes(isTranslated ? 0 : (int)runs.Length(runs.Count - 1) * sizeof(uint));
             }
 
             section.End();

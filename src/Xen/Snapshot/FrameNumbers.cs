@@ -8,6 +8,9 @@ internal sealed class FrameNumbers
     // 64 GiB of frames, more than any machine of ours has.
     private const uint Chunks = 1 << 12;
 
+    /// <summary>All numbers are below it.</summary>
+    public const uint End = Chunks << ChunkBits;
+
     private readonly uint[]?[] _chunks = new uint[]?[Chunks];
 
     /// <summary>The frame here; 0 for a number that is none of the guest's, whatever it is. Any thread.</summary>
@@ -15,7 +18,7 @@ internal sealed class FrameNumbers
         number >> ChunkBits is uint chunk and < Chunks && Volatile.Read(ref _chunks[chunk]) is { } frames ? Volatile.Read(ref frames[number & (ChunkSize - 1)]) : 0;
 
     /// <summary>Whether a frame can have had a number.</summary>
-    public static bool IsPossible(uint number) => number is not 0 and < Chunks << ChunkBits;
+    public static bool IsPossible(uint number) => number is not 0 and < End;
 
     /// <summary>Says where a page lies; 0 for nowhere any more. One thread at a time.</summary>
     /// <param name="number">One that is possible.</param>
@@ -34,7 +37,7 @@ internal sealed class FrameNumbers
     /// <summary>All pages, in the order of their numbers.</summary>
     public IEnumerable<GuestPage> Pages()
     {
-        for (uint number = 1; number < Chunks << ChunkBits; number++)
+        for (uint number = 1; number < End; number++)
         {
             if (_chunks[number >> ChunkBits] is null)
             {

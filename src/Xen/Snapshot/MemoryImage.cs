@@ -7,28 +7,36 @@ using Dbt.Xen.Memory;
 namespace Dbt.Xen.Snapshot;
 
 /// <summary>
-/// The memory of a saved auto-translated guest, once for all domains that are made of it: a page is a domain's own when it is first written. Domains
-/// keep what they need of it, so it may be disposed of when the last one is made.
+/// The memory of a saved guest, once for all domains that are made of it: a page is a domain's own when it is first written. Domains keep what they need
+/// of it, so it may be disposed of when the last one is made. A paravirtual guest has suspended itself: its page tables are each domain's own, with other
+/// machine frames in them (<see cref="FrameRelocation"/>).
 /// </summary>
 public sealed unsafe class MemoryImage : IPageSink, IDisposable
 {
-    private readonly MemoryFile _file = new(unchecked((nuint)((ulong)Physmap.Count * Layout.PageSize)));
-    private readonly uint[] _present = new uint[Physmap.Count / 32];
+    private readonly MemoryFile _file;
+    private readonly uint[] _present;
+
+    // Page numbers are below that.
+    private readonly uint _end;
     private readonly uint _most;
+    private readonly bool _isTranslated;
     private int _count;
 
     /// <summary>An empty one.</summary>
     /// <param name="header">Of the guest.</param>
-    /// <exception cref="SnapshotException">It is a paravirtual one's.</exception>
+    /// <exception cref="SnapshotException">It is a paravirtual one's that hasn't suspended itself.</exception>
     /// <exception cref="OutOfMemoryException">The host refuses.</exception>
     public MemoryImage(DomainHeader header)
     {
-        if (!header.IsTranslated)
+        if (!header.IsTranslated && header.Kind != ImageKind.Suspended)
         {
-            _file.Dispose();
-            throw new SnapshotException("a paravirtual guest can't be cloned: it knows its memory by machine frames, which only one can have; dbt restore makes it again");
+            throw new SnapshotException("a paravirtual guest that was saved live can't be cloned: it knows its memory by machine frames, which only one can have; save it with --kind suspended, or make it again by dbt restore");
         }
 
+        _isTranslated = header.IsTranslated;
+        _end = _isTranslated ? Physmap.Count : FrameNumbers.End;
+        _present = new uint[_end / 32];
+        _file = new MemoryFile(unchecked((nuint)((ulong)_end * Layout.PageSize)));
         _most = Math.Max(header.MaxPages, header.Pages);
     }
 
@@ -41,9 +49,9 @@ public sealed unsafe class MemoryImage : IPageSink, IDisposable
     /// <inheritdoc/>
     public Span<byte> Page(uint number)
     {
-        if (number >= Physmap.Count)
+        if (number >= _end)
         {
-            throw new SnapshotException(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"saved state: guest frame {number:x} is none"));
+            throw new SnapshotException(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"saved state: frame {number:x} is none"));
         }
 
         uint bit = 1u << (int)(number & 31);
@@ -59,7 +67,7 @@ public sealed unsafe class MemoryImage : IPageSink, IDisposable
     /// <exception cref="SnapshotException">The state is not good, or the machine has no memory left.</exception>
     internal void Populate(DomainMemory memory, StateReader state)
     {
-        PageRuns runs = DomainMemory.ReadRuns(state);
+        PageRuns runs = DomainMemory.ReadRuns(state, _isTranslated);
         if (runs.Total > memory.MaxPages)
         {
             throw new SnapshotException(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"saved state: it has more pages than the {memory.MaxPages} that it may have"));
@@ -107,5 +115,5 @@ public sealed unsafe class MemoryImage : IPageSink, IDisposable
     }
 
     // A look at a page that was never written would take memory for it.
-    private bool IsPresent(uint number) => number < Physmap.Count && (_present[number >> 5] & (1u << (int)(number & 31))) != 0;
+    private bool IsPresent(uint number) => number < _end && (_present[number >> 5] & (1u << (int)(number & 31))) != 0;
 }

@@ -42,6 +42,9 @@ public sealed class HostileFileTests : IDisposable
     public void NothingOfAClonedOneHarmsTheHost() => Fuzz(SaveTranslatedGuest(), clones: true);
 
     [Fact]
+    public void NothingOfAClonedParavirtualOneHarmsTheHost() => Fuzz(SaveOwnGuest(ImageKind.Suspended), clones: true);
+
+    [Fact]
     public void DamageIsTold()
     {
         byte[] good = SaveTranslatedGuest();

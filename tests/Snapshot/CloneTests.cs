@@ -73,8 +73,7 @@ public sealed unsafe class CloneTests : IDisposable
         Assert.Contains("paravirtual", Assert.Throws<SnapshotException>(() => new MemoryImage(header)).Message, StringComparison.Ordinal);
         using var image = new MemoryImage(header with { Kind = ImageKind.Suspended });
 
-        // Of machine frames there may be more than of a guest's; not any number.
-        image.Page(0x3FFFFF)[0] = 1;
+        image.Page((1 << 24) - 1)[0] = 1;
         Assert.Throws<SnapshotException>(() => image.Page(1 << 24)[0]);
     }
 

@@ -122,8 +122,17 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
         {
             try
             {
+                MigrateProgress? last = null;
                 (IReadOnlyList<(string What, TimeSpan Took)> parts, TimeSpan held) = guest.Migrate(
-                    request.Target, options, request.Suspended, progress => told.Writer.TryWrite(MigrationReplies.Of(progress)), context.CancellationToken);
+                    request.Target, options, request.Suspended,
+                    progress => _ = progress.Phase == MigrationPhase.Done ? (last = MigrationReplies.Of(progress)) is null : told.Writer.TryWrite(MigrationReplies.Of(progress)),
+                    context.CancellationToken);
+                Thread.Sleep(options.Rest);
+                if (last is not null)
+                {
+                    told.Writer.TryWrite(last);
+                }
+
                 told.Writer.TryWrite(MigrationReplies.Done(parts, held));
             }
             finally

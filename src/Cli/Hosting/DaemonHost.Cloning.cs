@@ -20,7 +20,7 @@ internal sealed partial class DaemonHost
     /// <returns>Their names.</returns>
     /// <exception cref="ControlException">The name is taken, or none, or the daemon ends.</exception>
     /// <exception cref="ConfigException">The configuration says what can't be done.</exception>
-    /// <exception cref="Xen.Snapshot.SnapshotException">The file is none, damaged, or a paravirtual guest's.</exception>
+    /// <exception cref="Xen.Snapshot.SnapshotException">The file is none, damaged, or of a paravirtual guest that was saved live.</exception>
     /// <exception cref="Runtime.HostException">A disk or a network can't be used.</exception>
     public async Task<Progress> CloneAsync(CloneRequest request, Action<Progress> report, CancellationToken cancellation)
     {

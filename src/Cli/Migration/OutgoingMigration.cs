@@ -95,7 +95,6 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
         }
 
         guest.Depart();
-        Thread.Sleep(options.Rest);
         Tell(MigrationPhase.Done, 0, Held);
     }
 
@@ -112,7 +111,7 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
     private void Copy(IFrameChannel channel, CancellationToken cancel)
     {
         List<uint> pages = [.. guest.Begin()];
-        int idle = 0;
+        int idle = 0, roundsLeft = RoundsBehindPreparing;
         for (_round = 1; ; _round++)
         {
             CopyRound(channel, pages, cancel);
@@ -133,6 +132,7 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
             {
                 if (pause > options.DowntimeGoal)
                 {
+                    roundsLeft = 1;
                     Tell(MigrationPhase.Copying, pages.Count, pause, "the guest writes faster than its memory can be sent; it is held all the same");
                 }
 
@@ -142,16 +142,18 @@ internal sealed class OutgoingMigration(IDepartingGuest guest, IMigrationPath pa
 
         // These too while it runs, and what it writes until the disks have what is theirs: what is written behind that is less.
         guest.Prepare();
-        for (int i = 0; i < RoundsBehindPreparing; i++)
+        while (true)
         {
-            if (i > 0)
-            {
-                pages.Clear();
-                guest.TakeWritten(pages);
-            }
-
+            cancel.ThrowIfCancellationRequested();
             _round++;
             CopyRound(channel, pages, cancel);
+            if (--roundsLeft == 0)
+            {
+                break;
+            }
+
+            pages.Clear();
+            guest.TakeWritten(pages);
         }
     }
 

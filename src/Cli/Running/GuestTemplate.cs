@@ -15,7 +15,7 @@ internal sealed class GuestTemplate : IDisposable
 
     /// <summary>Reads a file.</summary>
     /// <param name="file">The file, which must be there until the last clone is made.</param>
-    /// <exception cref="SnapshotException">It is damaged, or a paravirtual guest's.</exception>
+    /// <exception cref="SnapshotException">It is damaged, or of a paravirtual guest that was saved live.</exception>
     public GuestTemplate(SavedFile file)
     {
         _file = file;

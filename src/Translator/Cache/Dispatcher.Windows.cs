@@ -172,8 +172,15 @@ internal sealed unsafe partial class Dispatcher
             return false;
         }
 
+        // That there is no room isn't the code's fault. What it costs is looked at soon.
+        bool isRoomManaged = _policy.Windows == WindowUse.WhenSettled && _platform.WindowSpaces is not null;
+        if (isRoomManaged && !AddressWindow.HasRoom && !_platform.WindowSpaces!.TryFreePages())
+        {
+            return true;
+        }
+
         _platform.WindowSpaces?.LookAround(cpu, page);
-        if (window.TryMap(tlb, page))
+        if (window.TryMap(tlb, page) || (isRoomManaged && !AddressWindow.HasRoom))
         {
             return true;
         }
@@ -181,6 +188,7 @@ internal sealed unsafe partial class Dispatcher
         if (++_refusedMaps >= MostRefusedMaps)
         {
             cpu->Window = 0;
+            window.Retire();
         }
 
         return false;

@@ -15,7 +15,7 @@ internal unsafe interface IWindowSpaces
     /// <returns>False where none has any.</returns>
     bool TryFreePages();
 
-    /// <summary>Whether what the host has spent on the window in use is in proportion to what has run by it.</summary>
+    /// <summary>Whether what the host has spent on the window in use is in proportion to what its program has run.</summary>
     bool Pays(CpuState* cpu, AddressWindow window);
 
     /// <summary>The window in use is emptied: the program has to run for longer before it gets one again.</summary>

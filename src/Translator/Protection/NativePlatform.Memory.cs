@@ -219,7 +219,7 @@ public abstract unsafe partial class NativePlatform
         {
             // The tables are another program's now.
             window.Retire();
-            _windows.Restart();
+            _windows.Restart(cpu);
             return;
         }
 

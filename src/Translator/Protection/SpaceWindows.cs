@@ -18,6 +18,9 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
     // What a window saves by the instruction is a quarter of a nanosecond; what may be spent before a program has run at all, nanoseconds.
     private const ulong InstructionsPerNanosecond = 4, Allowance = 5_000_000;
 
+    // What a program that has run for long may spend at a time.
+    private const ulong MostCredit = 1_000_000_000;
+
     // What walking a page takes, nanoseconds; of how many it isn't worth asking about; the longest time for which a program is believed to run without a switch, instructions.
     private const ulong RetainCost = 100, FewPages = 128, LongestTurn = 16_000_000;
     private const int MostSpaces = 32, MostWindows = 8, MostFailures = 12;
@@ -37,7 +40,7 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
             return false;
         }
 
-        ulong ran = space.Ran + Retired(cpu) - space.EnteredAt;
+        ulong ran = space.RanBy(Retired(cpu));
         return ran >= SettledInstructions << space.Failures && ran / space.Switches >= InstructionsPerSwitch;
     }
 
@@ -50,10 +53,9 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
         ulong retired = Retired(cpu);
         if (_current is { } left)
         {
-            ulong turn = retired - left.EnteredAt;
             left.Window = window ?? left.Window;
-            left.Ran += turn;
-            left.Turn = ((3 * left.Turn) + Math.Min(turn, LongestTurn)) / 4;
+            left.Ran += retired - left.CountedTo;
+            left.Turn = ((3 * left.Turn) + Math.Min(retired - left.EnteredAt, LongestTurn)) / 4;
         }
         else
         {
@@ -75,9 +77,9 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
 
         space.Switches++;
         space.Entered = ++_clock;
-        space.EnteredAt = retired;
+        space.EnteredAt = space.CountedTo = retired;
         _current = space;
-        return Take(space, space.Turn);
+        return isLogged() ? null : Take(space, space.Turn);
     }
 
     /// <summary>The window of the address space in force, where that waits and the program has run for long enough since it was entered.</summary>
@@ -89,20 +91,32 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
         : null;
 
     /// <summary>A window that the current space need not have any more is another program's from now on: it has to run for long first.</summary>
-    public void Restart()
+    /// <param name="cpu">The processor.</param>
+    public void Restart(CpuState* cpu)
     {
         if (_current is { } space)
         {
-            (space.Ran, space.Switches, space.Failures, space.Turn) = (0, 1, 0, LongestTurn);
+            (space.Failures, space.Turn) = (0, LongestTurn);
+            Begin(cpu, space);
         }
     }
 
     /// <inheritdoc/>
     public bool Pays(CpuState* cpu, AddressWindow window)
     {
+        if (_current is not { } space || isLogged())
+        {
+            return false;
+        }
+
         // All that it has run, without a window too: what may be expected of a program is as much again.
-        ulong ran = _current is { } space ? space.Ran + Retired(cpu) - space.EnteredAt : 0;
-        return !isLogged() && window.Cost <= Allowance + (ran / InstructionsPerNanosecond);
+        ulong credit = Allowance + (space.RanBy(Retired(cpu)) / InstructionsPerNanosecond), spent = space.Spent + window.Cost;
+        if (credit > spent + MostCredit)
+        {
+            space.Spent = credit - MostCredit - window.Cost;
+        }
+
+        return spent <= credit;
     }
 
     /// <inheritdoc/>
@@ -111,7 +125,7 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
         window.Retire();
         if (_current is { } space && !isLogged())
         {
-            (space.Ran, space.EnteredAt, space.Switches) = (0, Retired(cpu), 1);
+            Begin(cpu, space);
             space.Failures = Math.Min(space.Failures + 3, MostFailures);
         }
     }
@@ -125,10 +139,6 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
     {
         if (_current is { } space)
         {
-            // What has run so far has not run by the window.
-            ulong retired = Retired(cpu);
-            space.Ran += retired - space.EnteredAt;
-            space.EnteredAt = retired;
             Drop(space);
         }
 
@@ -150,8 +160,12 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
         return oldest is not null;
     }
 
+    private static void Begin(CpuState* cpu, Space space) => (space.Ran, space.Spent, space.CountedTo, space.Switches) = (0, 0, Retired(cpu), 1);
+
+    // What it cost is not forgotten: spaces could take the pages from one another all the time.
     private static void Drop(Space space)
     {
+        space.Spent += space.Window?.Cost ?? 0;
         space.Window?.Dispose();
         space.Window = null;
     }
@@ -180,12 +194,16 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
         }
 
         ulong pages = (ulong)window.Pages.Length, cost = pages * RetainCost;
-        if (pages > FewPages && cost * InstructionsPerNanosecond > turn)
+        if (pages > FewPages)
         {
-            return null;
+            if (cost * InstructionsPerNanosecond > turn)
+            {
+                return null;
+            }
+
+            window.Spend(cost);
         }
 
-        window.Spend(cost);
         space.Window = null;
         return window;
     }
@@ -196,12 +214,19 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
     {
         public AddressWindow? Window { get; set; }
 
-        /// <summary>Instructions since it was made, or began anew.</summary>
+        /// <summary>Instructions since it was made, or began anew, up to <see cref="CountedTo"/>.</summary>
         public ulong Ran { get; set; }
+
+        /// <summary>What the processor had retired then.</summary>
+        public ulong CountedTo { get; set; }
+
+        /// <summary>What windows of it that are gone have cost since, and what it might have spent and didn't; nanoseconds.</summary>
+        public ulong Spent { get; set; }
 
         /// <summary>How many run between two switches, a mean in which the last counts for a quarter.</summary>
         public ulong Turn { get; set; } = LongestTurn;
 
+        /// <summary>What the processor had retired when it was entered.</summary>
         public ulong EnteredAt { get; set; }
 
         public ulong Switches { get; set; }
@@ -209,5 +234,8 @@ internal sealed unsafe class SpaceWindows(SpaceWindows.Look lookAround, Func<boo
         public int Failures { get; set; }
 
         public long Entered { get; set; }
+
+        /// <summary>Instructions that have run in it, which is in force.</summary>
+        public ulong RanBy(ulong retired) => Ran + retired - CountedTo;
     }
 }

@@ -112,8 +112,8 @@ public sealed unsafe partial class DomainMemory
     internal bool TryAddMapped(MemoryFile file, uint number, uint count)
     {
         FrameNumbers? numbers = Relocation?.Numbers;
-        uint first = numbers is null ? 0u : 1, end = Domain.Hvm is not null ? Physmap.Count : numbers is not null ? FrameNumbers.End : 0;
-        if (number < first || number >= end || count > end - number)
+        uint end = Domain.Hvm is not null ? Physmap.Count : numbers is not null && FrameNumbers.IsPossible(number) ? FrameNumbers.End : 0;
+        if (number >= end || count > end - number)
         {
             return false;
         }
@@ -130,6 +130,7 @@ public sealed unsafe partial class DomainMemory
             {
                 _frames.Assign(mfn + i, Domain.Id);
                 Domain.Hvm?.Physmap.Set(number + i, mfn + i);
+                Domain.Hypervisor.MachineToPhys[mfn + i] = uint.MaxValue;
                 numbers?.Set(number + i, mfn + i);
             }
         }

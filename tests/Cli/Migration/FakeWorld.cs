@@ -101,7 +101,7 @@ internal sealed class FakeWorld
     public Exception? Run()
     {
         Exception? thrown = null;
-        var options = new MigrationOptions { AskAgain = (TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2)), Rest = TimeSpan.Zero };
+        var options = new MigrationOptions { AskAgain = (TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(2)) };
         var migration = new OutgoingMigration(Departing, new Path(this), options, static _ => { });
         var thread = new Thread(() => thrown = Record.Exception(() => migration.Run(new TaskCompletionSource<bool>().Task, CancellationToken.None))) { IsBackground = true };
         thread.Start();

@@ -86,6 +86,43 @@ public sealed unsafe class SpaceWindowsTests
     }
 
     [X64Fact]
+    public void WhatAWindowCostCountsWhenAnotherHasTakenItsPages()
+    {
+        const ulong Settled = 300_000_000, Credit = 5_000_000 + (Settled / 4);
+        CpuState* cpu = CpuState.Allocate();
+        using var spaces = new SpaceWindows(static (_, _) => { }, static () => false);
+        using AddressWindow first = AddressWindow.Create()!, second = AddressWindow.Create()!;
+        cpu->Cr3 = 0x1000;
+        Assert.Null(spaces.Switch(cpu, null));
+        cpu->RetiredOptimized += Settled;
+        first.Spend(Credit - 1000);
+        Assert.True(spaces.Pays(cpu, first));
+        cpu->Cr3 = 0x2000;
+        Assert.Null(spaces.Switch(cpu, first));
+        Assert.True(spaces.TryFreePages());
+        cpu->Cr3 = 0x1000;
+        Assert.Null(spaces.Switch(cpu, null));
+        spaces.MakeRoom(cpu);
+        second.Spend(1000);
+        Assert.True(spaces.Pays(cpu, second));
+        second.Spend(1);
+        Assert.False(spaces.Pays(cpu, second));
+
+        // Who begins anew has all before him; and who ran for very long and spent nothing may spend a second, not all at once what he has saved.
+        spaces.Restart(cpu);
+        Assert.False(spaces.IsSettled(cpu));
+        using AddressWindow third = AddressWindow.Create()!;
+        cpu->RetiredOptimized += 1000 * Settled;
+        third.Spend(1);
+        Assert.True(spaces.Pays(cpu, third));
+        third.Spend(1_000_000_000);
+        Assert.True(spaces.Pays(cpu, third));
+        third.Spend(1);
+        Assert.False(spaces.Pays(cpu, third));
+        CpuState.Free(cpu);
+    }
+
+    [X64Fact]
     public void AWindowOfManyPagesWaitsUntilItsProgramRunsForLong()
     {
         const uint Pages = 200, Here = 0x1000, There = 0x2000;
@@ -134,6 +171,16 @@ public sealed unsafe class SpaceWindowsTests
         // Who waits is asked however short the turn was where that is wanted.
         Assert.Null(Enter(There, window));
         Assert.Null(Enter(Here, null));
+        Assert.Same(window, spaces.Resume(cpu, always: true));
+
+        // While first writes are logged it waits too, and its pages would all be gone otherwise.
+        Assert.Null(Enter(There, window));
+        cpu->RetiredOptimized += 1_000_000_000;
+        Assert.Null(Enter(Here, null));
+        cpu->RetiredOptimized += 1_000_000_000;
+        logged = true;
+        Assert.Null(Enter(Here, null));
+        logged = false;
         Assert.Same(window, spaces.Resume(cpu, always: true));
 
         // Its pages can be had for others, but not while it is in force.

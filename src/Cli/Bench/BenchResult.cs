@@ -56,13 +56,29 @@ internal sealed class BenchResult(IReadOnlyList<string> machines, IReadOnlyList<
             return failure;
         }
 
-        // Programs of another architecture compute with other instructions: their last digits may be others, and their output is only to be always the same.
-        string? reference = machine == MachineCommand.Native ? machine : Reference;
-        string? right = reference is null ? null : Samples(workload, reference).FirstOrDefault(sample => sample.Failure is null)?.Checksum;
+        string? reference = ReferenceOf(workload, machine);
+        string? right = reference is null ? null : Checksum(workload, reference);
         return samples.Count == 0 ? "it did not run"
             : right is null ? $"there is no output of {reference ?? "another machine"} to compare with"
             : samples.All(sample => sample.Checksum == right) ? null
             : $"wrong output: its checksum is not that of {reference}{(machine == reference ? "'s first round" : "")}";
+    }
+
+    /// <summary>What is to be known beside the figures.</summary>
+    public IEnumerable<string> Notes() =>
+        from workload in workloads
+        where Fault(workload.Name, MachineCommand.Tiered) is null && Checksum(workload.Name, MachineCommand.Qemu) is { } qemus && qemus != Checksum(workload.Name, MachineCommand.Tiered)
+        select $"{workload.Name}: its output on qemu is another, as it has last digits of x87 functions, which are each processor's own";
+
+    private string? Checksum(string workload, string machine) => Samples(workload, machine).FirstOrDefault(static sample => sample.Failure is null)?.Checksum;
+
+    // Programs of another architecture compute with other instructions: their last digits may be others, and their output is only to be always the same. So is QEMU's where digits are its own.
+    private string? ReferenceOf(string workload, string machine)
+    {
+        bool hasOwnDigits = workloads.First(known => known.Name == workload).HasOwnDigits;
+        return machine == MachineCommand.Native || (hasOwnDigits && machine == MachineCommand.Qemu) ? machine
+            : hasOwnDigits && Reference == MachineCommand.Qemu ? machines.First(static own => own is not (MachineCommand.Native or MachineCommand.Qemu))
+            : Reference;
     }
 
     private bool IsNativeOfGuest(string machine) => machine == MachineCommand.Native && NativeArchitecture == BenchSettings.GuestArchitecture;

@@ -21,6 +21,11 @@ internal sealed record Workload(string Name, WorkloadKind Kind, string Packages,
     /// <summary>What is done before, outside of the measured time; null for nothing.</summary>
     public string? Preparation { get; init; }
 
+    /// <summary>
+    /// Whether its output has last digits of the processor's own: x87 functions (F2XM1, FYL2X) that no manual says to the last bit. QEMU has its own, so its output is nobody's measure.
+    /// </summary>
+    public bool HasOwnDigits { get; init; }
+
     /// <summary>$N at a scale, at least 1.</summary>
     public long ScaledAmount(double scale) => Math.Max(1, (long)Math.Round(Amount * scale));
 }

@@ -102,7 +102,7 @@ internal static class Workloads
                 END { for (word in count) if (count[word] > 99) print word, count[word], substr(toupper(word), 2); print "~", sum, vowel, long }' | LC_ALL=C sort
             """) { Preparation = Part },
         new("grep", WorkloadKind.Compute, "grep", 2, "for i in $(seq $N); do grep -cE '(ab|cd|e[a-m])+t[^aeiou]* [0-9]+$' text; grep -c '\\([a-z]\\)\\1\\([a-z]\\)\\2' text; grep -oiE '[xyz][a-z]{6,}' text | tail -n 5; done") { Preparation = Part },
-        new("lame", WorkloadKind.Compute, "lame", 28, "head -c $((44 + N * 176400)) $IN/sound.wav | lame --quiet -q 2 -b 128 - -"),
+        new("lame", WorkloadKind.Compute, "lame", 28, "head -c $((44 + N * 176400)) $IN/sound.wav | lame --quiet -q 2 -b 128 - -") { HasOwnDigits = true },
         new("cjpeg", WorkloadKind.Compute, "libjpeg-turbo-progs", 48, "for i in $(seq $N); do cjpeg -quality $((80 + i % 16)) -optimize -progressive $IN/picture.ppm | tail -c 20000; done"),
         new("fork-exec", WorkloadKind.System, "dash coreutils", 1200, "i=0; while [ $i -lt $N ]; do /bin/true && i=$((i + 1)); done; echo $i"),
         new("pipe", WorkloadKind.System, "perl-base", 90000, """

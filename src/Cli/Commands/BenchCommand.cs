@@ -81,6 +81,11 @@ internal static class BenchCommand
     internal static int Conclude(BenchResult result, TextWriter errors)
     {
         int status = ExitStatus.Success;
+        foreach (string note in result.Notes())
+        {
+            errors.WriteLine($"dbt: {note}");
+        }
+
         foreach ((string workload, string machine, string fault) in result.Faults())
         {
             errors.WriteLine($"dbt: {workload} on {machine}: {fault}");

@@ -96,6 +96,39 @@ public sealed class BenchResultTests
     }
 
     [Fact]
+    public void DigitsThatAreEachProcessorsOwnAreNotComparedWithQemus()
+    {
+        var result = new BenchResult(["tiered", "checked", "qemu"], [Sum, Fork with { HasOwnDigits = true }]);
+        foreach (string machine in result.Machines)
+        {
+            result.Add("sum", machine, new Sample(1, 1, "good"));
+            result.Add("fork", machine, new Sample(1, 1, machine == "qemu" ? "another" : "good"));
+        }
+
+        Assert.Empty(result.Faults());
+        Assert.StartsWith("fork: its output on qemu is another", Assert.Single(result.Notes()), StringComparison.Ordinal);
+        Assert.Equal(1, result.Ratio("fork", "tiered", "qemu", sample => sample.Cpu));
+        var told = new StringWriter();
+        Assert.Equal(ExitStatus.Success, BenchCommand.Conclude(result, told));
+        Assert.StartsWith("dbt: fork: ", told.ToString(), StringComparison.Ordinal);
+
+        // Our own engines must agree, rounds too, and QEMU's with one another.
+        result.Add("fork", "checked", new Sample(1, 1, "bad"));
+        Assert.Equal(("fork", "checked", "wrong output: its checksum is not that of tiered"), Assert.Single(result.Faults()));
+        result.Add("fork", "qemu", new Sample(1, 1, "a third"));
+        Assert.Equal(["checked", "qemu"], result.Faults().Select(fault => fault.Machine));
+
+        // Where there is a native run, that is the measure for ours.
+        var native = new BenchResult(["native", "tiered", "qemu"], [Fork with { HasOwnDigits = true }]) { NativeArchitecture = "i386" };
+        native.Add("fork", "native", new Sample(1, 1, "good"));
+        native.Add("fork", "tiered", new Sample(1, 1, "good"));
+        native.Add("fork", "qemu", new Sample(1, 1, "another"));
+        Assert.Empty(native.Faults());
+        native.Add("fork", "tiered", new Sample(1, 1, "another"));
+        Assert.Equal(("fork", "tiered", "wrong output: its checksum is not that of native"), Assert.Single(native.Faults()));
+    }
+
+    [Fact]
     public void ProgramsOfAnotherArchitectureAreNoReference()
     {
         var result = new BenchResult(["native", "tiered", "qemu"], [Sum]) { NativeArchitecture = "amd64" };

@@ -122,17 +122,8 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
         {
             try
             {
-                MigrateProgress? last = null;
                 (IReadOnlyList<(string What, TimeSpan Took)> parts, TimeSpan held) = guest.Migrate(
-                    request.Target, options, request.Suspended,
-                    progress => _ = progress.Phase == MigrationPhase.Done ? (last = MigrationReplies.Of(progress)) is null : told.Writer.TryWrite(MigrationReplies.Of(progress)),
-                    context.CancellationToken);
-                Thread.Sleep(options.Rest);
-                if (last is not null)
-                {
-                    told.Writer.TryWrite(last);
-                }
-
+                    request.Target, options, request.Suspended, progress => told.Writer.TryWrite(MigrationReplies.Of(progress)), context.CancellationToken);
                 told.Writer.TryWrite(MigrationReplies.Done(parts, held));
             }
             finally
@@ -140,10 +131,17 @@ internal sealed class ControlService(ControlServices services) : Domains.Domains
                 told.Writer.Complete();
             }
         }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        TimeSpan rest = options.Rest;
         try
         {
             await foreach (MigrateProgress progress in told.Reader.ReadAllAsync().ConfigureAwait(false))
             {
+                if (progress.Phase == MigrateProgress.Types.Phase.Done)
+                {
+                    await Task.Delay(rest).ConfigureAwait(false);
+                    rest = TimeSpan.Zero;
+                }
+
                 await responseStream.WriteAsync(progress).ConfigureAwait(false);
             }
 

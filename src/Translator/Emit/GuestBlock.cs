@@ -44,6 +44,9 @@ internal sealed class GuestBlock(uint start)
     /// <summary>It has one way in, from a block emitted before it: the flags arrive as they were left there.</summary>
     public bool InheritsFlags { get; set; }
 
+    /// <summary>How many instructions before it have been carried out and not counted where it begins (<see cref="InstructionEmitter.Retired"/>); null while nothing leads there.</summary>
+    public int? Uncounted { get; set; }
+
     /// <summary>Its place in the emitted code.</summary>
     public System.Reflection.Emit.Label Label { get; set; }
 

@@ -31,9 +31,6 @@ internal sealed partial class InstructionEmitter
     /// <summary>Address of the link for <see cref="Linked"/>.</summary>
     public LocalBuilder LinkLocal { get; }
 
-    /// <summary>Instructions retired and not yet added to the state.</summary>
-    public LocalBuilder Retired { get; }
-
     /// <summary>Where side exits end: store registers, return the code.</summary>
     public Label SideExitLabel => _sideExit;
 
@@ -87,7 +84,7 @@ internal sealed partial class InstructionEmitter
     {
         Label label = Il.DefineLabel();
         FlagValue flags = Flags;
-        int code = _exits.Add(new ExitSite(kind, Eip, Position, Optimized, _mnemonic, site));
+        int code = _exits.Add(new ExitSite(kind, Eip, _uncounted + Position, Optimized, _mnemonic, site));
         Defer(() =>
         {
             Il.MarkLabel(label);
@@ -109,20 +106,11 @@ internal sealed partial class InstructionEmitter
     public void LeaveBehind()
     {
         Retire();
+        Count(_uncounted);
         Constant((int)NextEip);
         Il.Emit(OpCodes.Stloc, EipLocal);
         LeaveWithFlags(Flags, Plain);
         BlockEnded = true;
-    }
-
-    /// <summary>Counts the block up to and with this instruction. Called once by what ends a block, after the last place where it may leave.</summary>
-    public void Retire()
-    {
-        Il.Emit(OpCodes.Ldloc, Retired);
-        Constant(Position + 1);
-        Il.Emit(OpCodes.Conv_I8);
-        Il.Emit(OpCodes.Add);
-        Il.Emit(OpCodes.Stloc, Retired);
     }
 
     /// <summary>Ends the block: go to <paramref name="target"/>.</summary>
@@ -135,8 +123,13 @@ internal sealed partial class InstructionEmitter
     /// <summary>Ends the block: where the comparison of the two pushed values holds, go to <paramref name="target"/>, else to <paramref name="next"/>.</summary>
     public void GoToIf(Comparison comparison, uint target, uint next)
     {
-        if (Region.ByStart.TryGetValue(target, out GuestBlock? block) && target > Eip && !MustSpill(block))
+        if (BranchesDirectly(target, out GuestBlock? block))
         {
+            if (block.Uncounted != _uncounted)
+            {
+                throw new InvalidOperationException($"The translation of {_mnemonic} branches without saying so where it counts.");
+            }
+
             Arrive(block);
             Il.Emit(comparison.Branch(), block.Label);
         }
@@ -164,10 +157,11 @@ internal sealed partial class InstructionEmitter
             Label leave = Il.DefineLabel();
             Il.Emit(comparison.Branch(), leave);
             FlagValue flags = Flags;
+            int uncounted = _uncounted;
             Defer(() =>
             {
                 Il.MarkLabel(leave);
-                LeaveThroughLink(target, flags);
+                LeaveThroughLink(target, flags, uncounted);
             });
         }
 
@@ -178,6 +172,9 @@ internal sealed partial class InstructionEmitter
     /// <summary>Ends the block: go to the address in <see cref="EipLocal"/>, trying the region's own return sites first where it is a return.</summary>
     public void GoToIndirect(bool isReturn)
     {
+        // Wherever that may lead begins with all counted.
+        Count(_uncounted);
+        _uncounted = 0;
         SpillFlags();
         if (isReturn)
         {
@@ -221,18 +218,23 @@ internal sealed partial class InstructionEmitter
     {
         if (!Region.ByStart.TryGetValue(target, out GuestBlock? block))
         {
-            LeaveThroughLink(target, Flags);
+            LeaveThroughLink(target, Flags, _uncounted);
             return;
         }
 
         if (target <= Eip)
         {
             Poll(target);
+            CountUpTo(block);
             if (Repeats(block))
             {
                 Repeat(block);
                 return;
             }
+        }
+        else
+        {
+            CountUpTo(block);
         }
 
         if (MustSpill(block))
@@ -262,9 +264,11 @@ internal sealed partial class InstructionEmitter
         Label wanted = Il.DefineLabel();
         Il.Emit(OpCodes.Brtrue, wanted);
         FlagValue flags = Flags;
+        int uncounted = _uncounted;
         Defer(() =>
         {
             Il.MarkLabel(wanted);
+            Count(uncounted);
             Constant((int)target);
             Il.Emit(OpCodes.Stloc, EipLocal);
             LeaveWithFlags(flags, Plain);
@@ -279,8 +283,9 @@ internal sealed partial class InstructionEmitter
         Il.Emit(OpCodes.Ldind_I4);
     }
 
-    private void LeaveThroughLink(uint target, FlagValue flags)
+    private void LeaveThroughLink(uint target, FlagValue flags, int uncounted)
     {
+        Count(uncounted);
         Constant((int)target);
         Il.Emit(OpCodes.Stloc, EipLocal);
         UsesLinks = true;

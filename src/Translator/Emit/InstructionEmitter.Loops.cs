@@ -40,6 +40,7 @@ internal sealed partial class InstructionEmitter
     {
         (int position, Label label) = _replaced[block];
         Block = block;
+        _uncounted = block.Uncounted!.Value;
         BeginSpans(block);
         _repeating = true;
         for (int i = 0; i < position; i++)

@@ -84,6 +84,7 @@ internal sealed partial class InstructionEmitter
         EndTemporaries();
         Block = block;
         BlockEnded = false;
+        _uncounted = block.Uncounted ??= 0;
         X87RunEnd = 0;
         _mmx = block.MmxOnEntry;
         Flags = block.EntryFlags ?? StateFlags.Instance;

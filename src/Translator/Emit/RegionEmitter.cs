@@ -64,6 +64,7 @@ internal static unsafe class RegionEmitter
         foreach (GuestBlock block in region.Blocks)
         {
             block.Label = il.DefineLabel();
+            block.Uncounted = block.IsEntry || block.IsIndirectTarget ? 0 : null;
         }
 
         List<GuestBlock> entries = region.Blocks.FindAll(block => block.IsEntry);

@@ -21,7 +21,7 @@ internal static class EmitFlow
 
     public static bool Jcc(InstructionEmitter e, in Instruction i)
     {
-        e.Retire();
+        e.Retire(i.NearBranch32);
         e.GoToIf(e.Flags.PushComparison(e, i.ConditionCode), i.NearBranch32, e.NextEip);
         return true;
     }
@@ -70,7 +70,7 @@ internal static class EmitFlow
         e.Il.Emit(OpCodes.Sub);
         Value count = e.StoreValue();
         e.SetRegister(Gpr.Ecx, count);
-        e.Retire();
+        e.Retire(i.NearBranch32);
         e.Push(count);
         e.Constant(0);
         if (i.Mnemonic == Mnemonic.Loop)
@@ -94,7 +94,7 @@ internal static class EmitFlow
             return false;
         }
 
-        e.Retire();
+        e.Retire(i.NearBranch32);
         e.Push(Value.Register((int)Gpr.Ecx));
         e.Constant(0);
         e.GoToIf(Comparison.Equal, i.NearBranch32, e.NextEip);

@@ -18,11 +18,11 @@ internal sealed unsafe class CodeLayout
     /// <param name="function">The function's first byte.</param>
     /// <param name="instructions">Its instructions by their offsets.</param>
     /// <param name="accesses">What is left out or changed; null for nothing.</param>
-    /// <param name="frame">What is left out or changed of its beginning and its ends; null for nothing.</param>
-    public CodeLayout(byte* function, SortedDictionary<ulong, Instruction> instructions, WindowAccesses? accesses, MachineFrame? frame)
+    /// <param name="replaced">What stands in an instruction's place.</param>
+    public CodeLayout(byte* function, SortedDictionary<ulong, Instruction> instructions, WindowAccesses? accesses, Dictionary<ulong, byte[]> replaced)
     {
         _function = function;
-        _replaced = frame?.Replaced ?? [];
+        _replaced = replaced;
         _flow = new MachineFlow(instructions, accesses, _replaced);
         _order = [.. _flow.Blocks.Where(static block => block.IsHot), .. _flow.Blocks.Where(static block => !block.IsHot)];
         for (int i = 0; i < _order.Count; i++)

@@ -145,7 +145,7 @@ internal sealed class ExitRegisters(SortedDictionary<ulong, Instruction> code)
     }
 
     // Most exits end with such a call, where floating-point state is live.
-    private static bool TakesProcessorOnly(in Instruction call, in Instruction before) =>
+    internal static bool TakesProcessorOnly(in Instruction call, in Instruction before) =>
         call.FlowControl == FlowControl.IndirectCall && (call.Op0Kind == OpKind.Memory ? call : before) is { MemoryBase: not Register.None, MemoryIndex: Register.None } target
         && (call.Op0Kind == OpKind.Memory || (before.Mnemonic == Mnemonic.Mov && before.Op0Kind == OpKind.Register && before.Op0Register == call.Op0Register))
         && (target.MemoryDisplacement64 == (ulong)StateLayout.HarvestCode || target.MemoryDisplacement64 == (ulong)StateLayout.HarvestX87Code);

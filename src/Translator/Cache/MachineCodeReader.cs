@@ -43,7 +43,7 @@ internal sealed unsafe class MachineCodeReader
     public static MachineCode? Read(nint function, HostHelpers helpers, out string? refusal)
     {
         var reader = new MachineCodeReader(function, helpers);
-        MachineCode? code = reader.TryFollow() ? reader.Copy(null, null) : null;
+        MachineCode? code = reader.TryFollow() ? reader.Copy(null, []) : null;
         refusal = reader.Refusal;
         return code;
     }
@@ -54,7 +54,7 @@ internal sealed unsafe class MachineCodeReader
     public static MachineCode? ReadRegion(nint function, HostHelpers helpers)
     {
         var reader = new MachineCodeReader(function, helpers);
-        return reader.TryFollow() ? reader.Copy(null, MachineFrame.Read(reader._instructions)) : null;
+        return reader.TryFollow() ? reader.Copy(null, reader.Improve()) : null;
     }
 
     /// <summary>The same of a region that reaches memory by the address window: <see cref="WindowAccesses"/>.</summary>
@@ -66,7 +66,26 @@ internal sealed unsafe class MachineCodeReader
         var reader = new MachineCodeReader(function, helpers);
         var accesses = new WindowAccesses(reader._instructions);
         refused = accesses.Refused;
-        return reader.TryFollow() && accesses.TryFree() ? reader.Copy(accesses, MachineFrame.Read(reader._instructions)) : null;
+        if (!reader.TryFollow())
+        {
+            return null;
+        }
+
+        Dictionary<ulong, byte[]> replaced = reader.Improve();
+        return accesses.TryFree() ? reader.Copy(accesses, replaced) : null;
+    }
+
+    /// <summary>Leaves out what a region has no need of.</summary>
+    /// <returns>What stands in an instruction's place.</returns>
+    private Dictionary<ulong, byte[]> Improve()
+    {
+        Dictionary<ulong, byte[]> replaced = MachineMoves.Remove(_instructions);
+        foreach ((ulong instruction, byte[] bytes) in MachineFrame.Read(_instructions)?.Replaced ?? [])
+        {
+            replaced[instruction] = bytes;
+        }
+
+        return replaced;
     }
 
     private bool TryFollow()
@@ -194,10 +213,10 @@ internal sealed unsafe class MachineCodeReader
 
     /// <summary>Puts the instructions behind each other, and the constants behind them, each aligned as it was (in 64 bytes).</summary>
     /// <param name="accesses">What is left out; null for nothing.</param>
-    /// <param name="frame">What is left out of its beginning and its ends; null for nothing.</param>
-    private MachineCode Copy(WindowAccesses? accesses, MachineFrame? frame)
+    /// <param name="replaced">What stands in an instruction's place.</param>
+    private MachineCode Copy(WindowAccesses? accesses, Dictionary<ulong, byte[]> replaced)
     {
-        var layout = new CodeLayout(_function, _instructions, accesses, frame);
+        var layout = new CodeLayout(_function, _instructions, accesses, replaced);
         var placed = new Dictionary<ulong, int>();
         int length = layout.Length;
         foreach ((ulong constant, int size) in _constants)

@@ -97,9 +97,10 @@ internal sealed class MachineFlow
                     continue;
             }
 
-            if (!left)
+            // What takes no room doesn't keep a block from being passed over.
+            if (!left && LengthOf(instruction) is > 0 and int length)
             {
-                block.Add(instruction, LengthOf(instruction));
+                block.Add(instruction, length);
             }
 
             block.Next = _starts.GetValueOrDefault(instruction.NextIP);

@@ -13,8 +13,7 @@ namespace Dbt.Translator.Cache;
 /// <param name="code">The instructions by their offsets.</param>
 internal sealed class WindowAccesses(SortedDictionary<ulong, Instruction> code)
 {
-    // An exit may have as many registers to put where others expect them.
-    private const int MostBetween = 8, MostBeforeCode = 24;
+    private const int MostBeforeCode = 24;
     private readonly ExitRegisters _exits = new(code);
     private readonly HashSet<ulong> _jumpedTo = [], _fallenInto = [], _between = [];
 
@@ -34,10 +33,10 @@ internal sealed class WindowAccesses(SortedDictionary<ulong, Instruction> code)
     /// <returns>False where the code can't be used. If nothing is <see cref="Refused"/> then, there is no way to make it usable.</returns>
     public bool TryFree()
     {
-        var marks = new List<Mark>();
+        var marks = new List<WindowMark>();
         foreach (Instruction compare in code.Values)
         {
-            if (!ReadsMark(compare))
+            if (!WindowMark.IsRead(compare))
             {
                 continue;
             }
@@ -48,28 +47,22 @@ internal sealed class WindowAccesses(SortedDictionary<ulong, Instruction> code)
                 return false;
             }
 
-            if (!TryFindBranch(compare, out Instruction branch))
+            if (!WindowMark.TryFind(code, compare, out Instruction branch, out WindowMark mark))
             {
                 return false;
             }
 
-            // RyuJIT turns a comparison around where it likes the other order of blocks better.
-            bool inverted = branch.Code is Code.Je_rel8_64 or Code.Je_rel32_64;
             Erased.Add(compare.IP);
-            (inverted ? Always : Erased).Add(branch.IP);
-            if (compare.MemoryDisplacement64 == (ulong)StateLayout.NoFault)
+            (mark.IsInverted ? Always : Erased).Add(branch.IP);
+            if (WindowMark.IsOfAccess(compare))
             {
-                marks.Add(inverted ? new Mark(branch.NearBranchTarget, branch.NextIP) : new Mark(branch.NextIP, branch.NearBranchTarget));
+                marks.Add(mark);
             }
         }
 
         FindOtherWays();
         return marks.TrueForAll(mark => TryFindAccess(mark) || TryRefuse(mark.Exit)) && Refused.Count == 0;
     }
-
-    // Whatever has that displacement is taken for one.
-    private static bool ReadsMark(in Instruction i) => i.MemoryBase != Register.None && i.MemoryIndex == Register.None
-        && (i.MemoryDisplacement64 == (ulong)StateLayout.NoFault || i.MemoryDisplacement64 == (ulong)StateLayout.NoRepeat);
 
     /// <summary>Where code goes otherwise than past a mark.</summary>
     private void FindOtherWays()
@@ -93,38 +86,15 @@ internal sealed class WindowAccesses(SortedDictionary<ulong, Instruction> code)
         }
     }
 
-    /// <summary>The branch of a mark. Moves may stand before it, as they leave the flags alone.</summary>
-    private bool TryFindBranch(in Instruction compare, out Instruction branch)
-    {
-        ulong at = compare.NextIP;
-        for (int i = 0; i < MostBetween && code.TryGetValue(at, out branch); i++)
-        {
-            if (branch.Code is Code.Je_rel8_64 or Code.Je_rel32_64 or Code.Jne_rel8_64 or Code.Jne_rel32_64)
-            {
-                return true;
-            }
-
-            if (branch.Mnemonic is not (Mnemonic.Mov or Mnemonic.Lea or Mnemonic.Movzx))
-            {
-                break;
-            }
-
-            at = branch.NextIP;
-        }
-
-        branch = default;
-        return false;
-    }
-
     /// <summary>
     /// Notes the access behind a mark, if nothing happens before that the exit would notice. Nobody else may come there: what only the exit has use for would be elsewhere then. Several marks of one access may, where all
     /// of them lead to the same place and nothing is between, as registers are the same then.
     /// </summary>
-    private bool TryFindAccess(Mark mark)
+    private bool TryFindAccess(WindowMark mark)
     {
         ulong at = mark.Next;
         uint written = 0;
-        for (int passed = 0; passed <= MostBetween && code.TryGetValue(at, out Instruction next); passed++)
+        for (int passed = 0; passed <= WindowMark.MostBetween && code.TryGetValue(at, out Instruction next); passed++)
         {
             if (_jumpedTo.Contains(at) || (passed == 0 && _fallenInto.Contains(at)) || Erased.Contains(at) || next.FlowControl != FlowControl.Next)
             {
@@ -169,8 +139,4 @@ internal sealed class WindowAccesses(SortedDictionary<ulong, Instruction> code)
 
         return false;
     }
-
-    /// <param name="Next">Where code goes on.</param>
-    /// <param name="Exit">Where it goes on if the access faults.</param>
-    private readonly record struct Mark(ulong Next, ulong Exit);
 }

@@ -36,7 +36,7 @@ internal sealed unsafe class CompiledCode
         }
     }
 
-    /// <summary>The code: <c>int (CpuState*, instance)</c>.</summary>
+    /// <summary>The code: <c>int (CpuState*, instance, way)</c>.</summary>
     public nint Function { get; }
 
     /// <summary>The copy, null where it is a method of the runtime's.</summary>

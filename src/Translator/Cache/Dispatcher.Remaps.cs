@@ -11,29 +11,38 @@ internal sealed unsafe partial class Dispatcher
     // What had been retired when pages were last found mapped: nothing since means that looking them up did not help.
     private ulong _mappedAt;
 
-    private void OnRemapped(CpuState* cpu, CodeBlock called)
+    /// <summary>A translation has found its pages mapped otherwise than they were, or not looked up. ExitInfo says which one.</summary>
+    private void OnRemapped(CpuState* cpu)
     {
+        Translation left = _instances.TranslationOf(cpu->ExitInfo);
         if (!TryFind(cpu, out CodeBlock? block))
         {
             _platform.DeliverFault(cpu);
             return;
         }
 
-        // The one that was called, or one that it has gone on to; of two kinds the better, as both have the same pages.
-        CodeBlock left = called.Eip == cpu->Eip ? called : InWindow(cpu, block) && block.Windowed is { Region: not null } windowed ? windowed : block;
-        if (left.Region is { } region)
+        if (left.Entries.Find(entry => entry.Eip == cpu->Eip) is not { } entry || entry.Host != block.Host)
+        {
+            // Other code is there now: a link or the jump table has led to what was there before.
+            _jumpMissed = true;
+            if (block.Best != left)
+            {
+                return;
+            }
+        }
+        else
         {
             // After a switch of address spaces most often nobody has looked the pages up yet.
             ulong retired = cpu->RetiredOptimized + cpu->RetiredQuick + cpu->RetiredInterpreted;
-            if (retired != _mappedAt && ArePagesMapped(cpu, region))
+            if (retired != _mappedAt && ArePagesMapped(cpu, left))
             {
                 _mappedAt = retired;
                 return;
             }
 
-            if (++left.Remaps % RemapsUntilDrop == 0)
+            if (++entry.Remaps % RemapsUntilDrop == 0)
             {
-                _cache.Drop(region);
+                _cache.Drop(left);
             }
         }
 

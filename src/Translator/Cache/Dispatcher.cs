@@ -268,7 +268,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
                 OnHot(cpu);
                 return false;
             case ExitTable.Remapped:
-                OnRemapped(cpu, block);
+                OnRemapped(cpu);
                 return false;
             case ExitTable.NeedsUnits:
                 OnUnitsNeeded(cpu);
@@ -325,7 +325,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         bool native = translation.Code!.IsNative;
         cpu->JumpTable = _jumps.Address(native, native && inWindow);
         cpu->Doing = (int)ProcessorActivity.Translated;
-        int code = native ? Enter(block.Function, cpu, translation.Instance) : ((delegate* managed<CpuState*, nint, int>)block.Function)(cpu, translation.Instance);
+        int code = native ? Enter(block.Function, cpu, translation.Instance) : ((delegate* managed<CpuState*, nint, nint, int>)block.Function)(cpu, translation.Instance, translation.Instance + InstanceLayout.OwnWay);
         cpu->Doing = (int)ProcessorActivity.Dispatching;
         return code;
     }

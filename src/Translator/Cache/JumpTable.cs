@@ -6,7 +6,7 @@ namespace Dbt.Translator.Cache;
 
 /// <summary>
 /// Direct-mapped table from EIP and mode to a translation's function, in native memory: emitted code looks indirect branches
-/// up in it. An entry counts only while the execute entry of its page is what it was. There is one for the runtime's methods, one for the host's own code, and one for what a program runs that has an address window: code that
+/// up in it. An entry is a way (<see cref="Emit.InstanceLayout.WayGeneration"/>): the translation finds by it whether its pages are mapped as they were. There is one for the runtime's methods, one for the host's own code, and one for what a program runs that has an address window: code that
 /// goes by it, and what there is only without.
 /// </summary>
 internal sealed unsafe class JumpTable : IDisposable
@@ -47,7 +47,7 @@ internal sealed unsafe class JumpTable : IDisposable
             bool native = best.Code!.IsNative;
             Entry* entry = At(block, native, native && (windowed || (block.Mode & CpuMode.Window) != 0));
             entry->Key = Key(block.Eip, block.Mode);
-            entry->ExecuteEntry = block.ExecuteEntry;
+            entry->Generation = 0;
             entry->Function = best.Function;
             entry->Instance = best.Instance;
         }
@@ -84,7 +84,7 @@ internal sealed unsafe class JumpTable : IDisposable
     private struct Entry
     {
         public ulong Key;
-        public long ExecuteEntry;
+        public long Generation;
         public nint Function;
         public nint Instance;
     }

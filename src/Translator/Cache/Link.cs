@@ -9,8 +9,8 @@ internal struct LinkCell
     /// <summary>The function to go to, 0 while unlinked. Offset 0.</summary>
     public nint Function;
 
-    /// <summary>What the execute entry of the target's page must hold for it. Offset 8.</summary>
-    public long ExecuteEntry;
+    /// <summary>The generation at which the target's pages were last seen mapped as they should be, 0 for none: it is a way (<see cref="Emit.InstanceLayout.WayGeneration"/>). Offset 8.</summary>
+    public long Generation;
 
     /// <summary>The instance that the function takes. Offset 16.</summary>
     public nint Instance;
@@ -61,7 +61,7 @@ internal sealed unsafe class Link(LinkCell* cell, int number, uint target, bool 
     public void Update()
     {
         Translation? best = To!.Best;
-        cell->ExecuteEntry = To.ExecuteEntry;
+        cell->Generation = 0;
         cell->Instance = best?.Instance ?? 0;
         cell->Function = best is not null && best.Code!.IsNative == native ? best.Function : 0;
     }

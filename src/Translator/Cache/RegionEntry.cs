@@ -1,3 +1,4 @@
+using Dbt.Translator.Emit;
 using Dbt.Translator.State;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
@@ -11,7 +12,7 @@ internal static unsafe class RegionEntry
 {
     private static readonly Lazy<nint> Stub = new(Write);
 
-    /// <summary>Calls code: <c>int (CpuState*, instance)</c>.</summary>
+    /// <summary>Calls code: <c>int (CpuState*, instance)</c>, which gets there by the instance's own way (<see cref="InstanceLayout.OwnWay"/>).</summary>
     public static delegate* unmanaged<CpuState*, nint, nint, int> Address => (delegate* unmanaged<CpuState*, nint, nint, int>)Stub.Value;
 
     private static nint Write()
@@ -25,7 +26,9 @@ internal static unsafe class RegionEntry
 
         // The stack is aligned on 16 bytes where a function is called.
         a.sub(rsp, 8);
-        a.call(rdx);
+        a.mov(rax, rdx);
+        a.lea(rdx, __[rsi + InstanceLayout.OwnWay]);
+        a.call(rax);
         a.add(rsp, 8);
         foreach (AssemblerRegister64 register in saved.Reverse())
         {

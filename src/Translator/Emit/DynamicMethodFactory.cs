@@ -6,12 +6,12 @@ using System.Runtime.CompilerServices;
 namespace Dbt.Translator.Emit;
 
 /// <summary>
-/// Makes block functions: <c>int Block(CpuState*, instance)</c> as DynamicMethods, fully optimised or MinOpts, and their bare code pointers.
+/// Makes block functions: <c>int Block(CpuState*, instance, way)</c> as DynamicMethods, fully optimised or MinOpts, and their bare code pointers.
 /// </summary>
 internal static class DynamicMethodFactory
 {
-    /// <summary>The parameter list of every block function.</summary>
-    public static readonly Type[] Parameters = [typeof(nint), typeof(nint)];
+    /// <summary>The parameter list of every block function: the processor, the instance, and the way (<see cref="InstanceLayout.OwnWay"/>) that has led there.</summary>
+    public static readonly Type[] Parameters = [typeof(nint), typeof(nint), typeof(nint)];
 
     // RyuJIT compiles methods of a module marked so with MinOpts: four times faster to compile, three times slower to run.
     private static readonly Module MinOptsModule = AssemblyBuilder.DefineDynamicAssembly(

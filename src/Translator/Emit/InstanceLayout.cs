@@ -19,6 +19,15 @@ internal sealed class InstanceLayout(IEnumerable<uint> pages)
     /// <summary>Offset of the software TLB's generation at which the pages were last seen to be mapped as they should be.</summary>
     public const int Generation = 16;
 
+    /// <summary>
+    /// Offset of a way into the instance for who comes from elsewhere than another translation. A way is a block of memory that has, at <see cref="WayGeneration"/>, the generation at which all pages of the translation that it leads to
+    /// were last seen mapped as they should be: a <see cref="Cache.LinkCell"/>, an entry of the <see cref="Cache.JumpTable"/>, or this.
+    /// </summary>
+    public const int OwnWay = Generation - WayGeneration;
+
+    /// <summary>Offset of the generation in a way.</summary>
+    public const int WayGeneration = 8;
+
     private const int FirstPage = 24;
 
     private int _size;

@@ -29,9 +29,6 @@ internal abstract class MemoryEmitter
     /// <returns>A 64-bit local with the host address, which nothing else is stored in.</returns>
     public abstract LocalBuilder EmitSpan(InstructionEmitter e, LocalBuilder linear, Span span, Label exit, Label? crossing);
 
-    /// <summary>Pushes the execute entry of the page of the address in <paramref name="linear32"/>.</summary>
-    public abstract void EmitExecuteEntry(InstructionEmitter e, LocalBuilder linear32);
-
     /// <summary>Pushes the generation of the execute entries.</summary>
     public abstract void EmitGeneration(InstructionEmitter e);
 
@@ -94,22 +91,6 @@ internal sealed class DirectTableEmitter : MemoryEmitter
         e.Il.Emit(OpCodes.Add);
         e.Il.Emit(OpCodes.Stloc, host);
         return host;
-    }
-
-    public override void EmitExecuteEntry(InstructionEmitter e, LocalBuilder linear32)
-    {
-        ILGenerator il = e.Il;
-        il.Emit(OpCodes.Ldloc, _table!);
-        il.Emit(OpCodes.Ldloc, linear32);
-        e.Constant(12);
-        il.Emit(OpCodes.Shr_Un);
-        il.Emit(OpCodes.Conv_U8);
-        e.Constant(3);
-        il.Emit(OpCodes.Shl);
-        il.Emit(OpCodes.Add);
-        il.Emit(OpCodes.Ldc_I8, 2L * SoftwareTlb.TableBytes);
-        il.Emit(OpCodes.Add);
-        il.Emit(OpCodes.Ldind_I8);
     }
 
     public override void EmitGeneration(InstructionEmitter e)

@@ -76,7 +76,7 @@ internal static unsafe class RegionEmitter
 
         target.Marks?.Add((il.ILOffset, 0));
         e.EmitDeferred();
-        EmitExits(e, memory, target);
+        EmitExits(e, target);
         return new EmittedRegion(method, exits.Sites, instance, il.ILOffset);
     }
 
@@ -91,7 +91,7 @@ internal static unsafe class RegionEmitter
         e.Return(ExitTable.Continue);
         il.MarkLabel(start);
 
-        EmitPageCheck(e, memory, region, entries);
+        EmitPageCheck(e, memory);
         EmitUnitCheck(e);
         e.LoadVectors();
         e.BeginMmx();
@@ -134,39 +134,30 @@ internal static unsafe class RegionEmitter
         il.Emit(OpCodes.Br, e.Plain);
     }
 
-    /// <summary>Leaves where code pages are not mapped as they were. Who comes here has checked the page of the entry.</summary>
-    private static void EmitPageCheck(InstructionEmitter e, MemoryEmitter memory, Region region, List<GuestBlock> entries)
+    /// <summary>
+    /// Leaves where code pages are not mapped as they were. That they are is known of a generation by the way that has led here, so that most often nothing of the instance is looked at; else by the instance; else pages are compared.
+    /// </summary>
+    private static void EmitPageCheck(InstructionEmitter e, MemoryEmitter memory)
     {
         ILGenerator il = e.Il;
-        bool oneEntryPage = entries.TrueForAll(block => block.Start >> 12 == region.Entry >> 12);
-        var pages = new List<int>();
-        for (int i = 0; i < e.Instance.Pages.Count; i++)
-        {
-            if (!oneEntryPage || e.Instance.Pages[i] != region.Entry >> 12)
-            {
-                pages.Add(i);
-            }
-        }
-
-        if (pages.Count == 0)
-        {
-            return;
-        }
-
         Label same = il.DefineLabel(), compare = il.DefineLabel();
         LocalBuilder generation = il.DeclareLocal(typeof(long));
         memory.EmitGeneration(e);
         il.Emit(OpCodes.Stloc, generation);
         il.Emit(OpCodes.Ldloc, generation);
-        e.InstanceAddress(InstanceLayout.Generation);
+        PushWay();
         il.Emit(OpCodes.Ldind_I8);
         il.Emit(OpCodes.Bne_Un, compare);
         il.MarkLabel(same);
         e.Defer(() =>
         {
-            Label remapped = il.DefineLabel();
+            Label known = il.DefineLabel(), remapped = il.DefineLabel();
             il.MarkLabel(compare);
-            foreach (int page in pages)
+            il.Emit(OpCodes.Ldloc, generation);
+            e.InstanceAddress(InstanceLayout.Generation);
+            il.Emit(OpCodes.Ldind_I8);
+            il.Emit(OpCodes.Beq, known);
+            for (int page = 0; page < e.Instance.Pages.Count; page++)
             {
                 memory.EmitExecuteEntry(e, e.Instance.Pages[page]);
                 e.InstanceAddress(InstanceLayout.Page(page));
@@ -177,10 +168,25 @@ internal static unsafe class RegionEmitter
             e.InstanceAddress(InstanceLayout.Generation);
             il.Emit(OpCodes.Ldloc, generation);
             il.Emit(OpCodes.Stind_I8);
+            il.MarkLabel(known);
+            PushWay();
+            il.Emit(OpCodes.Ldloc, generation);
+            il.Emit(OpCodes.Stind_I8);
             il.Emit(OpCodes.Br, same);
             il.MarkLabel(remapped);
+            e.StateAddress(StateLayout.ExitInfo);
+            il.Emit(OpCodes.Ldarg_1);
+            il.Emit(OpCodes.Stind_I);
             e.Return(ExitTable.Remapped);
         });
+
+        void PushWay()
+        {
+            il.Emit(OpCodes.Ldarg_2);
+            e.Constant(InstanceLayout.WayGeneration);
+            il.Emit(OpCodes.Conv_I);
+            il.Emit(OpCodes.Add);
+        }
     }
 
     /// <summary>Goes to the entry whose EIP is in the local, of some in ascending order; elsewhere where it is none of them.</summary>
@@ -299,7 +305,7 @@ internal static unsafe class RegionEmitter
         });
     }
 
-    private static void EmitExits(InstructionEmitter e, MemoryEmitter memory, EmitTarget target)
+    private static void EmitExits(InstructionEmitter e, EmitTarget target)
     {
         ILGenerator il = e.Il;
         il.MarkLabel(e.SideExitLabel);
@@ -314,7 +320,7 @@ internal static unsafe class RegionEmitter
         if (target.Link && e.UsesIndirect)
         {
             StoreState(e, eip: true);
-            EmitJumpTable(e, memory, none);
+            EmitJumpTable(e, none);
         }
 
         // Also reached where the region's own dispatch finds no entry.
@@ -327,7 +333,7 @@ internal static unsafe class RegionEmitter
         StoreState(e, eip: true);
         if (e.UsesLinks && target.Link)
         {
-            EmitLink(e, memory, none);
+            EmitLink(e);
         }
         else
         {
@@ -335,8 +341,8 @@ internal static unsafe class RegionEmitter
         }
     }
 
-    /// <summary>Goes to the translation in the jump table, if it is the right one and the page is still mapped as it was.</summary>
-    private static void EmitJumpTable(InstructionEmitter e, MemoryEmitter memory, Label none)
+    /// <summary>Goes to the translation in the jump table, if it is the right one. Whether its pages are mapped as they were, it finds itself.</summary>
+    private static void EmitJumpTable(InstructionEmitter e, Label none)
     {
         ILGenerator il = e.Il;
         LocalBuilder entry = il.DeclareLocal(typeof(long));
@@ -363,14 +369,11 @@ internal static unsafe class RegionEmitter
         e.Constant((int)JumpTable.KeyOf(e.Mode));
         il.Emit(OpCodes.Bne_Un, none);
 
-        memory.EmitExecuteEntry(e, e.EipLocal);
-        Field(entry, 8);
-        il.Emit(OpCodes.Ldind_I8);
-        il.Emit(OpCodes.Bne_Un, none);
-
         il.Emit(OpCodes.Ldarg_0);
         Field(entry, 24);
         il.Emit(OpCodes.Ldind_I);
+        il.Emit(OpCodes.Ldloc, entry);
+        il.Emit(OpCodes.Conv_I);
         Field(entry, 16);
         il.Emit(OpCodes.Ldind_I);
         TailCall(il);
@@ -384,8 +387,8 @@ internal static unsafe class RegionEmitter
         }
     }
 
-    /// <summary>Goes on through a link cell, if it is filled and the target's page is still mapped as it was.</summary>
-    private static void EmitLink(InstructionEmitter e, MemoryEmitter memory, Label none)
+    /// <summary>Goes on through a link cell, if it is filled.</summary>
+    private static void EmitLink(InstructionEmitter e)
     {
         ILGenerator il = e.Il;
         LocalBuilder function = il.DeclareLocal(typeof(long));
@@ -395,19 +398,14 @@ internal static unsafe class RegionEmitter
         il.Emit(OpCodes.Stloc, function);
         il.Emit(OpCodes.Ldloc, function);
         il.Emit(OpCodes.Brfalse, unlinked);
-        memory.EmitExecuteEntry(e, e.EipLocal);
-        il.Emit(OpCodes.Ldloc, e.LinkLocal);
-        e.Constant(8);
-        il.Emit(OpCodes.Conv_I8);
-        il.Emit(OpCodes.Add);
-        il.Emit(OpCodes.Ldind_I8);
-        il.Emit(OpCodes.Bne_Un, none);
         il.Emit(OpCodes.Ldarg_0);
         il.Emit(OpCodes.Ldloc, e.LinkLocal);
         e.Constant(16);
         il.Emit(OpCodes.Conv_I8);
         il.Emit(OpCodes.Add);
         il.Emit(OpCodes.Ldind_I);
+        il.Emit(OpCodes.Ldloc, e.LinkLocal);
+        il.Emit(OpCodes.Conv_I);
         il.Emit(OpCodes.Ldloc, function);
         il.Emit(OpCodes.Conv_I);
         TailCall(il);

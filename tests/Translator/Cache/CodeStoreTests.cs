@@ -193,7 +193,7 @@ public sealed unsafe class CodeStoreTests
     [Fact]
     public void TheStoreStaysWithinItsBounds()
     {
-        const long capacity = 8_000;
+        const long capacity = 12_000;
         var store = new CodeStore(capacity);
         for (uint step = 1; step <= 40; step++)
         {

@@ -42,7 +42,7 @@ public sealed unsafe class MachineCodeReaderTests
         nint function = DynamicMethodFactory.Compile(method);
         nint copy = CompiledCode.Place(MachineCodeReader.Read(function, HostHelpers.Shared, out _)!);
         Assert.NotEqual(0, copy);
-        Assert.Equal(((delegate* managed<nint, nint, int>)function)(500, 0), ((delegate* unmanaged<nint, nint, int>)copy)(500, 0));
+        Assert.Equal(((delegate* managed<nint, nint, nint, int>)function)(500, 0, 0), ((delegate* unmanaged<nint, nint, nint, int>)copy)(500, 0, 0));
         GC.KeepAlive(method);
     }
 

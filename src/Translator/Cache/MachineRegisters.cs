@@ -26,7 +26,7 @@ internal sealed class MachineRegisters
     public RegisterEffect Of(in Instruction i, in Instruction before)
     {
         uint read = 0, written = 0, partly = 0;
-        foreach (UsedRegister used in _factory.GetInfo(i).GetUsedRegisters())
+        foreach (UsedRegister used in _factory.GetInfo(i, InstructionInfoOptions.NoMemoryUsage).GetUsedRegisters())
         {
             uint bit = Bit(used.Register);
             switch (used.Access)

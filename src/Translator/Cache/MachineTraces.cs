@@ -6,10 +6,12 @@ namespace Dbt.Translator.Cache;
 internal sealed class MachineTraces
 {
     private readonly MachineRegisters _registers = new();
+    private readonly FlowControl[] _flow;
     private readonly int[] _targets;
     private readonly uint[] _live;
     private readonly bool[] _starts;
-    private readonly Dictionary<int, uint> _extended = [];
+    private readonly uint[] _extended;
+    private readonly List<(int First, int End)> _all = [];
 
     /// <summary>Finds them.</summary>
     /// <param name="code">The instructions by their offsets, the first one at 0.</param>
@@ -18,13 +20,16 @@ internal sealed class MachineTraces
         Code = [.. code.Values];
         Effects = new RegisterEffect[Code.Length];
         NeededAway = new uint[Code.Length];
+        _flow = new FlowControl[Code.Length];
         _targets = new int[Code.Length];
         _live = new uint[Code.Length + 1];
         _starts = new bool[Code.Length + 1];
+        _extended = new uint[Code.Length];
         var places = new Dictionary<ulong, int>(Code.Length);
         for (int at = 0; at < Code.Length; at++)
         {
             places.Add(Code[at].IP, at);
+            _flow[at] = Code[at].FlowControl;
             Effects[at] = _registers.Of(Code[at], at > 0 ? Code[at - 1] : default);
         }
 
@@ -47,23 +52,10 @@ internal sealed class MachineTraces
     public HashSet<int> Changed { get; } = [];
 
     /// <summary>The traces: first instruction, and end.</summary>
-    public IEnumerable<(int First, int End)> All
-    {
-        get
-        {
-            for (int first = 0, at = 1; at <= Code.Length; at++)
-            {
-                if (_starts[at] || at == Code.Length)
-                {
-                    yield return (first, at);
-                    first = at;
-                }
-            }
-        }
-    }
+    public IReadOnlyList<(int First, int End)> All => _all;
 
     /// <summary>Registers that are needed behind an instruction.</summary>
-    public uint LiveAfter(int at) => Code[at].FlowControl switch
+    public uint LiveAfter(int at) => _flow[at] switch
     {
         FlowControl.UnconditionalBranch => _live[_targets[at]],
         FlowControl.ConditionalBranch => _live[_targets[at]] | _live[at + 1],
@@ -90,7 +82,7 @@ internal sealed class MachineTraces
                 : (ExtendedBy(before, 0) & bit) != 0 || (IsPartlyWritten(before, bit) && IsZeroExtended(first, before, register));
         }
 
-        return (_extended.GetValueOrDefault(first) & bit) != 0;
+        return (_extended[first] & bit) != 0;
     }
 
     /// <summary>Puts an instruction in another's place.</summary>
@@ -117,15 +109,24 @@ internal sealed class MachineTraces
         _starts[0] = true;
         for (int at = 0; at < Code.Length; at++)
         {
-            if (Code[at].FlowControl is FlowControl.ConditionalBranch or FlowControl.UnconditionalBranch)
+            if (_flow[at] is FlowControl.ConditionalBranch or FlowControl.UnconditionalBranch)
             {
                 _targets[at] = places[Code[at].NearBranchTarget];
                 _starts[_targets[at]] = true;
             }
 
-            if (Code[at].FlowControl is FlowControl.UnconditionalBranch or FlowControl.Return or FlowControl.IndirectBranch)
+            if (_flow[at] is FlowControl.UnconditionalBranch or FlowControl.Return or FlowControl.IndirectBranch)
             {
                 _starts[at + 1] = true;
+            }
+        }
+
+        for (int first = 0, at = 1; at <= Code.Length; at++)
+        {
+            if (_starts[at] || at == Code.Length)
+            {
+                _all.Add((first, at));
+                first = at;
             }
         }
     }
@@ -150,7 +151,7 @@ internal sealed class MachineTraces
         var exits = new ExitRegisters(code);
         for (int at = 0; at < Code.Length; at++)
         {
-            if (Code[at].FlowControl == FlowControl.ConditionalBranch)
+            if (_flow[at] == FlowControl.ConditionalBranch)
             {
                 NeededAway[at] |= _live[_targets[at]];
             }
@@ -177,28 +178,25 @@ internal sealed class MachineTraces
     private void FindExtended()
     {
         // What may be known at most, and less with each way that leads there.
-        foreach ((int first, _) in All)
-        {
-            _extended[first] = first == 0 ? 0 : uint.MaxValue;
-        }
-
+        Array.Fill(_extended, uint.MaxValue);
+        _extended[0] = 0;
         bool changed = true;
         while (changed)
         {
             changed = false;
-            foreach ((int first, int end) in All)
+            foreach ((int first, int end) in _all)
             {
                 uint extended = _extended[first];
                 for (int at = first; at < end; at++)
                 {
                     extended = ExtendedBy(at, extended);
-                    if (Code[at].FlowControl is FlowControl.ConditionalBranch or FlowControl.UnconditionalBranch)
+                    if (_flow[at] is FlowControl.ConditionalBranch or FlowControl.UnconditionalBranch)
                     {
                         changed |= Meet(_targets[at], extended);
                     }
                 }
 
-                if (end < Code.Length && Code[end - 1].FlowControl is not (FlowControl.UnconditionalBranch or FlowControl.Return or FlowControl.IndirectBranch))
+                if (end < Code.Length && _flow[end - 1] is not (FlowControl.UnconditionalBranch or FlowControl.Return or FlowControl.IndirectBranch))
                 {
                     changed |= Meet(end, extended);
                 }
@@ -215,13 +213,13 @@ internal sealed class MachineTraces
     /// <summary>Registers whose upper half is zero behind an instruction, by those of which it is before.</summary>
     private uint ExtendedBy(int at, uint extended)
     {
-        Instruction i = Code[at];
         uint written = Effects[at].Written;
         if (written == 0)
         {
             return extended;
         }
 
+        ref readonly Instruction i = ref Code[at];
         if (i.OpCount == 0 || i.Op0Kind != OpKind.Register || !i.Op0Register.IsGPR() || written != MachineRegisters.Bit(i.Op0Register))
         {
             return extended & ~written;

@@ -32,14 +32,14 @@ internal sealed class OperandRenamer
             return false;
         }
 
-        InstructionInfo info = _factory.GetInfo(i);
+        InstructionInfo info = _factory.GetInfo(i, InstructionInfoOptions.NoMemoryUsage);
         return info.Op0Access == OpAccess.Write && !Reads(i, info, register) && Explicit(info, register, reads: false, writes: true);
     }
 
     /// <summary>All uses of a register renamed; null where that can't be.</summary>
     public Instruction? RenameAll(in Instruction instruction, Register from, Register to)
     {
-        InstructionInfo info = _factory.GetInfo(instruction);
+        InstructionInfo info = _factory.GetInfo(instruction, InstructionInfoOptions.NoMemoryUsage);
         Instruction renamed = instruction;
         bool reads = false, writes = false;
         for (int operand = 0; operand < instruction.OpCount; operand++)
@@ -72,7 +72,7 @@ internal sealed class OperandRenamer
     /// <param name="wide">Whether that has the same upper half.</param>
     public Instruction? RenameRead(in Instruction instruction, Register from, Register to, bool wide)
     {
-        InstructionInfo info = _factory.GetInfo(instruction);
+        InstructionInfo info = _factory.GetInfo(instruction, InstructionInfoOptions.NoMemoryUsage);
         Instruction renamed = instruction;
         bool reads = false, writes = false;
         for (int operand = 0; operand < instruction.OpCount; operand++)

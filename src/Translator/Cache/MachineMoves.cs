@@ -50,7 +50,7 @@ internal sealed class MachineMoves
         for (int at = first; at < end; at++)
         {
             Instruction move = _traces.Code[at];
-            if (move.Code is not (Code.Mov_r64_rm64 or Code.Mov_rm64_r64 or Code.Mov_r32_rm32 or Code.Mov_rm32_r32) || move.Op0Kind != OpKind.Register || move.Op1Kind != OpKind.Register)
+            if (!IsMove(first, at, move))
             {
                 continue;
             }
@@ -71,6 +71,15 @@ internal sealed class MachineMoves
 
         return any;
     }
+
+    /// <summary>Whether an instruction copies a register, and does no more: it may extend what is extended already.</summary>
+    private bool IsMove(int first, int at, in Instruction i) => i.OpCount == 2 && i.Op0Kind == OpKind.Register && i.Op1Kind == OpKind.Register && i.Code switch
+    {
+        Code.Mov_r64_rm64 or Code.Mov_rm64_r64 or Code.Mov_r32_rm32 or Code.Mov_rm32_r32 => true,
+        Code.Movzx_r32_rm8 => _traces.IsBelow(first, at, i.Op1Register, byte.MaxValue),
+        Code.Movzx_r32_rm16 => _traces.IsBelow(first, at, i.Op1Register, ushort.MaxValue),
+        _ => false,
+    };
 
     /// <summary>Has all that reads the copy read what it was copied from.</summary>
     private bool TryReadSource(int move, int end, Register to, Register from, bool wide)

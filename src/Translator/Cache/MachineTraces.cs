@@ -85,6 +85,36 @@ internal sealed class MachineTraces
         return (_extended[first] & bit) != 0;
     }
 
+    /// <summary>Whether what a register holds before an instruction is certainly no larger than <paramref name="most"/>.</summary>
+    /// <param name="first">Where its trace begins.</param>
+    /// <param name="at">The instruction.</param>
+    /// <param name="register">The register, of any width but for the second bytes.</param>
+    /// <param name="most">255 or 65,535.</param>
+    public bool IsBelow(int first, int at, Register register, uint most)
+    {
+        uint bit = register is Register.AH or Register.CH or Register.DH or Register.BH ? 0 : MachineRegisters.Bit(register);
+        for (int before = at - 1; before >= first && bit != 0; before--)
+        {
+            if ((Effects[before].Written & bit) == 0)
+            {
+                continue;
+            }
+
+            ref readonly Instruction i = ref Code[before];
+            return i.OpCount == 2 && i.Op0Kind == OpKind.Register && MachineRegisters.Bit(i.Op0Register) == Effects[before].Written && i.Code switch
+            {
+                Iced.Intel.Code.Movzx_r32_rm8 => true,
+                Iced.Intel.Code.Movzx_r32_rm16 => most >= ushort.MaxValue,
+                Iced.Intel.Code.And_rm32_imm32 or Iced.Intel.Code.And_EAX_imm32 => i.Immediate32 <= most,
+                Iced.Intel.Code.Mov_r32_rm32 or Iced.Intel.Code.Mov_rm32_r32 or Iced.Intel.Code.Mov_r64_rm64 or Iced.Intel.Code.Mov_rm64_r64 =>
+                    i.Op1Kind == OpKind.Register && IsBelow(first, before, i.Op1Register, most),
+                _ => false,
+            };
+        }
+
+        return false;
+    }
+
     /// <summary>Puts an instruction in another's place.</summary>
     public void Change(int at, in Instruction instruction)
     {

@@ -15,6 +15,8 @@ public sealed unsafe class MachineMovesTests
     private static readonly AssemblerRegister32[] s_narrow = [eax, ecx, edx, esi, edi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d];
     private static readonly AssemblerRegister8[] s_bytes = [al, cl, dl, sil, dil, r8b, r9b, r10b, r11b, r12b, r13b, r14b, r15b];
 
+    private static readonly AssemblerRegister16[] s_halves = [ax, cx, dx, si, di, r8w, r9w, r10w, r11w, r12w, r13w, r14w, r15w];
+
     // More of them: DBT_MACHINE_FUNCTIONS.
     private static int Functions => int.TryParse(Environment.GetEnvironmentVariable("DBT_MACHINE_FUNCTIONS"), out int count) ? count : 500;
 
@@ -97,6 +99,22 @@ public sealed unsafe class MachineMovesTests
             a.ret();
         },
         Mnemonic.Mov, Mnemonic.Mov, Mnemonic.Lea, Mnemonic.Shr, Mnemonic.Ret);
+
+    [X64Fact]
+    public void WhatIsExtendedIsNotExtendedAgain() => Left(
+        a =>
+        {
+            a.movzx(ecx, __byte_ptr[rdi]);
+            a.movzx(r9d, __byte_ptr[rdi + 1]);
+            a.movzx(edx, cl);
+            a.mov(r10, r9);
+            a.movzx(r8d, r10b);
+            a.cmp(edx, r8d);
+            a.setb(r9b);
+            a.movzx(eax, r9b);
+            a.ret();
+        },
+        Mnemonic.Movzx, Mnemonic.Movzx, Mnemonic.Cmp, Mnemonic.Setb, Mnemonic.Movzx, Mnemonic.Ret);
 
     private static void Left(Action<Assembler> write, params Mnemonic[] expected)
     {
@@ -212,8 +230,17 @@ public sealed unsafe class MachineMovesTests
     private static void WriteInstruction(Assembler a, Random random)
     {
         int to = random.Next(s_wide.Length), from = random.Next(s_wide.Length);
-        switch (random.Next(30))
+        switch (random.Next(33))
         {
+            case 29:
+                a.movzx(s_narrow[to], __byte_ptr[rbx + random.Next(DataBytes)]);
+                break;
+            case 30:
+                a.and(s_narrow[to], random.Next(3) == 0 ? 0x1FF : 0x7F);
+                break;
+            case 31:
+                a.movzx(s_narrow[to], s_halves[from]);
+                break;
             case < 8:
                 a.mov(s_narrow[to], s_narrow[from]);
                 break;

@@ -209,6 +209,78 @@ public sealed unsafe class EngineCodeChangeTests
         Assert.Equal(0, engine.Statistics.Invalidations);
     }
 
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void EachOfTwoAddressSpacesRunsItsOwnCode(string engineName)
+    {
+        // One function is at another place in the other space, one is the same and calls it: links, computed jumps and regions over both pages lead there from code that both share.
+        const uint shared = 0x16000, elsewhere = 0x4000;
+        const int turns = 3000;
+        using var platform = new TestPlatform();
+        platform.Assemble(Code, a =>
+        {
+            Label again = a.CreateLabel(), same = a.CreateLabel();
+            a.mov(ecx, turns);
+            a.xor(eax, eax);
+            a.Label(ref again);
+            a.call(Function);
+            a.mov(edx, Function);
+            a.call(edx);
+            a.call(shared);
+            a.test(ecx, 3);
+            a.jnz(same);
+            a.@int(0x81);
+            a.Label(ref same);
+            a.dec(ecx);
+            a.jnz(again);
+            a.@int(0x80);
+        });
+        platform.Assemble(shared, a =>
+        {
+            a.inc(eax);
+            a.call(Function);
+            a.ret();
+        });
+        for (uint other = 0; other < 2; other++)
+        {
+            platform.Assemble(Function + (other * elsewhere), a =>
+            {
+                a.add(eax, 1 + ((int)other * 100));
+                a.ret();
+            });
+        }
+
+        platform.SwitchSpace();
+        platform.Map(Function, Function + elsewhere);
+        platform.SwitchSpace();
+        int space = 0;
+        platform.OnInterrupt = vector =>
+        {
+            if (vector != 0x81)
+            {
+                return false;
+            }
+
+            platform.SwitchSpace();
+            space ^= 1;
+            return true;
+        };
+
+        int expected = 0, at = 0;
+        for (int left = turns; left > 0; left--)
+        {
+            expected += 1 + (3 * (1 + (at * 100)));
+            at ^= left % 4 == 0 ? 1 : 0;
+        }
+
+        using Engine engine = EngineUnderTest.Create(engineName, platform);
+        platform.Cpu->Eip = Code;
+        engine.Run(platform.Cpu);
+        Assert.Equal((uint)expected, platform.Cpu->Gpr[(int)Gpr.Eax]);
+        Assert.Equal(at, space);
+        Assert.Equal(0, engine.Statistics.Invalidations);
+    }
+
     private static EngineStatistics Run(string engineName, TestPlatform platform, uint eip)
     {
         using Engine engine = EngineUnderTest.Create(engineName, platform);

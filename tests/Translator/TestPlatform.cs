@@ -24,11 +24,12 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
 {
     public const ushort Code0 = 0x08, Data0 = 0x10, Code1 = 0x19, Data1 = 0x21, Code3 = 0x2B, Data3 = 0x33;
 
-    private readonly SoftwareTlb _tlb = new();
+    private SoftwareTlb _tlb = new();
     private readonly Lock _gate = new();
     private readonly MemoryFile? _file;
     private readonly PageRights[] _rights;
-    private readonly Dictionary<uint, uint> _mapping = [];
+    private Dictionary<uint, uint> _mapping = [];
+    private (SoftwareTlb Tlb, Dictionary<uint, uint> Mapping)? _other;
     private bool _stop;
 
     /// <param name="megabytes">Size of the memory.</param>
@@ -138,6 +139,18 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
         _tlb.Drop(linear >> 12);
     }
 
+    /// <summary>Goes to the other of two address spaces, which have pages mapped and software TLBs of their own, as a processor does that keeps tables over a switch. Nothing is dropped.</summary>
+    public void SwitchSpace()
+    {
+        (SoftwareTlb tlb, Dictionary<uint, uint> mapping) = _other ?? (new SoftwareTlb(), []);
+        _other = (_tlb, _mapping);
+        (_tlb, _mapping) = (tlb, mapping);
+        Cpu->TlbRoot = _tlb.Root;
+        Cpu->Window = 0;
+        Cpu->RefreshMode();
+        Cpu->Attention = 1;
+    }
+
     /// <summary>Assembles 32-bit code to an address.</summary>
     /// <returns>The address behind the code.</returns>
     public uint Assemble(uint address, Action<Assembler> write, int bits = 32)
@@ -238,7 +251,11 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
         return goOn;
     }
 
-    public override void ProtectCode(uint frame) => _tlb.DropWritesTo(Memory + ((nuint)frame << 12));
+    public override void ProtectCode(uint frame)
+    {
+        _tlb.DropWritesTo(Memory + ((nuint)frame << 12));
+        _other?.Tlb.DropWritesTo(Memory + ((nuint)frame << 12));
+    }
 
     public override void ReportUnimplemented(CpuState* cpu, string name) => Unimplemented.Add(name);
 
@@ -247,6 +264,7 @@ internal sealed unsafe class TestPlatform : Platform, IDisposable
         CpuState.Free(Cpu);
         Cpu = null;
         _tlb.Dispose();
+        _other?.Tlb.Dispose();
         if (_file is null)
         {
             HostMemory.Release(Memory, Size);

@@ -25,25 +25,20 @@ internal sealed unsafe partial class Dispatcher
         {
             // Other code is there now: a link or the jump table has led to what was there before.
             _jumpMissed = true;
-            if (block.Best != left)
-            {
-                return;
-            }
+            return;
         }
-        else
-        {
-            // After a switch of address spaces most often nobody has looked the pages up yet.
-            ulong retired = cpu->RetiredOptimized + cpu->RetiredQuick + cpu->RetiredInterpreted;
-            if (retired != _mappedAt && ArePagesMapped(cpu, left))
-            {
-                _mappedAt = retired;
-                return;
-            }
 
-            if (++entry.Remaps % RemapsUntilDrop == 0)
-            {
-                _cache.Drop(left);
-            }
+        // After a switch of address spaces most often nobody has looked the pages up yet.
+        ulong retired = cpu->RetiredOptimized + cpu->RetiredQuick + cpu->RetiredInterpreted;
+        if (retired != _mappedAt && ArePagesMapped(cpu, left))
+        {
+            _mappedAt = retired;
+            return;
+        }
+
+        if (++entry.Remaps % RemapsUntilDrop == 0)
+        {
+            _cache.Drop(left);
         }
 
         Interpret(cpu, block);

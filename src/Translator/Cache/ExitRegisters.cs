@@ -11,7 +11,7 @@ internal sealed class ExitRegisters(SortedDictionary<ulong, Instruction> code)
     private const uint All = uint.MaxValue;
 
     // What a function may be given, by the System V ABI: RDI, RSI, RDX, RCX, R8, R9, XMM0 to XMM7.
-    private static readonly uint Arguments = new[] { Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9 }.Aggregate(0xFFu << 16, static (bits, register) => bits | Bit(register));
+    private static readonly uint Arguments = MachineRegisters.Arguments | (0xFFu << 16);
 
     private readonly Dictionary<ulong, uint> _read = [];
     private readonly InstructionInfoFactory _factory = new();
@@ -150,13 +150,6 @@ internal sealed class ExitRegisters(SortedDictionary<ulong, Instruction> code)
         && (call.Op0Kind == OpKind.Memory || (before.Mnemonic == Mnemonic.Mov && before.Op0Kind == OpKind.Register && before.Op0Register == call.Op0Register))
         && (target.MemoryDisplacement64 == (ulong)StateLayout.HarvestCode || target.MemoryDisplacement64 == (ulong)StateLayout.HarvestX87Code);
 
-    private static uint Bit(Register register)
-    {
-        if (register.IsGPR())
-        {
-            return 1u << (int)(register.GetFullRegister() - Register.RAX);
-        }
-
-        return register.IsVectorRegister() ? 1u << (16 + ((int)(register.GetFullRegister() - Register.ZMM0) & 15)) : 0;
-    }
+    private static uint Bit(Register register) =>
+        register.IsVectorRegister() ? 1u << (16 + ((int)(register.GetFullRegister() - Register.ZMM0) & 15)) : MachineRegisters.Bit(register);
 }

@@ -121,7 +121,7 @@ internal sealed record KeptCode(MachineCode Machine, ExitSite[] Sites, uint[] Pa
         writer.Write((byte)site.Kind);
         writer.Write(site.Optimized);
         writer.Write((ushort)site.Mnemonic);
-        writer.Write((ushort)site.Retired);
+        writer.Write(checked((ushort)site.Retired));
         writer.Write(site.Eip);
         writer.Write(site.Memory.Base);
         writer.Write(site.Memory.Index);

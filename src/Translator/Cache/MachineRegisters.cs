@@ -9,9 +9,11 @@ internal sealed class MachineRegisters
     /// <summary>RSP and RBP: the stack and its frame.</summary>
     public const uint Frame = (1u << 4) | (1u << 5);
 
-    // System V ABI: what a function is given, and what it may change. A region is given the processor, its instance and the way to it.
+    /// <summary>What a function may be given.</summary>
+    public static readonly uint Arguments = Bits(Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9);
+
+    // System V ABI. A region is given the processor, its instance and the way to it.
     private static readonly uint RegionArguments = Bits(Register.RDI, Register.RSI, Register.RDX);
-    private static readonly uint Arguments = Bits(Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9);
     private static readonly uint Changed = Arguments | Bits(Register.RAX, Register.R10, Register.R11);
     private static readonly uint Kept = Bits(Register.RBX, Register.RBP, Register.RSP, Register.R12, Register.R13, Register.R14, Register.R15);
 

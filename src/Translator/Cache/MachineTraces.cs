@@ -33,9 +33,10 @@ internal sealed class MachineTraces
             Effects[at] = _registers.Of(Code[at], at > 0 ? Code[at - 1] : default);
         }
 
-        FindStarts(places);
+        List<WindowMark> marks = [.. MarksOf(code)];
+        FindStarts(places, marks);
         FindLive();
-        FindNeeded(code, places);
+        FindNeeded(code, places, marks);
         FindExtended();
     }
 
@@ -134,9 +135,26 @@ internal sealed class MachineTraces
         Change(at, nothing);
     }
 
-    private void FindStarts(Dictionary<ulong, int> places)
+    private static IEnumerable<WindowMark> MarksOf(SortedDictionary<ulong, Instruction> code)
+    {
+        foreach (Instruction instruction in code.Values)
+        {
+            if (WindowMark.IsRead(instruction) && WindowMark.TryFind(code, instruction, out _, out WindowMark mark))
+            {
+                yield return mark;
+            }
+        }
+    }
+
+    private void FindStarts(Dictionary<ulong, int> places, List<WindowMark> marks)
     {
         _starts[0] = true;
+        foreach (WindowMark mark in marks)
+        {
+            // The access gets there too, and not only what stands before it.
+            _starts[places[mark.Exit]] = true;
+        }
+
         for (int at = 0; at < Code.Length; at++)
         {
             if (_flow[at] is FlowControl.ConditionalBranch or FlowControl.UnconditionalBranch)
@@ -176,7 +194,7 @@ internal sealed class MachineTraces
         }
     }
 
-    private void FindNeeded(SortedDictionary<ulong, Instruction> code, Dictionary<ulong, int> places)
+    private void FindNeeded(SortedDictionary<ulong, Instruction> code, Dictionary<ulong, int> places, List<WindowMark> marks)
     {
         var exits = new ExitRegisters(code);
         for (int at = 0; at < Code.Length; at++)
@@ -185,12 +203,10 @@ internal sealed class MachineTraces
             {
                 NeededAway[at] |= _live[_targets[at]];
             }
+        }
 
-            if (!WindowMark.IsRead(Code[at]) || !WindowMark.TryFind(code, Code[at], out _, out WindowMark mark))
-            {
-                continue;
-            }
-
+        foreach (WindowMark mark in marks)
+        {
             // The access itself is what leaves.
             uint needed = _live[places[mark.Exit]];
             int end = Math.Min(Code.Length, places[mark.Next] + WindowMark.MostBetween + 1);

@@ -24,7 +24,7 @@ internal sealed class OperandRenamer
         return _encoder.TryEncode(instruction, instruction.IP, out _, out _) ? [.. _bytes.Written] : null;
     }
 
-    /// <summary>Whether an instruction's one written operand is a register of 32 or 64 bits, which it puts something new in. It may read that register before.</summary>
+    /// <summary>Whether an instruction's one written operand is a register of 32 or 64 bits, which it puts something new in without reading it.</summary>
     public bool Defines(in Instruction i, Register register)
     {
         if (i.OpCount == 0 || i.Op0Kind != OpKind.Register || i.Op0Register.GetFullRegister() != register || !(i.Op0Register.IsGPR32() || i.Op0Register.IsGPR64()))
@@ -54,7 +54,7 @@ internal sealed class OperandRenamer
         }
 
         reads |= RenameAddress(ref renamed, from, to);
-        return Explicit(info, from, reads, writes) ? Checked(renamed) : null;
+        return Explicit(info, from, reads, writes) ? Checked(renamed, from, mayWrite: false) : null;
     }
 
     /// <summary>What is written renamed (<see cref="Defines"/>), and nothing else.</summary>
@@ -62,7 +62,7 @@ internal sealed class OperandRenamer
     {
         Instruction renamed = instruction;
         renamed.SetOpRegister(0, SameWidth(instruction.Op0Register, to));
-        return from == to ? null : Checked(renamed);
+        return from == to ? null : Checked(renamed, from, mayWrite: false);
     }
 
     /// <summary>A register that is only read renamed; null where it isn't only read, or can't be another.</summary>
@@ -106,7 +106,7 @@ internal sealed class OperandRenamer
             }
         }
 
-        return Explicit(info, from, reads, writes) ? Checked(renamed) : null;
+        return Explicit(info, from, reads, writes) ? Checked(renamed, from, mayWrite: true) : null;
     }
 
     private static bool RenameAddress(ref Instruction renamed, Register from, Register to)
@@ -183,12 +183,23 @@ internal sealed class OperandRenamer
             : s_bytes[number];
     }
 
-    /// <summary>The instruction, if it can be written so and nothing else refers to its bytes.</summary>
-    private Instruction? Checked(Instruction renamed)
+    /// <summary>The instruction, if it can be written so, nothing else refers to its bytes, and it has no use for the old register any more that no operand tells of.</summary>
+    /// <param name="renamed">The instruction.</param>
+    /// <param name="old">The register that it had.</param>
+    /// <param name="mayWrite">Whether it may write that still.</param>
+    private Instruction? Checked(Instruction renamed, Register old, bool mayWrite)
     {
         if (renamed.FlowControl != FlowControl.Next || renamed.IsIPRelativeMemoryOperand || renamed.IsStackInstruction)
         {
             return null;
+        }
+
+        foreach (UsedRegister used in _factory.GetInfo(renamed, InstructionInfoOptions.NoMemoryUsage).GetUsedRegisters())
+        {
+            if (used.Register.IsGPR() && used.Register.GetFullRegister() == old && !(mayWrite && used.Access == OpAccess.Write))
+            {
+                return null;
+            }
         }
 
         renamed.Code = WithoutFixedRegister(renamed.Code);

@@ -54,7 +54,7 @@ internal readonly unsafe record struct MemorySite(sbyte Base, sbyte Index, byte 
 /// <summary>One place where translated code leaves.</summary>
 /// <param name="Kind">Why.</param>
 /// <param name="Eip">The instruction that the interpreter executes instead.</param>
-/// <param name="Retired">Instructions of its block that were carried out before it.</param>
+/// <param name="Retired">Instructions that were carried out before it and are not counted yet.</param>
 /// <param name="Optimized">Which tier retired them.</param>
 /// <param name="Mnemonic">The instruction.</param>
 /// <param name="Memory">The access, for <see cref="SideExitKind.Memory"/>.</param>
@@ -75,7 +75,7 @@ internal sealed class ExitTable
     /// <summary>The block's counter has run down; EIP is stored.</summary>
     public const int Hot = 2;
 
-    /// <summary>The pages that a region spans are not mapped as they were; nothing has been executed.</summary>
+    /// <summary>The pages that a translation lies on are not mapped as they were; nothing has been executed. EIP is stored, ExitInfo is its instance.</summary>
     public const int Remapped = 3;
 
     /// <summary>A region needs a unit live that cannot be, because the guest wants exceptions; nothing has been executed, EIP is stored.</summary>

@@ -355,7 +355,10 @@ public sealed unsafe class SoftwareTlb : IDisposable
 
     private void Discard()
     {
-        HostMemory.Discard((byte*)Root, TotalBytes);
+        // The generations stay as they are until they are renewed: zero is what nobody has seen, and a processor that uses the tables meanwhile must not find it.
+        HostMemory.Discard((byte*)Root, GenerationOffset);
+        HostMemory.Discard((byte*)Root + HalfBytes, GenerationOffset);
+        HostMemory.Discard((byte*)Root + (2 * HalfBytes), 2 * TrackedBytes);
         Array.Clear(_touched);
         CommittedBytes = 0;
         Window?.Clear();

@@ -116,6 +116,26 @@ public sealed unsafe class MachineMovesTests
         },
         Mnemonic.Movzx, Mnemonic.Movzx, Mnemonic.Cmp, Mnemonic.Setb, Mnemonic.Movzx, Mnemonic.Ret);
 
+    [X64Fact]
+    public void AnOperandThatIsNotWrittenDownStays()
+    {
+        if (!System.Runtime.Intrinsics.X86.Bmi2.X64.IsSupported)
+        {
+            return;
+        }
+
+        // MULX multiplies by EDX, whatever its third operand is.
+        Left(
+            a =>
+            {
+                a.mov(edx, esi);
+                a.mulx(r8d, r9d, edx);
+                a.lea(eax, __[r8 + r9]);
+                a.ret();
+            },
+            Mnemonic.Mov, Mnemonic.Mulx, Mnemonic.Lea, Mnemonic.Ret);
+    }
+
     private static void Left(Action<Assembler> write, params Mnemonic[] expected)
     {
         byte* memory = HostMemory.Reserve(CodeBytes, executable: true);

@@ -2,6 +2,7 @@ using Dbt.Translator.Cache;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 using Iced.Intel;
+using static Dbt.Tests.Translator.Cache.HostCode;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Dbt.Tests.Translator.Cache;
@@ -85,18 +86,6 @@ public sealed unsafe class CodeLayoutTests
         HostMemory.Release(memory, CodeBytes);
     }
 
-    private static List<Mnemonic> Mnemonics(byte[] bytes)
-    {
-        var mnemonics = new List<Mnemonic>();
-        var decoder = Decoder.Create(64, bytes);
-        while (decoder.IP < (ulong)bytes.Length)
-        {
-            mnemonics.Add(decoder.Decode().Mnemonic);
-        }
-
-        return mnemonics;
-    }
-
     /// <summary>A function with a frame as RyuJIT makes it, or one whose second end takes registers back in the wrong order for that (and is right, as they are the same).</summary>
     private static void WriteFramed(Assembler a, int room, bool asRyuJit)
     {
@@ -158,15 +147,6 @@ public sealed unsafe class CodeLayoutTests
                 a.pop(register);
             }
         }
-    }
-
-    private static byte[] Assemble(Action<Assembler> write)
-    {
-        var a = new Assembler(64);
-        write(a);
-        using var stream = new MemoryStream();
-        a.Assemble(new StreamCodeWriter(stream), 0);
-        return stream.ToArray();
     }
 
     /// <summary>Blocks that each change EAX and go anywhere, until the fuel is used up: <c>int f(int first, nint tail)</c>, of which the tail returns.</summary>

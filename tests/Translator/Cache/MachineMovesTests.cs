@@ -2,6 +2,7 @@ using Dbt.Translator.Cache;
 using Dbt.Translator.Memory;
 using Dbt.Translator.State;
 using Iced.Intel;
+using static Dbt.Tests.Translator.Cache.HostCode;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Dbt.Tests.Translator.Cache;
@@ -143,28 +144,10 @@ public sealed unsafe class MachineMovesTests
         code.CopyTo(new Span<byte>(memory, code.Length));
         byte[] bytes = MachineCodeReader.ReadRegion((nint)memory, HostHelpers.Shared)!.Bytes;
         HostMemory.Release(memory, CodeBytes);
-        var mnemonics = new List<Mnemonic>();
-        var decoder = Decoder.Create(64, bytes);
-        while (decoder.IP < (ulong)bytes.Length)
-        {
-            mnemonics.Add(decoder.Decode().Mnemonic);
-        }
-
-        Assert.Equal(expected, mnemonics);
+        Assert.Equal(expected, Mnemonics(bytes));
     }
 
-    private static string Text(byte[] bytes)
-    {
-        var text = new System.Text.StringBuilder();
-        var decoder = Decoder.Create(64, bytes);
-        while (decoder.IP < (ulong)bytes.Length)
-        {
-            Instruction i = decoder.Decode();
-            text.AppendLine(System.Globalization.CultureInfo.InvariantCulture, $"{i.IP:x4} {i}");
-        }
-
-        return text.ToString();
-    }
+    private static string Text(byte[] bytes) => string.Join('\n', Instructions(bytes).ConvertAll(static i => $"{i.IP:x4} {i}"));
 
     private static int Run(nint function, byte* data, int input, byte[] result)
     {
@@ -177,15 +160,6 @@ public sealed unsafe class MachineMovesTests
         int value = RegionEntry.Address((CpuState*)data, input * 0x1357, function);
         new Span<byte>(data, DataBytes).CopyTo(result);
         return value;
-    }
-
-    private static byte[] Assemble(Action<Assembler> write)
-    {
-        var a = new Assembler(64);
-        write(a);
-        using var stream = new MemoryStream();
-        a.Assemble(new StreamCodeWriter(stream), 0);
-        return stream.ToArray();
     }
 
     /// <summary>Blocks of instructions on thirteen registers and on memory by RBX, half of them moves, with branches anywhere until the fuel is used up.</summary>

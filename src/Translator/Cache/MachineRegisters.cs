@@ -1,4 +1,3 @@
-using Dbt.Translator.Emit;
 using Iced.Intel;
 
 namespace Dbt.Translator.Cache;

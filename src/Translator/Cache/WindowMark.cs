@@ -1,5 +1,4 @@
 using Dbt.Translator.Emit;
-using Dbt.Translator.State;
 using Iced.Intel;
 
 namespace Dbt.Translator.Cache;

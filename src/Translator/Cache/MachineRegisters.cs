@@ -62,7 +62,7 @@ internal sealed class MachineRegisters
                 break;
         }
 
-        return new RegisterEffect(read | partly, written | partly, written & ~(read | partly));
+        return new RegisterEffect(read | partly, written | partly);
     }
 
     private static uint Bits(params ReadOnlySpan<Register> registers)
@@ -80,5 +80,4 @@ internal sealed class MachineRegisters
 /// <summary>What an instruction does with registers.</summary>
 /// <param name="Read">Those whose old value counts, for what is only partly written too.</param>
 /// <param name="Written">Those that it changes.</param>
-/// <param name="Defined">Those that hold something new that doesn't depend on what they held.</param>
-internal readonly record struct RegisterEffect(uint Read, uint Written, uint Defined);
+internal readonly record struct RegisterEffect(uint Read, uint Written);

@@ -33,7 +33,7 @@ internal sealed class OperandRenamer
         }
 
         InstructionInfo info = _factory.GetInfo(i, InstructionInfoOptions.NoMemoryUsage);
-        return info.Op0Access == OpAccess.Write && !Reads(i, info, register) && Explicit(info, register, reads: false, writes: true);
+        return info.Op0Access == OpAccess.Write && !Reads(i, register) && Explicit(info, register, reads: false, writes: true);
     }
 
     /// <summary>All uses of a register renamed; null where that can't be.</summary>
@@ -135,7 +135,7 @@ internal sealed class OperandRenamer
         return any;
     }
 
-    private static bool Reads(in Instruction i, in InstructionInfo info, Register register)
+    private static bool Reads(in Instruction i, Register register)
     {
         for (int operand = 1; operand < i.OpCount; operand++)
         {
@@ -145,7 +145,7 @@ internal sealed class OperandRenamer
             }
         }
 
-        return !Explicit(info, register, reads: false, writes: true);
+        return false;
     }
 
     /// <summary>Whether an instruction does no more with a register than its operands say.</summary>

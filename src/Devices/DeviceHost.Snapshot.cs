@@ -71,7 +71,7 @@ public sealed partial class DeviceHost
 
         writer.Section(SectionType.Store, section =>
         {
-            Store.CaptureNodes(section, _domain.Id, DomainNodes.Trees(_domain));
+            Store.CaptureNodes(section, _domain.Id, DomainNodes.Trees(_domain), new StoreNames(_domain.Id, _domain.GuestId).ToGuest);
             _storeBackend!.Capture(section);
         });
         writer.Section(SectionType.Console, _console!.Capture);

@@ -59,6 +59,27 @@ public sealed class MovingTests : IDisposable
         Assert.True(moves >= LeastMoves, $"moved {moves} times");
     }
 
+    /// <summary>A guest that is another domain in each hypervisor that it comes to finds its own nodes in each, by what it reads in them.</summary>
+    [Fact]
+    public void FindsItsBackEndUnderEachId()
+    {
+        string image = Path.Combine(_folder, "disk.img");
+        File.WriteAllBytes(image, new byte[4096]);
+        using var guest = new MovingGuest(GuestConfigReader.Read(null, [$"disk=['{image},raw,xvda,w']", "memory=16"]), EngineKind.Tiered);
+        guest.AwaitPrompt(1);
+        int[] others = [0, 1, 2, 0, 1];
+        for (int move = 0; move < others.Length; move++)
+        {
+            guest.Others = others[move];
+            guest.Type("xs read device/vbd/51712/backend\n");
+            guest.AwaitPrompt(move + 2);
+            Assert.EndsWith("/local/domain/0/backend/vbd/1/51712\ndbt> ", guest.Transcript.Text.Replace("\r", "", StringComparison.Ordinal), StringComparison.Ordinal);
+            string backend = guest.Store.Read(guest.Host.Home + "/device/vbd/51712/backend")!;
+            Assert.Equal(guest.Host.Home + "/device/vbd/51712", guest.Store.Read(backend + "/frontend"));
+            Assert.True(guest.Move(EngineKind.Tiered));
+        }
+    }
+
     private async Task<string> RunAsync(EngineKind engine, Action<MovingGuest>? move)
     {
         string image = Path.Combine(_folder, $"{engine}.img");

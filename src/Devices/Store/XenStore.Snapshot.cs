@@ -13,7 +13,8 @@ public sealed partial class XenStore
     /// <param name="writer">The section.</param>
     /// <param name="domain">Whose they are: his id is written as DOMID_SELF.</param>
     /// <param name="roots">The trees; one that isn't there is left out.</param>
-    internal void CaptureNodes(SectionWriter writer, ushort domain, IReadOnlyList<string> roots)
+    /// <param name="toGuest">What a value that is a path is for the guest.</param>
+    internal void CaptureNodes(SectionWriter writer, ushort domain, IReadOnlyList<string> roots, Func<byte[], byte[]> toGuest)
     {
         var nodes = new List<(int Root, string Path, StoreNode Node)>();
         lock (_lock)
@@ -37,7 +38,7 @@ public sealed partial class XenStore
         {
             writer.Byte((byte)root);
             writer.Text(path[roots[root].Length..]);
-            writer.Block(node.Value);
+            writer.Block(toGuest(node.Value));
             writer.UInt32((uint)node.Permissions.Length);
             foreach (StorePermission permission in node.Permissions)
             {

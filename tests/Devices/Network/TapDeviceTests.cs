@@ -18,10 +18,12 @@ public sealed class TapDeviceTests
         using var guest = new Responder(tap);
         tap.Connect(guest);
         space.Take(tap.Name, "10.99.7.1/24");
-        (int status, string output) = space.Inside("ping", "-c", "3", "-i", "0.01", "-s", "1400", "10.99.7.2");
+
+        // With a time limit it goes on until so many have come: on a busy host one may be too late to be counted.
+        (int status, string output) = space.Inside("ping", "-c", "3", "-w", "30", "-i", "0.01", "-s", "1400", "10.99.7.2");
         Assert.True(status == 0, output);
         Assert.Contains("3 received", output, StringComparison.Ordinal);
-        Assert.Equal(3, guest.Echoes);
+        Assert.True(guest.Echoes >= 3, output);
     }
 
     [RequiresTapFact]

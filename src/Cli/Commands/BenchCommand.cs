@@ -16,7 +16,7 @@ internal static class BenchCommand
     public static Command Create(GlobalOptions global)
     {
         var names = new Argument<string[]>("WORKLOAD") { Arity = ArgumentArity.ZeroOrMore, Description = "Programs to run, see --list; all where none is named." };
-        var rounds = new Option<int>("--rounds") { Description = "How often each runs on each machine, in turn (3).", HelpName = "N", DefaultValueFactory = _ => 3 };
+        var rounds = new Option<int>("--rounds") { Description = "How often each runs on each machine, in turn (5): of three the median is one in which code is still being compiled.", HelpName = "N", DefaultValueFactory = _ => 5 };
         var against = new Option<string[]>("--against")
         {
             Description = "Also run on these: interpreter, quick, optimized, windowed and checked (tiered with and without address windows), and qemu (qemu-system-i386, without acceleration).",

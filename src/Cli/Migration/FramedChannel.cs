@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Net.Security;
 
 namespace Dbt.Cli.Migration;
 
@@ -70,6 +71,15 @@ internal sealed class FramedChannel : IFrameChannel
         payload = _in.AsSpan(0, (int)length);
         return type;
     }
+
+    /// <inheritdoc/>
+    public void EndSending() => Try(() =>
+    {
+        if (_stream is SslStream secure)
+        {
+            secure.ShutdownAsync().GetAwaiter().GetResult();
+        }
+    });
 
     /// <inheritdoc/>
     public void Limit(TimeSpan? time)

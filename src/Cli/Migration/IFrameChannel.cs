@@ -12,6 +12,10 @@ internal interface IFrameChannel : IDisposable
     /// <exception cref="IOException">The connection is lost, or what comes is no frame.</exception>
     FrameType Receive(out ReadOnlySpan<byte> payload);
 
+    /// <summary>Says that no more frames come from here; those of the other side still do.</summary>
+    /// <exception cref="IOException">The connection is lost.</exception>
+    void EndSending();
+
     /// <summary>Ends the connection by itself after a time, so that whoever waits gets an <see cref="IOException"/>; null takes that back.</summary>
     void Limit(TimeSpan? time);
 }

@@ -150,11 +150,19 @@ internal sealed class IncomingMigration(IFrameChannel channel, string peer, Migr
     {
         try
         {
+            channel.Limit(options.AnswerLimit);
             channel.Send(FrameType.Refused, new Refused { Reason = reason.Message }.ToByteArray());
+
+            // It listens only when it has sent all that it is sending. To close before that would reset the connection, and take the reason with it.
+            channel.EndSending();
+            while (true)
+            {
+                channel.Receive(out _);
+            }
         }
         catch (IOException)
         {
-            // It finds that out by asking.
+            // It has heard it; or it finds that out by asking.
         }
 
         return reason;

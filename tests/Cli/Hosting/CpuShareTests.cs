@@ -16,7 +16,7 @@ public sealed class CpuShareTests
     public async Task AGuestWithACapTakesNoMore(EngineKind engine)
     {
         using var host = new GuestHost();
-        int rounds = engine is EngineKind.Interpreter or EngineKind.Quick ? 40 : 400;
+        int rounds = engine is EngineKind.Interpreter or EngineKind.Quick ? 40 : 1000;
         GuestConfig config = GuestConfigReader.Read(null, ["name=capped", "memory=16", "cap=25", $"extra=run=bench all {rounds};halt"]);
         var options = new GuestOptions { Engine = engine };
         var guest = new Guest(host, config, options, GuestImage.Load(config, options, host.Files), new GuestConsole(), TextWriter.Null, _ => { });

@@ -64,6 +64,12 @@ internal sealed class FakeChannel(FakeWorld world, FakeWorld.Side side, FakeWire
         return frame.Type;
     }
 
+    public void EndSending()
+    {
+        Side.Act();
+        (forward ? wire.Forward : wire.Backward).CompleteAdding();
+    }
+
     public void Limit(TimeSpan? time)
     {
     }

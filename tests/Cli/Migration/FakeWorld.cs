@@ -44,6 +44,12 @@ internal sealed class FakeWorld
     /// <summary>Cut the connection at this frame of it, counted in both directions; and whether that frame still arrives.</summary>
     public (int Frame, bool Arrives)? Cut { get; init; }
 
+    /// <summary>Why the target has no room for a page; null where it has.</summary>
+    public string? Full { get; set; }
+
+    /// <summary>Pages of the guest.</summary>
+    public int Pages { get; set; } = 3;
+
     /// <summary>How many of the questions' connections break as well.</summary>
     public int BrokenQuestions { get; set; }
 
@@ -209,7 +215,7 @@ internal sealed class FakeWorld
 /// <summary>The process is dead: nothing of it goes on.</summary>
 internal sealed class KilledException : Exception;
 
-/// <summary>A guest of three pages that departs.</summary>
+/// <summary>A guest that departs.</summary>
 internal sealed class FakeDeparting(FakeWorld world) : IDepartingGuest
 {
     private int _rounds;
@@ -223,7 +229,7 @@ internal sealed class FakeDeparting(FakeWorld world) : IDepartingGuest
     public IReadOnlyList<uint> Begin()
     {
         world.Source.Act();
-        return [1, 2, 3];
+        return [.. Enumerable.Range(1, world.Pages).Select(static i => (uint)i)];
     }
 
     public void TakeWritten(List<uint> numbers)
@@ -286,7 +292,14 @@ internal sealed class FakeArrivals(FakeWorld world) : IArrivals, IArrivingGuest
         return this;
     }
 
-    public void Put(uint number, ReadOnlySpan<byte> page) => Assert.False(page.ContainsAnyExcept((byte)number));
+    public void Put(uint number, ReadOnlySpan<byte> page)
+    {
+        Assert.False(page.ContainsAnyExcept((byte)number));
+        if (world.Full is { } why)
+        {
+            throw new MigrationException(why);
+        }
+    }
 
     public void PutZero(uint number) => Assert.Fail("no page is zero");
 

@@ -46,9 +46,20 @@ public sealed class TransportTests : IDisposable
     [Fact]
     public void ManyWhoNeedAKeyAtOnceGetTheSame()
     {
-        string[] all = new string[8];
-        Parallel.For(0, all.Length, i => all[i] = MigrationIdentity.Fingerprint(new MigrationIdentity(Folder("c")).Load()));
-        Assert.Single(all.Distinct());
+        for (int round = 0; round < 20; round++)
+        {
+            string folder = Folder($"c{round}");
+            string[] all = new string[8];
+            using var together = new Barrier(all.Length);
+            Thread[] threads = [.. Enumerable.Range(0, all.Length).Select(i => new Thread(() =>
+            {
+                together.SignalAndWait();
+                all[i] = MigrationIdentity.Fingerprint(new MigrationIdentity(folder).Load());
+            }))];
+            Array.ForEach(threads, static thread => thread.Start());
+            Array.ForEach(threads, static thread => thread.Join());
+            Assert.Single(all.Distinct());
+        }
     }
 
     [Fact]
@@ -112,6 +123,16 @@ public sealed class TransportTests : IDisposable
     {
         new OutgoingMigration(_world.Departing, PathFrom("there"), new MigrationOptions(), static _ => { }).Run(new TaskCompletionSource<bool>().Task, CancellationToken.None);
         Await(() => _world.There == FakeWorld.Copy.Running);
+    }
+
+    /// <summary>The target has enough while the source is sending more than a connection holds.</summary>
+    [Fact]
+    public void WhyItIsRefusedIsHeardAboveAllThatIsOnItsWay()
+    {
+        (_world.Full, _world.Pages) = ("the machine has no memory left", 1 << 14);
+        Assert.Equal("the machine has no memory left", Assert.Throws<MigrationException>(() => Move("there")).Message);
+        Assert.Equal((FakeWorld.Copy.Running, FakeWorld.Copy.None), (_world.Here, _world.There));
+        Await(() => Said("no memory left"));
     }
 
     [Fact]

@@ -10,7 +10,7 @@ namespace Dbt.Cli.Guests;
 /// A guest's root file system as a folder of ours. Paths begin below its root and are followed as the guest would follow them: a
 /// symbolic link never leads out of it. Owners and devices, which only root could make, are remembered beside it (<see cref="Entries"/>).
 /// </summary>
-internal sealed partial class RootTree
+internal sealed class RootTree
 {
     private const UnixFileMode Usual = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
     private const UnixFileMode Readable = UnixFileMode.UserRead, Searchable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
@@ -140,9 +140,9 @@ internal sealed partial class RootTree
         }
 
         Delete(place);
-        if (HardLink(Path.Combine(Folder, other), Path.Combine(Folder, place)) != 0)
+        if (HardLink.Create(Path.Combine(Folder, other), Path.Combine(Folder, place)) is int error and not 0)
         {
-            throw new IOException($"{path} can't be linked to {target}: {Marshal.GetLastPInvokeErrorMessage()}");
+            throw new IOException($"{path} can't be linked to {target}: {Marshal.GetPInvokeErrorMessage(error)}");
         }
 
         _entries[place] = entry;
@@ -224,9 +224,6 @@ internal sealed partial class RootTree
 
         return string.Join('/', parts);
     }
-
-    [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
-    private static partial int HardLink(string existing, string created);
 }
 
 /// <summary>What a name in a guest's root is to be.</summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Dbt.Cli.Packages;
@@ -10,7 +9,7 @@ namespace Dbt.Cli.Migration;
 /// Who this user's daemons are to others: a key of their own, made on first need, with a certificate signed by itself. Nobody vouches for it;
 /// others trust exactly this certificate, or they don't. In <c>$XDG_CONFIG_HOME/dbt/migration</c>, readable by the user alone.
 /// </summary>
-internal sealed partial class MigrationIdentity
+internal sealed class MigrationIdentity
 {
     private const string FileName = "identity.pem";
 
@@ -81,17 +80,20 @@ internal sealed partial class MigrationIdentity
         }
 
         // File.Move looks whether there is one and then takes its place, so of two who make one at the same time both would go with their own.
-        const int exists = 17;
-        if (Link(temporary, _path) == 0 || Marshal.GetLastPInvokeError() == exists)
+        if (HardLink.Create(temporary, _path) is 0 or HardLink.Exists)
         {
             File.Delete(temporary);
             return;
         }
 
-        // A file system without links.
-        File.Move(temporary, _path, overwrite: true);
+        // A file system without links, where that is as good as it gets.
+        try
+        {
+            File.Move(temporary, _path, overwrite: false);
+        }
+        catch (IOException) when (File.Exists(_path))
+        {
+            File.Delete(temporary);
+        }
     }
-
-    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Link(string from, string to);
 }

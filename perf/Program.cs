@@ -14,6 +14,8 @@ switch (args)
         return 0;
     case ["boot", ..]:
         return await BootCommand.RunAsync(args[1..]);
+    case ["routines", var compiled]:
+        return RoutineList.Print(compiled);
     case ["idle", ..]:
         return await IdleCommand.RunAsync(args[1..]);
     case ["migrate", ..]:

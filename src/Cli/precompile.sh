@@ -4,13 +4,24 @@
 set -euo pipefail
 export crossgen=$1 framework=$2 input=${3%/} output=$4
 
+machine_code() {
+    local source=$1 result=$2 folder
+    local -a references=(-r "$input/*.dll")
+    shift 2
+    for folder in "$framework" "${framework/Microsoft.NETCore.App/Microsoft.AspNetCore.App}"; do
+        [[ ! -d $folder ]] || references+=(-r "$folder/*.dll")
+    done
+    "$crossgen" "$source" "${references[@]}" --targetos linux --targetarch x64 --instruction-set native -O "$@" -o "$result" > /dev/null 2>&1
+}
+export -f machine_code
+
 compile() {
     local name=$1 result=$output/.$1.$$
     [[ $output/$name -nt $input/$name ]] && return 0
 
-    # Managed assemblies all; a library without code, or in a form that the compiler doesn't know, still has to be there.
-    "$crossgen" "$input/$name" -r "$framework/*.dll" -r "$input/*.dll" --targetos linux --targetarch x64 --instruction-set native -O -o "$result" > /dev/null 2>&1 \
-        || cp "$input/$name" "$result"
+    # With code of the framework's generic types for types of ours, which otherwise some thousand times a start the just-in-time compiler makes; the runtime compiles for itself
+    # what such code was made from and is another in its framework. Managed assemblies all; a library without code, or in a form that the compiler doesn't know, still has to be there.
+    machine_code "$input/$name" "$result" '--opt-cross-module:*' '--non-local-generics-module:*' || machine_code "$input/$name" "$result" || cp "$input/$name" "$result"
     touch "$result"
     mv -f "$result" "$output/$name"
 }

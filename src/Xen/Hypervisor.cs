@@ -26,7 +26,7 @@ public sealed unsafe class Hypervisor : IDisposable
     public Hypervisor(ulong machineBytes = 16UL << 30, int processors = 0)
     {
         Machine = new MachineMemory(machineBytes);
-        MachineToPhys = (uint*)HostMemory.Reserve(16 << 20);
+        MachineToPhys = (uint*)HostMemory.ReserveHuge(16 << 20);
         Frames = new FrameTable(this);
         Time.HostTimer? look = null;
         Scheduler = new CreditScheduler(processors > 0 ? processors : Environment.ProcessorCount, () => HostClock.Now, at => look!.Set(at));

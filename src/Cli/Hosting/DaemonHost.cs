@@ -7,6 +7,7 @@ using Dbt.Cli.Control;
 using Dbt.Cli.Guests;
 using Dbt.Cli.Running;
 using Dbt.Cli.Terminal;
+using Dbt.Translator;
 
 namespace Dbt.Cli.Hosting;
 
@@ -68,6 +69,7 @@ internal sealed partial class DaemonHost : IDisposable
                 throw new ControlException(ControlError.Invalid, $"folder: '{request.Folder}' is no full path");
             }
 
+            EngineWarmUp.Begin();
             (GuestConfig config, held) = Read(request);
             GuestOptions options = Options(request, request.Paused);
             var image = GuestImage.Load(config, options, Guests.Files);

@@ -3,6 +3,7 @@ using Dbt.Cli.Consoles;
 using Dbt.Cli.Control;
 using Dbt.Cli.Profile;
 using Dbt.Cli.Terminal;
+using Dbt.Translator;
 using Dbt.Xen.Builder;
 
 namespace Dbt.Cli.Running;
@@ -32,6 +33,11 @@ internal sealed class GuestRunner : IDisposable
         if (config.Actions.Any(ShutdownAction.RenameRestart) is string key)
         {
             throw new ConfigException($"{key}=\"rename-restart\" leaves two domains, and a process of dbt run has one; dbt create does it");
+        }
+
+        if (!options.DryRun)
+        {
+            EngineWarmUp.Begin();
         }
 
         _config = config;

@@ -67,6 +67,9 @@ public sealed unsafe partial class MachineMemory : IDisposable
     /// <summary>Host address of a frame's first byte. The caller has checked that it is below <see cref="FrameCount"/>.</summary>
     public byte* Frame(uint mfn) => Base + ((nuint)mfn << 12);
 
+    /// <summary>Has the host commit frames that follow one another at once: all of them are about to be written.</summary>
+    public void Commit(uint first, uint count) => HostMemory.Commit(Frame(first), (nuint)count << 12);
+
     /// <summary>The frame that a host address within the reservation lies in.</summary>
     public uint FrameOf(byte* host) => (uint)((ulong)(host - Base) >> 12);
 

@@ -1,3 +1,4 @@
+using Dbt.Runtime.Memory;
 using Dbt.Xen.Builder;
 
 namespace Dbt.Xen.Hvm;
@@ -69,12 +70,22 @@ internal static unsafe class HvmBuilder
 
     private static void Write(Domain domain, ulong address, ReadOnlySpan<byte> bytes)
     {
+        MachineMemory machine = domain.Hypervisor.Machine;
+        Physmap physmap = domain.Hvm!.Physmap;
         while (!bytes.IsEmpty)
         {
-            int offset = (int)(address & 0xFFF);
-            int count = Math.Min(bytes.Length, 4096 - offset);
-            byte* page = domain.Hypervisor.Machine.Frame(domain.Hvm!.Physmap[address >> 12]);
-            bytes[..count].CopyTo(new Span<byte>(page + offset, count));
+            // As many frames at a time as follow one another in the machine: the host commits them faster together than one by one.
+            uint mfn = physmap[address >> 12];
+            uint offset = (uint)(address & 0xFFF), frames = 1;
+            uint wanted = (offset + (uint)bytes.Length + 0xFFF) >> 12;
+            while (frames < wanted && physmap[(address >> 12) + frames] == mfn + frames)
+            {
+                frames++;
+            }
+
+            int count = (int)Math.Min((uint)bytes.Length, (frames << 12) - offset);
+            machine.Commit(mfn, frames);
+            bytes[..count].CopyTo(new Span<byte>(machine.Frame(mfn) + offset, count));
             bytes = bytes[count..];
             address += (uint)count;
         }

@@ -19,8 +19,8 @@ internal sealed unsafe class FrameTable : IDisposable
     {
         _hypervisor = hypervisor;
         _machine = hypervisor.Machine;
-        _bytes = ((nuint)_machine.FrameCount * (nuint)sizeof(PageInfo) + 4095) & ~(nuint)4095;
-        _pages = (PageInfo*)HostMemory.Reserve(_bytes);
+        _bytes = ((nuint)_machine.FrameCount * (nuint)sizeof(PageInfo) + HostMemory.HugePageBytes - 1) & ~((nuint)HostMemory.HugePageBytes - 1);
+        _pages = (PageInfo*)HostMemory.ReserveHuge(_bytes);
     }
 
     public uint Count => _machine.FrameCount;

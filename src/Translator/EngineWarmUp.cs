@@ -1,6 +1,10 @@
+using System.Reflection;
 using System.Runtime.CompilerServices;
+using Dbt.Translator.Cache;
 using Dbt.Translator.Instructions;
+using Dbt.Translator.Interpretation;
 using Dbt.Translator.Interpretation.Threaded;
+using Dbt.Translator.State;
 
 namespace Dbt.Translator;
 
@@ -10,6 +14,11 @@ namespace Dbt.Translator;
 /// </summary>
 public static class EngineWarmUp
 {
+    private const BindingFlags Methods = BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+
+    // Where there are methods outside the threaded routines that every guest comes to at once.
+    private static readonly Type[] Rooms = [typeof(Interpreter), typeof(LazyFlags), typeof(Dispatcher)];
+
     private static int _begun;
 
     /// <summary>Begins, once in a process. Any thread; nobody need wait for the end.</summary>
@@ -21,9 +30,16 @@ public static class EngineWarmUp
         }
     }
 
+    private static bool IsCompiledAtOnce(MethodInfo method) => method.MethodImplementationFlags.HasFlag(MethodImplAttributes.AggressiveOptimization) && !method.IsGenericMethodDefinition;
+
     private static void Run()
     {
         RuntimeHelpers.RunClassConstructor(typeof(InstructionTable).TypeHandle);
+        foreach (MethodInfo method in Rooms.SelectMany(room => room.GetMethods(Methods)).Where(IsCompiledAtOnce))
+        {
+            RuntimeHelpers.PrepareMethod(method.MethodHandle);
+        }
+
         foreach (string line in CommonRoutines.Lines())
         {
             RuntimeHelpers.PrepareMethod(CommonRoutines.Find(line).MethodHandle);

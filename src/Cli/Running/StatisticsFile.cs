@@ -33,6 +33,9 @@ internal static class StatisticsFile
             Invalidations = engines.Sum(e => e.Invalidations),
             CompileMilliseconds = Math.Round(engines.Sum(e => e.CompileMilliseconds), 3),
             IlBytes = engines.Sum(e => e.IlBytes),
+            Links = engines.Sum(e => e.Links),
+            LookUps = engines.Sum(e => e.LookUps),
+            LookUpMisses = engines.Sum(e => e.LookUpMisses),
             SideExits = Sorted(engines.SelectMany(e => e.SideExits)),
             TlbFills = domain.Memory.TlbFills,
             Hypercalls = Sorted(domain.HypercallCounts),
@@ -57,6 +60,12 @@ internal static class StatisticsFile
         public required InstructionCounts Instructions { get; init; }
 
         public long BlocksDecoded { get; init; }
+
+        public long Links { get; init; }
+
+        public long LookUps { get; init; }
+
+        public long LookUpMisses { get; init; }
 
         public long BlocksCompiled { get; init; }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Dbt.Translator.Diagnostics;
 using Dbt.Translator.Emit;
 using Dbt.Translator.State;
@@ -30,6 +31,7 @@ internal sealed unsafe partial class Dispatcher
     private bool IsWindowedCompilationCheap => _compiler.WindowedNanoseconds < (long)_cpu->RetiredOptimized / WindowedShare;
 
     /// <summary>Makes the next better form of a block, where the policy says that it is time.</summary>
+    [MethodImpl(HostCompilation.AtOnce)]
     private void Promote(CodeBlock block)
     {
         int executions = (int)Math.Min((long)block.Executions * (block.Decoded?.Weight ?? 1), int.MaxValue);

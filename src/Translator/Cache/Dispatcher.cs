@@ -88,6 +88,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     }
 
     /// <summary>Runs until the platform says to leave.</summary>
+    [MethodImpl(HostCompilation.AtOnce)]
     public void Run()
     {
         CpuState* cpu = _cpu;
@@ -169,6 +170,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         _platformHandle.Free();
     }
 
+    [MethodImpl(HostCompilation.AtOnce)]
     private bool TryFind(CpuState* cpu, [NotNullWhen(true)] out CodeBlock? block)
     {
         uint eip = cpu->Eip;
@@ -200,6 +202,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         return true;
     }
 
+    [MethodImpl(HostCompilation.AtOnce)]
     private void Interpret(CpuState* cpu, CodeBlock block)
     {
         DecodedBlock? decoded = block.Decoded;
@@ -245,6 +248,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
     }
 
     /// <returns>True where the rest of a block is to be interpreted: it began in a translation, and is no entry worth a translation of its own.</returns>
+    [MethodImpl(HostCompilation.AtOnce)]
     private bool RunTranslated(CpuState* cpu, CodeBlock block)
     {
         int code = Call(cpu, block);
@@ -308,6 +312,7 @@ internal sealed unsafe partial class Dispatcher : IDisposable
         return outcome == Outcome.Completed;
     }
 
+    [MethodImpl(HostCompilation.AtOnce)]
     private int Call(CpuState* cpu, CodeBlock block)
     {
         bool inWindow = InWindow(cpu, block);

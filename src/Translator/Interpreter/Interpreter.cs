@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Dbt.Translator.Interpretation.Threaded;
 using Dbt.Translator.Memory;
 using Dbt.Translator.Protection;
@@ -112,6 +113,7 @@ internal sealed unsafe partial class Interpreter : IDisposable
     }
 
     /// <summary>Executes threaded code.</summary>
+    [MethodImpl(HostCompilation.AtOnce)]
     public Outcome Execute(CpuState* cpu, ThreadedBlock* block)
     {
         cpu->InterruptShadow = 0;

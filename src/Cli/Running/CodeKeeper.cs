@@ -15,6 +15,7 @@ internal sealed class CodeKeeper : IDisposable
     private readonly string _title;
     private readonly Action<string> _log;
     private readonly Timer _timer;
+    private Task _loading = Task.CompletedTask;
     private long _saved;
     private DateTime _written;
 
@@ -34,7 +35,7 @@ internal sealed class CodeKeeper : IDisposable
     /// <param name="digest">The SHA-256 of the kernel's file.</param>
     /// <param name="title">Its name, for listings.</param>
     /// <param name="log">Gets what goes wrong.</param>
-    /// <returns>Null where nothing can be kept there.</returns>
+    /// <returns>Null where nothing can be kept there. The reading goes on meanwhile: <see cref="Wait"/>.</returns>
     public static CodeKeeper? Open(CodeFolder folder, ReadOnlySpan<byte> digest, string title, Action<string> log)
     {
         try
@@ -48,15 +49,19 @@ internal sealed class CodeKeeper : IDisposable
         }
 
         var code = new CodeKeeper(folder.FileOfDigest(digest), title, log);
-        code.Load();
+        code._loading = Task.Run(code.Load);
         return code;
     }
+
+    /// <summary>Waits until what there was has been read.</summary>
+    public void Wait() => _loading.GetAwaiter().GetResult();
 
     /// <summary>Writes it, if anything was compiled since it was last written. Any thread.</summary>
     public void Save()
     {
         lock (_saving)
         {
+            Wait();
             long additions = Store.Additions;
             if (additions == _saved)
             {

@@ -43,9 +43,10 @@ internal sealed partial class Guest
         host.Add(this);
         try
         {
-            KernelDigest = image.KernelDigest;
+            KernelDigest = image.KernelDigest.GetAwaiter().GetResult();
             _code = JoinCode();
             _first = Build(image);
+            _code.Wait();
         }
         catch
         {
@@ -74,6 +75,7 @@ internal sealed partial class Guest
             KernelDigest = saved.KernelDigest;
             _code = JoinCode();
             _first = GuestLife.Restore(host.Machine, saved, config, options, _code.Store, log);
+            _code.Wait();
         }
         catch
         {
@@ -88,7 +90,7 @@ internal sealed partial class Guest
         : this(host, config, options, header.Name + Incoming, header.Uuid, console, errors, static _ => { })
     {
         host.Add(this);
-        KernelDigest = image.KernelDigest;
+        KernelDigest = image.KernelDigest.GetAwaiter().GetResult();
         _code = JoinCode();
     }
 

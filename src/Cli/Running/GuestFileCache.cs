@@ -6,8 +6,8 @@ namespace Dbt.Cli.Running;
 
 /// <summary>A file that was read.</summary>
 /// <param name="Bytes">Its contents, or what was made of them; nobody may change them.</param>
-/// <param name="Digest">The SHA-256 of its contents; empty where nobody asked.</param>
-internal sealed record GuestFile(byte[] Bytes, byte[] Digest);
+/// <param name="Digest">The SHA-256 of its contents, which is made while other things are done; empty where nobody asked.</param>
+internal sealed record GuestFile(byte[] Bytes, Task<byte[]> Digest);
 
 /// <summary>
 /// Kernels and ramdisks that were read. Guests of one process that have the same share them while they are made, and one that starts anew finds
@@ -20,13 +20,17 @@ internal sealed class GuestFileCache
 
     /// <summary>A file as it is.</summary>
     /// <exception cref="ConfigException">It can't be read.</exception>
-    public byte[] Read(string path) => Read(path, isKernel: false, static bytes => new GuestFile(bytes, [])).Bytes;
+    public byte[] Read(string path) => Read(path, isKernel: false, static bytes => new GuestFile(bytes, Task.FromResult<byte[]>([]))).Bytes;
 
     /// <summary>A kernel, unpacked.</summary>
     /// <param name="path">The file.</param>
     /// <param name="unpack">Unpacks it.</param>
     /// <exception cref="ConfigException">It can't be read.</exception>
-    public GuestFile ReadKernel(string path, Func<byte[], byte[]> unpack) => Read(path, isKernel: true, bytes => new GuestFile(unpack(bytes), SHA256.HashData(bytes)));
+    public GuestFile ReadKernel(string path, Func<byte[], byte[]> unpack) => Read(path, isKernel: true, bytes =>
+    {
+        var digest = Task.Run(() => SHA256.HashData(bytes));
+        return new GuestFile(unpack(bytes), digest);
+    });
 
     // Kernels have 15 MiB and more: in huge pages reading one takes half the time, most of which goes for the host's page faults.
     private static unsafe byte[] ReadWhole(string path)

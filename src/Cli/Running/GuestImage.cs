@@ -9,7 +9,7 @@ namespace Dbt.Cli.Running;
 /// <param name="Plan">How its domain is built.</param>
 /// <param name="Symbols">Names of its kernel's functions.</param>
 /// <param name="KernelDigest">The SHA-256 of the kernel's file.</param>
-internal sealed record GuestImage(DomainPlan Plan, Lazy<SymbolTable?> Symbols, byte[] KernelDigest)
+internal sealed record GuestImage(DomainPlan Plan, Lazy<SymbolTable?> Symbols, Task<byte[]> KernelDigest)
 {
     /// <summary>Reads what a configuration names.</summary>
     /// <param name="config">The configuration.</param>
@@ -37,7 +37,7 @@ internal sealed record GuestImage(DomainPlan Plan, Lazy<SymbolTable?> Symbols, b
     private static GuestFile Embedded()
     {
         byte[] image = EmbeddedGuest.Load();
-        return new GuestFile(image, SHA256.HashData(image));
+        return new GuestFile(image, Task.FromResult(SHA256.HashData(image)));
     }
 
     // What is no kernel is left as it is: the builder says so, with the file's name.

@@ -20,7 +20,7 @@ internal sealed class SharedCode
     {
         if (folder is null)
         {
-            return new Lease(new CodeStore(), static () => { });
+            return new Lease(new CodeStore(), static () => { }, static () => { });
         }
 
         string key = folder.FileOfDigest(kernelDigest);
@@ -34,7 +34,7 @@ internal sealed class SharedCode
             }
 
             entry.Users++;
-            return new Lease(entry.Store, () => Leave(key));
+            return new Lease(entry.Store, () => Leave(key), () => entry.Kept?.Wait());
         }
     }
 
@@ -52,10 +52,13 @@ internal sealed class SharedCode
     }
 
     /// <summary>One guest's part in it; dispose when the guest has ended, once.</summary>
-    internal sealed class Lease(CodeStore store, Action leave) : IDisposable
+    internal sealed class Lease(CodeStore store, Action leave, Action wait) : IDisposable
     {
         /// <summary>The code.</summary>
         public CodeStore Store => store;
+
+        /// <summary>Waits until what is kept of it has been read.</summary>
+        public void Wait() => wait();
 
         /// <inheritdoc/>
         public void Dispose() => leave();

@@ -7,6 +7,7 @@ namespace Dbt.Xen.Hvm;
 internal static unsafe class HvmBuilder
 {
     private const int PagesPerMiB = 256;
+    private const int BlockOrder = 9;
 
     // What the toolstack lets a domain have beyond maxmem; the special pages and the ACPI tables come out of it.
     private const int SlackMiB = 1;
@@ -56,9 +57,20 @@ internal static unsafe class HvmBuilder
 
     private static void Populate(Domain domain, ulong address, ulong bytes, BuildRequest request)
     {
-        for (ulong gfn = address >> 12; gfn < (address + bytes) >> 12; gfn++)
+        uint gfn = (uint)(address >> 12), end = (uint)((address + bytes) >> 12);
+        while (gfn < end)
         {
-            if (!domain.Memory.TryPopulate((uint)gfn))
+            // By large blocks where there are any: a GiB has 262,144 pages.
+            bool fits = end - gfn >= 1u << BlockOrder;
+            if (fits && domain.Memory.TryPopulate(gfn, BlockOrder))
+            {
+                gfn += 1u << BlockOrder;
+            }
+            else if (domain.Memory.TryPopulate(gfn))
+            {
+                gfn++;
+            }
+            else
             {
                 throw NoMemory(request);
             }

@@ -18,17 +18,24 @@ public sealed unsafe partial class DomainMemory
 
     /// <summary>Gives a GFN that has no frame a fresh one, or a frame of the hypervisor's for good; for the domain builder.</summary>
     /// <returns>False where the machine is full, or the domain has all that it may.</returns>
-    internal bool TryPopulate(uint gfn)
+    internal bool TryPopulate(uint gfn) => TryPopulate(gfn, 0);
+
+    /// <summary>The same for 2^<paramref name="order"/> GFNs that follow one another, of frames that do.</summary>
+    /// <returns>False where the machine has no such block, or the domain would have more than it may; nothing has changed then.</returns>
+    internal bool TryPopulate(uint gfn, int order)
     {
-        if (!TryAddPage(out uint mfn))
+        if (!TryAddPages(order, uint.MaxValue, out uint mfn))
         {
             return false;
         }
 
         lock (Lock)
         {
-            _ = Remove(gfn, release: true);
-            Domain.Hvm!.Physmap.Set(gfn, mfn);
+            for (uint i = 0; i < 1u << order; i++)
+            {
+                _ = Remove(gfn + i, release: true);
+                Domain.Hvm!.Physmap.Set(gfn + i, mfn + i);
+            }
         }
 
         return true;

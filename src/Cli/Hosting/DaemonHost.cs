@@ -37,6 +37,7 @@ internal sealed partial class DaemonHost : IDisposable
         _idleLimit = idleLimit;
         _idle = new Timer(_ => TryEnd(force: false));
         _tidy = new Timer(static _ => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true));
+        EngineWarmUp.Begin();
         Guests = new GuestHost { Changed = RestartIdleTime };
         RestartIdleTime();
     }
@@ -69,7 +70,6 @@ internal sealed partial class DaemonHost : IDisposable
                 throw new ControlException(ControlError.Invalid, $"folder: '{request.Folder}' is no full path");
             }
 
-            EngineWarmUp.Begin();
             (GuestConfig config, held) = Read(request);
             GuestOptions options = Options(request, request.Paused);
             var image = GuestImage.Load(config, options, Guests.Files);

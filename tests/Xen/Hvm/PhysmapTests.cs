@@ -1,5 +1,9 @@
+using Dbt.Translator;
+using Dbt.Xen;
 using Dbt.Xen.Abi;
+using Dbt.Xen.Builder;
 using Dbt.Xen.Hvm;
+using Dbt.Xen.Memory;
 
 namespace Dbt.Tests.Xen.Hvm;
 
@@ -30,6 +34,43 @@ public sealed class PhysmapTests : IDisposable
         Assert.Equal((_f.Domain.SharedInfoMfn, 0u), (Physmap[Free], Physmap[0x50]));
         Assert.Equal(0, Add(SharedInfo, 0, Free));
         Assert.Equal(_f.Domain.SharedInfoMfn, Physmap[Free]);
+    }
+
+    [Fact]
+    public void ABlockOfPagesIsPopulatedWholeOrNotAtAll()
+    {
+        const int order = 4, count = 1 << order;
+        DomainMemory memory = _f.Domain.Memory;
+        uint pages = memory.PageCount;
+        memory.MaxPages = pages + count - 1;
+        Assert.False(memory.TryPopulate(Free, order));
+        Assert.Equal((pages, 0u), (memory.PageCount, Physmap[Free]));
+        memory.MaxPages++;
+        Assert.True(memory.TryPopulate(Free, order));
+        Assert.Equal(pages + count, memory.PageCount);
+        Assert.All(Enumerable.Range(0, count), i => Assert.Equal(Physmap[Free] + (uint)i, Physmap[Free + (uint)i]));
+        Assert.Equal(0u, Physmap[Free + count]);
+    }
+
+    [Fact]
+    public void AMachineInPiecesIsPopulatedPageByPage()
+    {
+        using var hypervisor = new Hypervisor(64 << 20);
+        var frames = new List<uint>();
+        while (hypervisor.Machine.TryAllocate(out uint mfn))
+        {
+            frames.Add(mfn);
+        }
+
+        foreach (uint mfn in frames.Where((_, i) => i % 2 == 0))
+        {
+            hypervisor.Machine.Free(mfn);
+        }
+
+        Domain domain = hypervisor.CreateDomain("pieces", new EngineOptions { Kind = EngineKind.Interpreter });
+        DomainBuilder.Build(domain, DomainBuilder.Prepare(new BuildRequest { Kernel = HvmFixture.Kernel([0xF4]), MemoryMiB = HvmFixture.MemoryMiB, Vcpus = 1 }));
+        Assert.All(Enumerable.Range(0, 256), i => Assert.NotEqual(0u, domain.Hvm!.Physmap[(ulong)i]));
+        Assert.NotEqual(domain.Hvm!.Physmap[0] + 1, domain.Hvm.Physmap[1]);
     }
 
     [Fact]

@@ -10,11 +10,8 @@ namespace Dbt.Translator.Interpretation.Threaded;
 /// </summary>
 internal sealed unsafe class ThreadedCode : IDisposable
 {
-    private const int SlabBytes = HostMemory.HugePageBytes;
-    private const int MaxSlabs = 64;
-
-    // The first of either kind are for guests that have little code, and stay small.
-    private const int SmallSlabs = 2;
+    private const int SlabBytes = 1 << 20;
+    private const int MaxSlabs = 128;
 
     private readonly List<nint> _slabs = [];
     private int _slabsUsed;
@@ -141,7 +138,7 @@ internal sealed unsafe class ThreadedCode : IDisposable
         {
             if (_slabsUsed == _slabs.Count)
             {
-                _slabs.Add((nint)(_slabs.Count < SmallSlabs ? HostMemory.Reserve(SlabBytes) : HostMemory.ReserveHuge(SlabBytes)));
+                _slabs.Add((nint)HostMemory.Reserve(SlabBytes));
             }
 
             next = (byte*)_slabs[_slabsUsed++];

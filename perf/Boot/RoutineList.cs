@@ -24,8 +24,7 @@ internal static partial class RoutineList
         return lines.Length == 0 ? 1 : 0;
     }
 
-    /// <summary>The same of lines that were read.</summary>
-    internal static IEnumerable<string> Lines(IEnumerable<string> compiled) => compiled
+    private static IEnumerable<string> Lines(IEnumerable<string> compiled) => compiled
         .Select(line => Routine().Match(line))
         .Where(match => match.Success)
         .Select(match => match.Groups["type"].Value + "." + match.Groups["name"].Value + Arguments(match.Groups["arguments"].Value));

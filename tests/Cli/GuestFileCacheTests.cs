@@ -39,6 +39,27 @@ public sealed class GuestFileCacheTests : IDisposable
     public void WhatDoesNotTellItsLengthIsReadToItsEnd() => Assert.Equal(File.ReadAllBytes("/proc/version"), _files.Read("/proc/version"));
 
     [Fact]
+    public async Task APipeIsReadToItsEnd()
+    {
+        string pipe = _path + ".pipe";
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [pipe]))
+        {
+            await made.WaitForExitAsync();
+        }
+
+        try
+        {
+            var writing = Task.Run(() => File.WriteAllText(pipe, "through a pipe"));
+            Assert.Equal("through a pipe"u8.ToArray(), _files.Read(pipe));
+            await writing;
+        }
+        finally
+        {
+            File.Delete(pipe);
+        }
+    }
+
+    [Fact]
     public void AnEmptyFileIsEmpty() => Assert.Empty(_files.Read(_path));
 
     [Fact]

@@ -33,16 +33,16 @@ internal sealed class GuestFileCache
     });
 
     // Kernels have 15 MiB and more: in huge pages reading one takes half the time, most of which goes for the host's page faults.
-    private static unsafe byte[] ReadWhole(string path)
+    private static unsafe byte[] ReadWhole(string path, long length)
     {
-        using FileStream file = File.OpenRead(path);
-        if (file.Length == 0)
+        if (length == 0)
         {
             // A pipe, or a file of /proc, whose end shows when it is there.
             return File.ReadAllBytes(path);
         }
 
-        byte[] bytes = GC.AllocateUninitializedArray<byte>((int)Math.Min(file.Length, Array.MaxLength));
+        using FileStream file = File.OpenRead(path);
+        byte[] bytes = GC.AllocateUninitializedArray<byte>((int)length);
         fixed (byte* start = bytes)
         {
             HostMemory.PreferHuge(start, (nuint)bytes.Length);
@@ -71,7 +71,7 @@ internal sealed class GuestFileCache
                     return found;
                 }
 
-                GuestFile read = make(ReadWhole(path));
+                GuestFile read = make(ReadWhole(path, file.Length));
                 _files[key] = new WeakReference<GuestFile>(read);
                 return read;
             }

@@ -58,19 +58,16 @@ internal static unsafe class HvmBuilder
     private static void Populate(Domain domain, ulong address, ulong bytes, BuildRequest request)
     {
         uint gfn = (uint)(address >> 12), end = (uint)((address + bytes) >> 12);
-        while (gfn < end)
+
+        // By large blocks while there are any: a GiB has 262,144 pages.
+        while (end - gfn >= 1u << BlockOrder && domain.Memory.TryPopulate(gfn, BlockOrder))
         {
-            // By large blocks where there are any: a GiB has 262,144 pages.
-            bool fits = end - gfn >= 1u << BlockOrder;
-            if (fits && domain.Memory.TryPopulate(gfn, BlockOrder))
-            {
-                gfn += 1u << BlockOrder;
-            }
-            else if (domain.Memory.TryPopulate(gfn))
-            {
-                gfn++;
-            }
-            else
+            gfn += 1u << BlockOrder;
+        }
+
+        for (; gfn < end; gfn++)
+        {
+            if (!domain.Memory.TryPopulate(gfn))
             {
                 throw NoMemory(request);
             }
